@@ -1,0 +1,1 @@
+"""Raft, knowing nothing of Redis: core/ decides, storage/ remembers, runtime/ moves bytes."""

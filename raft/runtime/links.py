@@ -1,0 +1,504 @@
+"""Framed duplex connections between the nodes of a cluster.
+
+Each lane (consensus, snapshots, …) has one TCP connection per ordered pair of nodes: the one that we dialed is ours to
+send requests on, the one that they dialed is theirs; both carry frames both ways, so an answer goes back on the link
+that the question came by. A large transfer on one lane does not hold up another.
+
+`send` never waits. It writes what the socket takes and buffers the rest up to a bound; when that is reached it says
+False, and the frame is as lost as if the network had dropped it. Nothing is ever retransmitted across a reconnect:
+what must survive a lost connection is the business of the lane.
+
+A link is closed by whatever is wrong with it (a bad checksum, an oversized header, silence of the peer's machine, a
+payload that the lane refuses with FrameError), with one sentence in the log, and dialed again after a jittered
+exponential pause. A refused handshake is logged once per cause, not once per attempt.
+
+To add a lane: `links.lane(name, on_frame=…)` on every node before `run`.
+"""
+
+import logging
+import random
+import socket
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+import trio
+
+from raft.runtime.frames import FRAME_BYTES_LIMIT, FrameError, FrameParser, frame_header
+from raft.runtime.handshake import HELLO_BYTES_MAX, PREFACE, Handshake, Refused, check_preface, refusal
+
+log = logging.getLogger(__name__)
+
+BACKOFF_S = (0.05, 2.0)
+DIAL_TIMEOUT_S = 2.0
+HANDSHAKE_TIMEOUT_S = 5.0
+HANDSHAKES_MAX = 64  # accepted connections that have not proved anything yet
+USER_TIMEOUT_MS = 3000  # data unacknowledged for this long: the peer's machine is gone, stop doubling the RTO
+KEEPALIVE_S = (5, 1, 3)  # idle, interval, probes: the same for a connection with nothing to send
+_RECEIVE_BYTES = 256 << 10
+_CAUSES_MAX = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What one kind of traffic needs; see Links.lane."""
+
+    name: str
+    on_frame: "Callable[[Link, bytes], None]"
+    on_open: "Callable[[Link], None] | None"
+    on_close: "Callable[[Link], None] | None"
+    on_pause: "Callable[[Link], None] | None"
+    buffer_bytes_max: int
+    frame_bytes_max: int
+
+
+class Link:
+    """One established connection. Made by Links."""
+
+    def __init__(self, lane: Lane, peer: int, *, dialed: bool, sock: socket.socket) -> None:
+        self.peer = peer
+        """Node id of the other side."""
+        self.lane = lane.name
+        self.dialed = dialed
+        """We opened it; otherwise the peer did."""
+        self.buffered_bytes = 0
+        """Sent by our caller, not yet taken by the kernel."""
+        self.closed = False
+        self._lane = lane
+        self._sock = sock
+        self._buffers: deque[memoryview | bytes] = deque()
+        self._wake = trio.Event()
+        self._scope = trio.CancelScope()
+        self._cause = ""
+
+    def send(self, payload: bytes) -> bool:
+        """Send one frame, or buffer it. Never blocks.
+
+        False: closed, or more than the lane's buffer_bytes_max would wait (one frame is always taken when nothing
+        waits). True promises nothing about delivery.
+        """
+        if self.closed:
+            return False
+        assert len(payload) <= self._lane.frame_bytes_max, len(payload)
+        header = frame_header(payload)
+        size_bytes = len(header) + len(payload)
+        if self._buffers:
+            if self.buffered_bytes + size_bytes > self._lane.buffer_bytes_max:
+                return False
+            self._buffers += (header, payload)
+            self.buffered_bytes += size_bytes
+            return True
+        try:
+            sent = self._sock.sendmsg((header, payload))
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self.close(f"sending failed: {error}")
+            return False
+        if sent < size_bytes:
+            self.buffered_bytes = size_bytes - sent
+            if sent < len(header):
+                self._buffers += (header[sent:], payload)
+            else:
+                self._buffers.append(memoryview(payload)[sent - len(header) :])
+            self._wake.set()
+        return True
+
+    def close(self, cause: str = "") -> None:
+        """End the connection soon; on_close is called from the link's own task. `cause` is logged. Idempotent."""
+        if not self.closed:
+            self.closed = True
+            self._cause = cause
+            self._buffers.clear()
+            self.buffered_bytes = 0
+            self._scope.cancel()
+
+    async def _run(self, parser: FrameParser, receive_buffer: bytearray) -> str:
+        """Serve the link until it ends. Returns why. Cancelled: the connection is closed."""
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write)
+                cause = await self._read(parser, memoryview(receive_buffer))
+                self.close(cause)
+        return self._cause
+
+    async def _read(self, parser: FrameParser, buffer: memoryview) -> str:
+        on_frame, on_pause = self._lane.on_frame, self._lane.on_pause
+        try:
+            while True:
+                await trio.lowlevel.wait_readable(self._sock)
+                try:
+                    count = self._sock.recv_into(buffer)
+                except BlockingIOError:
+                    continue
+                if count == 0:
+                    return ""
+                # At most one buffer per wake-up: a peer that sends without end does not keep the loop.
+                for payload in parser.feed(buffer[:count]):
+                    on_frame(self, payload)
+                    if self.closed:
+                        return self._cause
+                if on_pause is not None:
+                    on_pause(self)
+        except FrameError as error:
+            return str(error)
+        except OSError as error:
+            return f"receiving failed: {error}"
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                await self._wake.wait()
+                while self._buffers:
+                    await trio.lowlevel.wait_writable(self._sock)
+                    self._flush()
+                self._wake = trio.Event()
+        except OSError as error:
+            self.close(f"sending failed: {error}")
+
+    def _flush(self) -> None:
+        buffers = self._buffers
+        try:
+            sent = self._sock.sendmsg([buffers[place] for place in range(min(len(buffers), 64))])
+        except BlockingIOError:
+            return
+        self.buffered_bytes -= sent
+        while sent:
+            head = buffers.popleft()
+            if sent < len(head):
+                buffers.appendleft(memoryview(head)[sent:])
+                return
+            sent -= len(head)
+
+
+class Links:
+    """All connections of a node: listens, dials every peer once per lane, and keeps it so."""
+
+    def __init__(
+        self,
+        *,
+        node_id: int,
+        node_name: str,
+        cluster: str,
+        incarnation: bytes,
+        listen: tuple[str, int],
+        peers: Mapping[int, tuple[str, str, int]],
+        secret: str | None,
+        check_peer: Callable[[int, bytes], str | None],
+    ) -> None:
+        """`listen`: host and port (0: any; see `port`). `peers`: name, host and port of every other node by id.
+
+        check_peer(id, incarnation) is asked about each peer that has proved itself: a reason to refuse it, or None.
+        """
+        self.node_id = node_id
+        self.port = listen[1]
+        """The port listened on, once `bind` has been called."""
+        self._listen = listen
+        self._identity = (cluster, node_id, node_name, incarnation)
+        self._secret = secret
+        self._check_peer = check_peer
+        self._names = {peer: name for peer, (name, _host, _port) in peers.items()}
+        self._addresses = {peer: (host, port) for peer, (_name, host, port) in peers.items()}
+        self._lanes: dict[str, Lane] = {}
+        self._listeners: list[trio.SocketListener] = []
+        self._dialed: dict[tuple[str, int], Link] = {}
+        self._accepted: dict[tuple[str, int], Link] = {}
+        self._dialers: dict[int, trio.CancelScope] = {}
+        self._nursery: trio.Nursery | None = None
+        self._handshakes = 0
+        self._logged: dict[tuple[str, str], None] = {}
+        # One for all links: parsing never waits, so no two links are in the middle of it at once.
+        self._receive_buffer = bytearray(_RECEIVE_BYTES)
+        self._random = random.Random()
+
+    def lane(
+        self,
+        name: str,
+        *,
+        on_frame: Callable[[Link, bytes], None],
+        on_open: Callable[[Link], None] | None = None,
+        on_close: Callable[[Link], None] | None = None,
+        on_pause: Callable[[Link], None] | None = None,
+        buffer_bytes_max: int = 64 << 20,
+        frame_bytes_max: int = 256 << 20,
+    ) -> None:
+        """Register a kind of traffic, before `run`. The callbacks run on the loop and must not block.
+
+        on_frame may raise FrameError to close the link. on_open and on_close are called in pairs. on_pause is called
+        when the frames that arrived together have all been handed over: the place to act on all of them at once.
+        """
+        assert name not in self._lanes, name
+        assert self._nursery is None, "lanes are registered before run"
+        assert frame_bytes_max <= FRAME_BYTES_LIMIT
+        self._lanes[name] = Lane(
+            name, on_frame, on_open, on_close, on_pause, buffer_bytes_max, frame_bytes_max
+        )
+
+    def link(self, lane: str, peer: int) -> Link | None:
+        """The established link that we dialed, or None."""
+        return self._dialed.get((lane, peer))
+
+    def connected(self, peer: int) -> bool:
+        """Every lane to the peer is up, as far as we dial it."""
+        return all((name, peer) in self._dialed for name in self._lanes)
+
+    def set_peer(self, peer: int, name: str, host: str, port: int) -> None:
+        """Add a peer, or change where it is; takes effect at the next dial."""
+        self._names[peer] = name
+        self._addresses[peer] = (host, port)
+        if self._nursery is not None and peer not in self._dialers:
+            self._start_dialers(peer)
+
+    def drop_peer(self, peer: int) -> None:
+        """Forget a peer and close its links. Unknown: nothing."""
+        self._names.pop(peer, None)
+        self._addresses.pop(peer, None)
+        if (scope := self._dialers.pop(peer, None)) is not None:
+            scope.cancel()
+        for (_lane, other), link in [*self._accepted.items()]:
+            if other == peer:
+                link.close()
+
+    async def bind(self) -> None:
+        """Listen, before `run` if the port must be known earlier. Raises OSError."""
+        if not self._listeners:
+            host, port = self._listen
+            self._listeners = await trio.open_tcp_listeners(port, host=host or None)
+            self.port = self._listeners[0].socket.getsockname()[1]
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Listen and dial until cancelled. Raises OSError when the address can not be listened on."""
+        await self.bind()
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                nursery.start_soon(partial(trio.serve_listeners, self._accept, self._listeners))
+                for peer in self._addresses:
+                    self._start_dialers(peer)
+                task_status.started()
+        finally:
+            self._nursery = None
+            for listener in self._listeners:
+                with trio.CancelScope(shield=True):
+                    await listener.aclose()
+            self._listeners = []
+
+    # Dialing
+
+    def _start_dialers(self, peer: int) -> None:
+        assert self._nursery is not None
+        scope = self._dialers[peer] = trio.CancelScope()
+        self._nursery.start_soon(self._dial_all, peer, scope)
+
+    async def _dial_all(self, peer: int, scope: trio.CancelScope) -> None:
+        with scope:
+            async with trio.open_nursery() as nursery:
+                for lane in self._lanes.values():
+                    nursery.start_soon(self._keep_dialed, lane, peer)
+
+    async def _keep_dialed(self, lane: Lane, peer: int) -> None:
+        pause_s = BACKOFF_S[0]
+        while True:
+            if await self._dial(lane, peer):
+                pause_s = BACKOFF_S[0]
+            await trio.sleep(pause_s * self._random.uniform(0.5, 1.0))
+            pause_s = min(pause_s * 2, BACKOFF_S[1])
+
+    async def _dial(self, lane: Lane, peer: int) -> bool:
+        """One connection from dialing to its end. True if it was established."""
+        host, port = self._addresses[peer]
+        where = f"node {peer} ({self._names[peer]!r}) at {host}:{port}"
+        sock: socket.socket | None = None
+        try:
+            with trio.fail_after(DIAL_TIMEOUT_S):
+                stream = await trio.open_tcp_stream(host, port)
+            sock = _take(stream)
+            parser = FrameParser(HELLO_BYTES_MAX)
+            shake = self._handshake()
+            with trio.fail_after(HANDSHAKE_TIMEOUT_S):
+                await _send_all(sock, PREFACE)
+                await _send_frame(sock, shake.hello("dialer", lane.name))
+                talk = _Talk(sock, parser)
+                check_preface(await talk.preface())
+                shake.read_hello("acceptor", await talk.frame())
+                await _send_frame(sock, shake.proof("dialer"))
+                shake.read_proof("acceptor", await talk.frame())
+                shake.check_identity(peer)
+        except (Refused, FrameError) as error:
+            self._log_once(logging.ERROR, where, f"can not work with {where}: {error}")
+        except trio.TooSlowError:
+            self._log_once(logging.WARNING, where, f"{where} does not answer; trying again and again")
+        except OSError as error:
+            reason = _first_cause(error)
+            self._log_once(
+                logging.WARNING, where, f"{where} can not be reached ({reason}); trying again and again"
+            )
+        else:
+            await self._serve(Link(lane, peer, dialed=True, sock=sock), parser, where)
+            return True
+        finally:
+            if sock is not None:
+                sock.close()
+        return False
+
+    # Accepting
+
+    async def _accept(self, stream: trio.SocketStream) -> None:
+        sock = _take(stream)
+        where = "an unknown address"
+        try:
+            where = str(sock.getpeername()[0])
+            if self._handshakes >= HANDSHAKES_MAX:
+                raise Refused(f"{HANDSHAKES_MAX} others are shaking hands already")
+            self._handshakes += 1
+            try:
+                with trio.fail_after(HANDSHAKE_TIMEOUT_S):
+                    lane, peer, parser = await self._welcome(sock)
+            finally:
+                self._handshakes -= 1
+        except (Refused, FrameError) as error:
+            self._log_once(logging.ERROR, where, f"refused a peer connection from {where}: {error}")
+        except (trio.TooSlowError, OSError) as error:
+            log.info("a peer connection from %s ended in its handshake: %s", where, error or "too slow")
+        else:
+            link = Link(lane, peer, dialed=False, sock=sock)
+            if (older := self._accepted.get((lane.name, peer))) is not None:
+                older.close("the peer has dialed anew")
+            await self._serve(link, parser, f"node {peer} ({self._names.get(peer, '')!r})")
+        finally:
+            sock.close()
+
+    async def _welcome(self, sock: socket.socket) -> tuple[Lane, int, FrameParser]:
+        parser = FrameParser(HELLO_BYTES_MAX)
+        talk = _Talk(sock, parser)
+        check_preface_error: Refused | None = None
+        try:
+            check_preface(await talk.preface())
+        except Refused as error:
+            check_preface_error = error
+        # Ours goes out in any case: a node of another version then knows why.
+        await _send_all(sock, PREFACE)
+        if check_preface_error is not None:
+            raise check_preface_error
+        shake = self._handshake()
+        try:
+            hello = shake.read_hello("dialer", await talk.frame())
+            await _send_frame(sock, shake.hello("acceptor", hello.lane))
+            shake.read_proof("dialer", await talk.frame())
+            shake.check_identity(None)
+            if hello.lane not in self._lanes:
+                raise Refused(f"it asks for a lane that this node does not have: {hello.lane!r}")
+            await _send_frame(sock, shake.proof("acceptor"))
+        except Refused as error:
+            with suppress(OSError):
+                await _send_frame(sock, refusal(str(error)))
+            raise
+        return self._lanes[hello.lane], hello.node_id, parser
+
+    # Both
+
+    def _handshake(self) -> Handshake:
+        cluster, node_id, node_name, incarnation = self._identity
+        return Handshake(
+            cluster=cluster,
+            node_id=node_id,
+            node_name=node_name,
+            incarnation=incarnation,
+            secret=self._secret,
+            members=self._names,
+            check_peer=self._check_peer,
+        )
+
+    async def _serve(self, link: Link, parser: FrameParser, where: str) -> None:
+        table = self._dialed if link.dialed else self._accepted
+        key = (link.lane, link.peer)
+        parser.frame_bytes_max = link._lane.frame_bytes_max
+        table[key] = link
+        for seen in [seen for seen in self._logged if seen[0] == where]:
+            del self._logged[seen]
+        try:
+            if link._lane.on_open is not None:
+                link._lane.on_open(link)
+            cause = await link._run(parser, self._receive_buffer)
+            if cause:
+                log.warning("closed the %s link with %s: %s", link.lane, where, cause)
+        finally:
+            link.close()
+            if table.get(key) is link:
+                del table[key]
+            if link._lane.on_close is not None:
+                link._lane.on_close(link)
+
+    def _log_once(self, level: int, where: str, sentence: str) -> None:
+        if (where, sentence) in self._logged:
+            return
+        if len(self._logged) >= _CAUSES_MAX:
+            self._logged.clear()
+        self._logged[where, sentence] = None
+        log.log(level, "%s", sentence)
+
+
+class _Talk:
+    """Reads the preface and the frames of a handshake, and not a byte more."""
+
+    def __init__(self, sock: socket.socket, parser: FrameParser) -> None:
+        self._sock = sock
+        self._parser = parser
+
+    async def preface(self) -> bytes:
+        data = b""
+        while len(data) < len(PREFACE):
+            data += await self._receive(len(PREFACE) - len(data))
+        return data
+
+    async def frame(self) -> bytes:
+        # Never reads further than this frame: what follows the handshake belongs to the lane.
+        while True:
+            payloads = self._parser.feed(await self._receive(self._parser.missing_bytes))
+            if payloads:
+                return payloads[0]
+
+    async def _receive(self, bytes_max: int) -> bytes:
+        while True:
+            await trio.lowlevel.wait_readable(self._sock)
+            try:
+                data = self._sock.recv(bytes_max)
+            except BlockingIOError:
+                continue
+            if not data:
+                raise Refused("it closed the connection during the handshake")
+            return data
+
+
+def _first_cause(error: OSError) -> BaseException:
+    """trio wraps what each address of a host said; one of them is enough for a sentence."""
+    cause = error.__cause__
+    return cause.exceptions[0] if isinstance(cause, BaseExceptionGroup) else error
+
+
+async def _send_all(sock: socket.socket, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        await trio.lowlevel.wait_writable(sock)
+        with suppress(BlockingIOError):
+            view = view[sock.send(view) :]
+
+
+async def _send_frame(sock: socket.socket, payload: bytes) -> None:
+    await _send_all(sock, frame_header(payload) + payload)
+
+
+def _take(stream: trio.SocketStream) -> socket.socket:
+    """The stream's socket as a plain non-blocking one, tuned."""
+    sock = socket.socket(fileno=stream.socket.detach())
+    sock.setblocking(False)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    idle_s, interval_s, probes = KEEPALIVE_S
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, idle_s)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval_s)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, probes)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+    return sock

@@ -1,0 +1,185 @@
+"""Replies to bytes, in RESP2 or RESP3: see the table in `resp.values`.
+
+`encode` looks at the exact type: bytes, lines, integers and null, which are nearly all replies, leave at
+once. Other values that hold no values go through a table of functions per protocol. Values that hold values
+are walked with a stack of iterators of our own, so nesting is bounded by memory and not by Python's recursion
+limit.
+
+To add a kind: a function in `_LEAVES` when it holds no other value, otherwise a branch in `_opened`.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from math import isfinite, isnan
+from typing import Any, Final
+
+from resp.values import (
+    Attribute,
+    BigNumber,
+    Error,
+    NullArray,
+    Push,
+    Raw,
+    Simple,
+    Value,
+    Verbatim,
+)
+
+_BULK_HEADERS: Final = tuple(b"$%d\r\n" % size_bytes for size_bytes in range(1024))
+_INTEGERS: Final = tuple(b":%d\r\n" % number for number in range(1024))
+_BULK_HEADERS_COUNT: Final = len(_BULK_HEADERS)
+_INTEGERS_COUNT: Final = len(_INTEGERS)
+_NULLS: Final = {2: b"$-1\r\n", 3: b"_\r\n"}
+
+_INTEGRAL_MAX = float(2**62)
+"""Doubles without a fraction are printed as integers up to here (half of the range of int64), as Valkey
+does."""
+
+
+def encode(value: Value, protocol: int) -> bytes:
+    """The bytes of one reply.
+
+    `protocol` is 2 or 3. Raises TypeError for what is not a value of `resp.values` (a str for example), at
+    any depth.
+    """
+    item: Any = value
+    kind = type(item)
+    if kind is bytes:
+        size_bytes = len(item)
+        if size_bytes < _BULK_HEADERS_COUNT:
+            return _BULK_HEADERS[size_bytes] + item + b"\r\n"  # type: ignore[no-any-return]
+        return b"$%d\r\n%b\r\n" % (size_bytes, item)
+    if kind is Simple or kind is Error:
+        return item.encoded  # type: ignore[no-any-return]
+    if kind is int:
+        if 0 <= item < _INTEGERS_COUNT:
+            return _INTEGERS[item]  # type: ignore[no-any-return]
+        return b":%d\r\n" % item
+    if item is None:
+        return _NULLS[protocol]
+    leaf = _LEAVES[protocol].get(kind)
+    if leaf is not None:
+        return leaf(item)
+    return _walked(item, protocol)
+
+
+def format_double(number: float) -> bytes:
+    """The text of a double as Valkey prints it: the shortest that reads back as the same number.
+
+    `inf`, `-inf`, `nan`, `-0`; no fraction when there is none; an exponent (`1e+21`, `1e-7`) for what is very
+    large or very small.
+    """
+    if not isfinite(number):
+        return b"nan" if isnan(number) else b"inf" if number > 0 else b"-inf"
+    if number == 0:
+        return b"0" if repr(number)[0] == "0" else b"-0"
+    if -_INTEGRAL_MAX <= number <= _INTEGRAL_MAX and number == int(number):
+        return b"%d" % int(number)
+    return _shortest(number).encode()
+
+
+def _shortest(number: float) -> str:
+    """Python's shortest digits, laid out by the rules of fpconv, the library that Valkey prints doubles
+    with."""
+    mantissa, _, exponent_text = repr(abs(number)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = whole + ("" if fraction == "0" else fraction)
+    scale = int(exponent_text or 0) - (len(digits) - len(whole))
+    stripped = digits.rstrip("0")
+    scale += len(digits) - len(stripped)
+    digits = stripped.lstrip("0")
+    sign = "-" if number < 0 else ""
+    exponent = scale + len(digits) - 1
+    if scale >= 0 and exponent < len(digits) + 7:
+        return sign + digits + "0" * scale
+    if scale < 0 and (scale > -7 or abs(exponent) < 4):
+        point = len(digits) + scale
+        if point <= 0:
+            return f"{sign}0.{'0' * -point}{digits}"
+        return f"{sign}{digits[:point]}.{digits[point:]}"
+    tail = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{sign}{digits[0]}{tail}e{'-' if exponent < 0 else '+'}{abs(exponent)}"
+
+
+def _bulk(value: bytes) -> bytes:
+    return b"$%d\r\n%b\r\n" % (len(value), value)
+
+
+def _line(value: Simple | Error) -> bytes:
+    return value.encoded
+
+
+def _verbatim3(value: Verbatim) -> bytes:
+    return b"=%d\r\n%b:%b\r\n" % (len(value.value) + 4, value.format, value.value)
+
+
+_LEAVES_BOTH: dict[type, Callable[[Any], bytes]] = {
+    bytes: _bulk,
+    int: lambda value: b":%d\r\n" % value,
+    Simple: _line,
+    Error: _line,
+    Raw: lambda value: value.value,
+}
+_LEAVES: Final[dict[int, dict[type, Callable[[Any], bytes]]]] = {
+    2: _LEAVES_BOTH
+    | {
+        type(None): lambda value: b"$-1\r\n",
+        NullArray: lambda value: b"*-1\r\n",
+        bool: lambda value: b":1\r\n" if value else b":0\r\n",
+        float: lambda value: _bulk(format_double(value)),
+        BigNumber: lambda value: _bulk(b"%d" % value.value),
+        Verbatim: lambda value: _bulk(value.value),
+    },
+    3: _LEAVES_BOTH
+    | {
+        type(None): lambda value: b"_\r\n",
+        NullArray: lambda value: b"_\r\n",
+        bool: lambda value: b"#t\r\n" if value else b"#f\r\n",
+        float: lambda value: b",%b\r\n" % format_double(value),
+        BigNumber: lambda value: b"(%d\r\n" % value.value,
+        Verbatim: _verbatim3,
+    },
+}
+
+
+def _walked(root: Any, protocol: int) -> bytes:
+    leaves = _LEAVES[protocol]
+    out: list[bytes] = []
+    append = out.append
+    open_iterators: list[Iterator[Any]] = [iter((root,))]
+    while open_iterators:
+        for value in open_iterators[-1]:
+            if type(value) is bytes:
+                append(b"$%d\r\n%b\r\n" % (len(value), value))
+                continue
+            leaf = leaves.get(type(value))
+            if leaf is not None:
+                append(leaf(value))
+                continue
+            header, items = _opened(value, protocol)
+            append(header)
+            open_iterators.append(items)
+            break
+        else:
+            open_iterators.pop()
+    return b"".join(out)
+
+
+def _opened(value: Any, protocol: int) -> tuple[bytes, Iterator[Any]]:
+    """The header of a value that holds values, and what follows it."""
+    resp3 = protocol == 3
+    if isinstance(value, (list, tuple)):
+        return b"*%d\r\n" % len(value), iter(value)
+    if isinstance(value, dict):
+        header = b"%%%d\r\n" % len(value) if resp3 else b"*%d\r\n" % (2 * len(value))
+        return header, chain.from_iterable(value.items())
+    if isinstance(value, (set, frozenset)):
+        return b"%c%d\r\n" % (b"~" if resp3 else b"*", len(value)), iter(value)
+    if isinstance(value, Push):
+        return b"%c%d\r\n" % (b">" if resp3 else b"*", len(value.value)), iter(value.value)
+    if isinstance(value, Attribute):
+        if not resp3:
+            return b"", iter((value.value,))
+        pairs = chain.from_iterable(value.attributes.items())
+        return b"|%d\r\n" % len(value.attributes), chain(pairs, (value.value,))
+    raise TypeError(f"not a RESP value: {value!r:.100} of type {type(value).__name__}")

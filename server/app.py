@@ -1,0 +1,112 @@
+"""A node's process: set up logging, open the node, serve, shut down in order.
+
+Exit codes: 0 after a clean shutdown, 1 when the node can not start or can not go on; then one sentence on
+standard error says why and what to do.
+"""
+
+import logging
+import signal
+import sys
+from contextlib import suppress
+
+import trio
+
+from raft.storage import StorageError
+from server.commands import all as all_commands
+from server.config import Config, ConfigError
+from server.cron import run_cron
+from server.keyspace.leveldb import DataStoreError
+from server.node import Node
+
+log = logging.getLogger("redraft")
+
+switch_interval_s = 0.0005
+"""The disk thread gets the interpreter lock this soon after its sync; the default of 5 ms would be most of a
+write."""
+drain_timeout_s = 2.0
+"""How long a clean shutdown waits for the replies that are due."""
+
+
+def run(config: Config, node_name: str | None) -> int:
+    """Run one node of `config` until it is told to stop; `node_name` None: the only one. Returns the exit
+    code."""
+    logging.basicConfig(
+        level=config.log.level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
+    sys.setswitchinterval(switch_interval_s)
+    assert all_commands.loaded
+    try:
+        return trio.run(_main, config, config.node_name(node_name))
+    except (ConfigError, StorageError, DataStoreError) as error:
+        print(f"redraft: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"redraft: {_port_in_use(config, node_name, error)}", file=sys.stderr)
+        return 1
+
+
+def _port_in_use(config: Config, node_name: str | None, error: OSError) -> str:
+    me = config.node(node_name)
+    return (
+        f"{error.strerror or error}: is another process using {me.bind} port {me.port}"
+        + (f" or {me.peer_port}" if config.clustered else "")
+        + "? Stop it, or choose another port"
+    )
+
+
+async def _main(config: Config, name: str) -> int:
+    failure: list[BaseException] = []
+
+    def on_fatal(error: BaseException) -> None:
+        failure.append(error)
+        if node is not None:
+            node.stopping.set()
+
+    node: Node | None = None
+    node = Node(config, name, on_fatal)
+    try:
+        await node.listen()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(node.host.run)
+            await nursery.start(node.reactor.run)
+            nursery.start_soon(_signals, node)
+            nursery.start_soon(run_cron, node)
+            me = node.topology.nodes[node.topology.me]
+            log.info("Node %s of cluster %s is ready for clients on port %d", name, config.cluster, me.port)
+            await node.stopping.wait()
+            if not failure:
+                await _drain(node)
+            nursery.cancel_scope.cancel()
+    finally:
+        await node.host.close()
+        node.close()
+    if failure:
+        print(f"redraft: node {name} stops: {_explain(failure[0])}", file=sys.stderr)
+        return 1
+    log.info("Node %s has shut down", name)
+    return 0
+
+
+def _explain(error: BaseException) -> str:
+    """One sentence on why the node can not go on."""
+    if isinstance(error, OSError) and error.errno == 28:
+        return "the disk is full; free some space and start it again, nothing acknowledged is lost"
+    return f"{error}; nothing acknowledged is lost, start it again when the cause is gone"
+
+
+async def _drain(node: Node) -> None:
+    """No new clients; let those that are there have the replies that are due."""
+    node.reactor.stop_listening()
+    with trio.move_on_after(drain_timeout_s):
+        while node.busy_connections:
+            node.end_turn()
+            await trio.sleep(0.005)
+
+
+async def _signals(node: Node) -> None:
+    with suppress(ValueError), trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            log.info("Told to stop: handing over")
+            await node.hand_over()
+            node.stopping.set()
+            return

@@ -1,0 +1,1 @@
+"""Which node holds which group, and which group holds which slot."""

@@ -1,0 +1,85 @@
+"""Whose data directory this is, and whether a peer is the one it was before.
+
+A data directory remembers the cluster, the node and the layout it was made for, so that a wrong --data or an
+edited file is noticed before any harm is done. It also remembers every peer's incarnation, the identity of
+the peer's own data directory: a voter that comes back with an empty disk has forgotten what it acknowledged
+and whom it voted for, so its word must not count.
+"""
+
+import msgspec
+
+from raft.storage import LogStore
+from server.cluster.topology import Topology
+from server.config import ConfigError
+
+
+class Identity(msgspec.Struct):
+    """What a data directory was made for."""
+
+    cluster: str
+    node: str
+    groups: int
+    replicas: dict[int, tuple[int, ...]]
+
+
+def check_identity(store: LogStore, cluster: str, name: str, topology: Topology) -> None:
+    """Remember who we are, or raise ConfigError when the directory belongs to somebody else."""
+    mine = Identity(
+        cluster,
+        name,
+        len(topology.data_groups),
+        {group.number: group.replicas for group in topology.groups.values()},
+    )
+    record = store.get_meta("identity")
+    if record is None:
+        store.put_meta("identity", msgspec.json.encode(mine))
+        return
+    found = msgspec.json.decode(record, type=Identity)
+    if (found.cluster, found.node) != (cluster, name):
+        raise ConfigError(
+            f"this data directory belongs to node {found.node} of cluster {found.cluster}, not to node {name} of"
+            f" cluster {cluster}: give the right one with --data, or an empty one"
+        )
+    if found.groups != mine.groups:
+        raise ConfigError(
+            f"the data was made with groups = {found.groups}, the configuration says {mine.groups}: set it back,"
+            " the number of groups can not change once there is data"
+        )
+    if found.replicas != mine.replicas:
+        raise ConfigError(
+            "the nodes or replicas of the configuration are not those that the data was made with:"
+            " set nodes (and their order) and replicas back"
+        )
+
+
+class PeerCheck:
+    """Remembers each peer's incarnation from its first connection on."""
+
+    def __init__(self, store: LogStore, topology: Topology) -> None:
+        self._store = store
+        self._topology = topology
+        self._known: dict[int, bytes] = {}
+        for number in topology.nodes:
+            record = store.get_meta(f"peer/{number}")
+            if record is not None:
+                self._known[number] = record
+
+    def __call__(self, number: int, incarnation: bytes) -> str | None:
+        """A reason to refuse the peer, or None."""
+        known = self._known.get(number)
+        if known is None:
+            self._known[number] = incarnation
+            self._store.put_meta(f"peer/{number}", incarnation)
+            return None
+        if known == incarnation:
+            return None
+        name = self._topology.nodes[number].name
+        return (
+            f"node {name} has another data directory than before: what it acknowledged is not there, so it can not"
+            " take part; start it with its old data directory, or stop the other process that calls itself so"
+        )
+
+
+def peer_check(store: LogStore, topology: Topology) -> PeerCheck:
+    """What Links asks about each peer."""
+    return PeerCheck(store, topology)

@@ -1,0 +1,1 @@
+"""The commands: parse the arguments, call types/, shape the reply. One file per family; see table.py."""

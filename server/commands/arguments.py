@@ -1,0 +1,58 @@
+"""Reading arguments as Redis reads them: strict integers, floats, and their error texts."""
+
+from math import isnan
+
+from server.errors import INVALID_DB, NOT_FLOAT, NOT_INTEGER, CommandError
+from server.keyspace.meta import DATABASES
+from server.types.numbers import INT64_MAX as INT64_MAX
+from server.types.numbers import INT64_MIN as INT64_MIN
+from server.types.numbers import parse_int64 as parse_int64
+
+INT32_RANGE = b"ERR value is out of range, value must between -2147483648 and 2147483647"
+
+
+def integer(text: bytes, error: bytes = NOT_INTEGER) -> int:
+    """A signed 64-bit integer; raises CommandError(error)."""
+    value = parse_int64(text)
+    if value is None:
+        raise CommandError(error)
+    return value
+
+
+def bounded_integer(text: bytes, low: int, high: int, error: bytes) -> int:
+    """An integer in [low, high]; raises CommandError(error) otherwise."""
+    value = integer(text, error)
+    if not low <= value <= high:
+        raise CommandError(error)
+    return value
+
+
+def floating(text: bytes, error: bytes = NOT_FLOAT) -> float:
+    """A double, infinities included, NaN and blanks not; raises CommandError(error)."""
+    try:
+        if not text or text[:1].isspace() or text[-1:].isspace() or b"_" in text:
+            raise ValueError
+        value = float(text)
+    except ValueError:
+        raise CommandError(error) from None
+    if isnan(value):
+        raise CommandError(error)
+    return value
+
+
+def int32(text: bytes, error: bytes | None = None) -> int:
+    """A signed 32-bit integer, as C's int; raises CommandError, with `error` or with what Redis says by
+    itself."""
+    value = integer(text, error or NOT_INTEGER)
+    if not -(2**31) <= value < 2**31:
+        raise CommandError(error or INT32_RANGE)
+    return value
+
+
+def database(text: bytes, error: bytes | None = None) -> int:
+    """The number of a database that there is. Raises CommandError: `error` (or Redis's own words) when `text`
+    is no number, INVALID_DB when there is no such database."""
+    number = int32(text, error)
+    if not 0 <= number < DATABASES:
+        raise CommandError(INVALID_DB)
+    return number

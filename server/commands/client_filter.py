@@ -1,0 +1,173 @@
+"""The filters of CLIENT LIST and CLIENT KILL: which clients are meant.
+
+Every filter of Valkey 9 is known, each also as NOT-…; a client must pass all that are given. To add one: a line in
+`_PARSERS` (its argument to a test of a session).
+"""
+
+from collections.abc import Callable
+from time import time
+from typing import TypeAlias
+
+from server.commands.arguments import integer, parse_int64
+from server.commands.context import Context
+from server.errors import SYNTAX, CommandError
+from server.session import Session
+
+Test: TypeAlias = Callable[[Session], bool]
+
+FLAG_LETTERS = frozenset("AbBcdeEiIMNOPrRStTuUx")
+"""All that CLIENT LIST may show in `flags`."""
+_TYPES = {
+    b"normal": "normal",
+    b"slave": "replica",
+    b"replica": "replica",
+    b"master": "primary",
+    b"primary": "primary",
+    b"pubsub": "pubsub",
+}
+
+
+def client_flags(session: Session) -> str:
+    """The letters of `flags` in CLIENT LIST."""
+    letters = [
+        letter
+        for letter, holds in (
+            ("O", session.monitoring),
+            ("x", session.queue is not None),
+            ("d", session.queue_broken),
+            ("r", session.readonly),
+            ("e", session.no_evict),
+            ("T", session.no_touch),
+        )
+        if holds
+    ]
+    return "".join(letters) or "N"
+
+
+def _text(read: Callable[[Session], bytes]) -> Callable[[bytes], Test]:
+    return lambda wanted: lambda session: read(session) == wanted
+
+
+def _type(word: bytes) -> Test:
+    kind = _TYPES.get(word.lower())
+    if kind is None:
+        raise CommandError(b"ERR Unknown client type '%b'" % word)
+    return lambda session: kind == "normal"
+
+
+def _user(name: bytes) -> Test:
+    if name != b"default":
+        raise CommandError(b"ERR No such user '%b'" % name)
+    return lambda session: session.user == name
+
+
+def _at_least(name: bytes, word: bytes) -> int:
+    seconds = integer(word, b"ERR %b is not an integer or out of range" % name)
+    if seconds <= 0:
+        raise CommandError(b"ERR %b should be greater than 0" % name)
+    return seconds
+
+
+def _max_age(word: bytes) -> Test:
+    seconds = _at_least(b"maxage", word)
+    return lambda session: int(time() - session.connected_at_s) >= seconds
+
+
+def _idle(word: bytes) -> Test:
+    seconds = _at_least(b"idle", word)
+    return lambda session: int(time() - session.last_active_s) >= seconds
+
+
+def _flags(word: bytes) -> Test:
+    wanted = set(word.decode("latin-1"))
+    if not wanted <= FLAG_LETTERS:
+        raise CommandError(b"ERR Unknown flags found in the provided filter: %b" % word)
+    return lambda session: wanted <= set(client_flags(session))
+
+
+def _database(word: bytes) -> Test:
+    database = integer(word, b"ERR DB is not an integer or out of range")
+    if not 0 <= database < 16:
+        raise CommandError(b"ERR DB number should be between 0 and 15")
+    return lambda session: session.db == database
+
+
+def _capabilities(word: bytes) -> Test:
+    if not set(word) <= set(b"r"):
+        raise CommandError(b"ERR Unknown capa found in the provided filter: %b" % word)
+    return lambda session: not word
+
+
+_PARSERS: dict[bytes, Callable[[bytes], Test]] = {
+    b"addr": _text(lambda session: session.address.encode()),
+    b"laddr": _text(lambda session: session.local_address.encode()),
+    b"type": _type,
+    b"user": _user,
+    b"maxage": _max_age,
+    b"idle": _idle,
+    b"flags": _flags,
+    b"name": _text(lambda session: session.name),
+    b"lib-name": _text(lambda session: session.library_name),
+    b"lib-ver": _text(lambda session: session.library_version),
+    b"db": _database,
+    b"capa": _capabilities,
+    b"ip": _text(lambda session: session.address.rpartition(":")[0].encode()),
+}
+
+
+def _one_of(identities: set[int]) -> Test:
+    return lambda session: session.id in identities
+
+
+def _negated(test: Test) -> Test:
+    return lambda session: not test(session)
+
+
+def _identities(args: list[bytes], at: int) -> tuple[set[int], int]:
+    """The client ids from `at` on, and the index behind them."""
+    found: set[int] = set()
+    while at < len(args):
+        number = parse_int64(args[at])
+        if number is None:
+            break
+        if number <= 0:
+            raise CommandError(b"ERR client-id should be greater than 0")
+        found.add(number)
+        at += 1
+    if not found:
+        raise CommandError(SYNTAX)
+    return found, at
+
+
+def select_clients(context: Context, args: list[bytes], skip_me: bool) -> list[Session]:
+    """The clients, by growing id, that pass the filters in `args` (which start at index 2). `skip_me`: whether the
+    client that asks is left out unless SKIPME says otherwise. Raises CommandError with Valkey's texts."""
+    tests: list[Test] = []
+    at = 2
+    while at < len(args):
+        name = args[at].lower()
+        negate = name.startswith(b"not-")
+        base = name.removeprefix(b"not-")
+        if base == b"id":
+            identities, at = _identities(args, at + 1)
+            test = _one_of(identities)
+        elif at + 1 == len(args):
+            raise CommandError(SYNTAX)
+        elif name == b"skipme":
+            word = args[at + 1].lower()
+            if word not in (b"yes", b"no"):
+                raise CommandError(SYNTAX)
+            skip_me = word == b"yes"
+            at += 2
+            continue
+        elif base in _PARSERS:
+            test = _PARSERS[base](args[at + 1])
+            at += 2
+        else:
+            raise CommandError(SYNTAX)
+        tests.append(_negated(test) if negate else test)
+    return [
+        session
+        for _, session in sorted(context.node.sessions.items())
+        if not (skip_me and session is context.session) and all(test(session) for test in tests)
+    ]

@@ -1,0 +1,83 @@
+"""CONFIG: parameters at run time, from server/settings.py."""
+
+from resp.values import OK
+from server.commands.context import Context
+from server.commands.help import help_reply
+from server.commands.table import (
+    ADMIN,
+    COMMANDS,
+    LOADING,
+    NODE,
+    NOSCRIPT,
+    STALE,
+    Args,
+    Reply,
+    command,
+    container,
+)
+from server.errors import SYNTAX, CommandError
+
+_FLAGS = ADMIN | NOSCRIPT | LOADING | STALE
+_PER_PARAMETER = "O(N) when N is the number of configuration parameters provided"
+
+container("config", since="2.0.0", group="server", summary="A container for server configuration commands")
+
+
+@command(
+    "config|get", arity=-3, flags=_FLAGS, where=NODE, since="2.0.0", group="server", complexity=_PER_PARAMETER
+)
+def config_get(context: Context, args: Args) -> Reply:
+    """Returns the effective values of configuration parameters."""
+    return context.node.settings.get(args[2:])
+
+
+@command(
+    "config|set", arity=-4, flags=_FLAGS, where=NODE, since="2.0.0", group="server", complexity=_PER_PARAMETER
+)
+def config_set(context: Context, args: Args) -> Reply:
+    """Sets configuration parameters in-flight."""
+    if len(args) % 2:
+        raise CommandError(SYNTAX)
+    context.node.settings.set(list(zip(args[2::2], args[3::2], strict=True)))
+    return OK
+
+
+@command("config|resetstat", arity=2, flags=_FLAGS, where=NODE, since="2.0.0", group="server")
+def config_resetstat(context: Context, args: Args) -> Reply:
+    """Resets the server's statistics."""
+    context.node.stats.reset()
+    context.node.latency.reset_histograms()
+    for row in COMMANDS.values():
+        for one in (row, *row.subcommands.values()):
+            one.calls = one.failed_calls = one.rejected_calls = 0
+            one.usec = 0.0
+    return OK
+
+
+@command("config|rewrite", arity=2, flags=_FLAGS, where=NODE, since="2.8.0", group="server")
+def config_rewrite(context: Context, args: Args) -> Reply:
+    """Persists the effective configuration to file."""
+    if not context.node.config_file:
+        raise CommandError(b"ERR The server is running without a config file")
+    raise CommandError(
+        b"ERR The config file belongs to the operator and serves every node; edit %b by hand to keep a setting"
+        % context.node.config_file.encode()
+    )
+
+
+@command("config|help", arity=2, flags=LOADING | STALE, where=NODE, since="5.0.0", group="server")
+def config_help(context: Context, args: Args) -> Reply:
+    """Returns helpful text about the different subcommands."""
+    return help_reply(b"CONFIG", _HELP)
+
+
+_HELP = """
+GET <pattern>
+    Return parameters matching the glob-like <pattern> and their values.
+SET <directive> <value>
+    Set the configuration <directive> to <value>.
+RESETSTAT
+    Reset statistics reported by the INFO command.
+REWRITE
+    Rewrite the configuration file.
+"""

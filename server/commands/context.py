@@ -1,0 +1,108 @@
+"""What a NODE command may use: the client's session and the services of the node it talks to.
+
+A NODE handler takes `(context, args)`. It returns its reply, or is `async def` when it has to wait: then the
+commands behind it on the same connection wait too, and a closed connection cancels it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from server.session import Session
+
+if TYPE_CHECKING:
+    from server.cluster.topology import Topology
+    from server.diagnostics import Latency, Slowlog
+    from server.rates import Rates
+    from server.settings import Settings
+    from server.stats import Stats
+
+
+@dataclass(frozen=True, slots=True)
+class GroupInfo:
+    """How one shard group stands, as this node's replica knows it."""
+
+    group: int
+    role: str
+    """leader, follower, candidate, learner, or absent: this node holds no replica of it."""
+    leader: int
+    """Node number, 0: not known."""
+    term: int
+    first_index: int
+    last_index: int
+    commit: int
+    applied: int
+    log_bytes: int
+    uncommitted_bytes: int
+    lease: bool
+    """Leader with a valid lease."""
+    peers: tuple[tuple[int, int, int, str], ...]
+    """At the leader: (node, match, next, state) of every replica."""
+
+
+class Node(Protocol):
+    """The services of a node."""
+
+    topology: "Topology"
+    settings: "Settings"
+    stats: "Stats"
+    slowlog: "Slowlog"
+    latency: "Latency"
+    rates: "Rates"
+    """Sampled by a timer of the node, for INFO's instantaneous_ fields."""
+    sessions: dict[int, Session]
+    """By id."""
+    monitors: set[Session]
+    started_s: float
+    """Unix time."""
+    run_id: str
+    """40 hex digits, new with each start."""
+    data_directory: str
+    config_file: str
+    """Path, or empty."""
+    active_expire: bool
+    """DEBUG SET-ACTIVE-EXPIRE."""
+
+    def group_infos(self) -> list[GroupInfo]:
+        """Every group of the cluster."""
+
+    def keyspace(self) -> list[tuple[int, int]]:
+        """(keys, expires) of each database, from this node's replicas of all groups it holds."""
+
+    async def call(self, group: int, db: int, args: list[bytes], protocol: int = 2) -> Any:
+        """Run a SHARD command on the leader of `group`, wherever that is, and return the decoded reply (an
+        hiredis.ReplyError object for an error reply, not raised)."""
+
+    def pause_clients(self, until_ms: int, writes_only: bool) -> None:
+        """CLIENT PAUSE until Unix time `until_ms`; 0 ends it."""
+
+    def monitors_changed(self) -> None:
+        """A session was added to or taken from `monitors`."""
+
+    def paused_until_ms(self) -> int:
+        """0 when not paused."""
+
+    def unblock(self, client_id: int, error: bool) -> bool:
+        """CLIENT UNBLOCK; whether there was such a client and it was blocked."""
+
+    def links(self) -> Iterable[tuple[int, bool, int]]:
+        """(node, whether we dialed it, bytes waiting to be sent) of every connection to a peer."""
+
+    def disk_bytes(self) -> int:
+        """Size of the data directory's files."""
+
+    async def shutdown(self, *, now: bool) -> None:
+        """Hand the leaderships over (unless `now`), flush, and end the process. Does not return."""
+
+    async def wait_synced(self) -> None:
+        """Return when everything that this node has applied so far is synced in its data store."""
+
+
+class Context:
+    """One NODE command's surroundings."""
+
+    __slots__ = ("node", "session")
+
+    def __init__(self, node: Node, session: Session) -> None:
+        self.node = node
+        self.session = session

@@ -1,0 +1,293 @@
+"""DEBUG and MEMORY: what Redis's own test suite and people with a problem ask for.
+
+DEBUG subcommands are not rows of the table, as in Redis: each is an entry of `_SUBCOMMANDS`, which says how many
+arguments it takes. To add one, write a handler and an entry.
+"""
+
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+
+import hiredis
+import trio
+
+import server.commands.object  # noqa: F401  (declares MEMORY)
+from resp.values import OK, Attribute, BigNumber, Error, Push, Simple, Verbatim
+from server.commands.context import Context
+from server.commands.help import help_reply
+from server.commands.table import (
+    ADMIN,
+    FIRST,
+    LOADING,
+    NO_FLAGS,
+    NODE,
+    NOSCRIPT,
+    READONLY,
+    STALE,
+    Args,
+    Reply,
+    command,
+)
+from server.errors import NO_SUCH_KEY, CommandError
+from server.keyspace.layout import HEADER_BYTES
+from server.keyspace.slots import key_slot
+from server.keyspace.view import View
+from server.process import peak_resident_bytes, resident_bytes
+from server.types.keys import encoding_name
+
+_BAD_SUBCOMMAND = b"ERR unknown subcommand or wrong number of arguments for '%b'. Try DEBUG HELP."
+_PROTOCOL_TYPES = b"string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
+
+
+@command("_debugobject", arity=2, flags=READONLY, keys=FIRST, group="server")
+def debug_object_here(view: View, args: Args) -> Reply:
+    """DEBUG OBJECT, at the leader of the key."""
+    head = view.head(args[1])
+    if head is None:
+        raise CommandError(NO_SUCH_KEY)
+    return Simple(
+        b"Value at:0x%x refcount:1 encoding:%b serializedlength:%d lru:0 lru_seconds_idle:0 revision:%d"
+        % (id(view), encoding_name(args[1], head), HEADER_BYTES + len(head.payload), head.revision)
+    )
+
+
+async def _object(context: Context, args: Args) -> Reply:
+    group = context.node.topology.slot_groups[key_slot(args[2])]
+    reply = await context.node.call(group, context.session.db, [b"_debugobject", args[2]])
+    if isinstance(reply, hiredis.ReplyError):
+        raise CommandError(str(reply).encode())
+    return Simple(reply if isinstance(reply, bytes) else str(reply).encode())
+
+
+def _leading_float(text: bytes) -> float:
+    """The number that `text` is, or 0: DEBUG takes what it gets."""
+    try:
+        return max(float(text), 0.0)
+    except ValueError:
+        return 0.0
+
+
+async def _sleep(context: Context, args: Args) -> Reply:
+    """Unlike Redis's, only this connection sleeps."""
+    await trio.sleep(min(_leading_float(args[2]), 86400.0))
+    return OK
+
+
+def _set_active_expire(context: Context, args: Args) -> Reply:
+    context.node.active_expire = args[2] != b"0"
+    return OK
+
+
+def _error(context: Context, args: Args) -> Reply:
+    return Error(args[2])
+
+
+def _protocol(context: Context, args: Args) -> Reply:
+    replies: dict[bytes, Reply] = {
+        b"string": b"Hello World",
+        b"integer": 12345,
+        b"double": 3.141,
+        b"bignum": BigNumber(1234567999999999999999999999999999999),
+        b"null": None,
+        b"array": [0, 1, 2],
+        b"set": {0, 1, 2},
+        b"map": {0: False, 1: True, 2: False},
+        b"attrib": Attribute(
+            {b"key-popularity": [b"key:123", 90]}, b"Some real reply following the attribute"
+        ),
+        b"verbatim": Verbatim(b"This is a verbatim\nstring"),
+        b"true": True,
+        b"false": False,
+    }
+    kind = args[2].lower()
+    if kind == b"push":
+        if context.session.protocol == 2:
+            raise CommandError(b"ERR RESP2 is not supported by this command")
+        context.session.outlet.push(Push([b"server-cpu-usage", 42]))
+        return b"Some real reply following the push reply"
+    if kind not in replies:
+        raise CommandError(
+            b"ERR Wrong protocol type name. Please use one of the following: " + _PROTOCOL_TYPES
+        )
+    return replies[kind]
+
+
+async def _reload(context: Context, args: Args) -> Reply:
+    """Nothing needs to be saved and loaded again, but everything applied is on disk afterwards."""
+    await context.node.wait_synced()
+    return OK
+
+
+def _nothing(context: Context, args: Args) -> Reply:
+    """For switches of parts that this server does not have."""
+    return OK
+
+
+def _refused(context: Context, args: Args) -> Reply:
+    raise CommandError(b"ERR DEBUG %b is refused: it would harm the server or its data" % args[1].upper())
+
+
+def _memory_free(context: Context, args: Args) -> Reply:
+    raise CommandError(
+        b"ERR DEBUG %b is not supported: values live in a data store on disk, not in the structures it shows"
+        % args[1].upper()
+    )
+
+
+def _help(context: Context, args: Args) -> Reply:
+    return help_reply(b"DEBUG", _HELP)
+
+
+_ANY = 1 << 30
+_SUBCOMMANDS: dict[bytes, tuple[int, int, Callable[[Context, Args], Reply | Awaitable[Reply]]]] = {
+    b"assert": (2, 2, _refused),
+    b"change-repl-id": (2, 2, _nothing),
+    b"client-enforce-reply-list": (3, 3, _nothing),
+    b"config-rewrite-force-all": (2, 2, _refused),
+    b"crash-and-recover": (2, 3, _refused),
+    b"delay-rdb-client-free-second": (3, 3, _nothing),
+    b"dict-resizing": (3, 3, _nothing),
+    b"error": (3, 3, _error),
+    b"hashtable-can-abort-shrink": (3, 3, _nothing),
+    b"help": (2, 2, _help),
+    b"htstats": (3, 4, _memory_free),
+    b"htstats-key": (3, 4, _memory_free),
+    b"jmap": (2, 2, _memory_free),
+    b"leak": (3, 3, _refused),
+    b"listpack": (3, 3, _memory_free),
+    b"loadaof": (2, 2, _reload),
+    b"object": (3, 4, _object),
+    b"oom": (2, 2, _refused),
+    b"panic": (2, 2, _refused),
+    b"pause-cron": (3, 3, _nothing),
+    b"protocol": (3, 3, _protocol),
+    b"quicklist": (3, 4, _memory_free),
+    b"quicklist-packed-threshold": (3, 3, _nothing),
+    b"reload": (2, _ANY, _reload),
+    b"replicate": (3, _ANY, _refused),
+    b"replybuffer": (4, 4, _nothing),
+    b"restart": (2, 3, _refused),
+    b"sdslen": (3, 3, _memory_free),
+    b"segfault": (2, 2, _refused),
+    b"set-active-expire": (3, 3, _set_active_expire),
+    b"set-skip-checksum-validation": (3, 3, _nothing),
+    b"sleep": (3, 3, _sleep),
+    b"stringmatch-len": (4, 4, _nothing),
+    b"structsize": (2, 2, _memory_free),
+}
+"""Name to fewest and most arguments (DEBUG and the name counted) and handler."""
+
+
+@command(
+    "debug",
+    arity=-2,
+    flags=ADMIN | NOSCRIPT | LOADING | STALE,
+    where=NODE,
+    group="server",
+    complexity="Depends on subcommand.",
+)
+async def debug(context: Context, args: Args) -> Reply:
+    """A container for debugging commands."""
+    entry = _SUBCOMMANDS.get(args[1].lower())
+    if entry is None or not entry[0] <= len(args) <= entry[1]:
+        raise CommandError(_BAD_SUBCOMMAND % args[1])
+    reply = entry[2](context, args)
+    return await reply if isawaitable(reply) else reply
+
+
+# -- MEMORY (the container, USAGE and HELP are in object.py) ----------------------------------------------------------------
+
+
+@command("memory|doctor", arity=2, flags=NO_FLAGS, where=NODE, since="4.0.0", group="server")
+def memory_doctor(context: Context, args: Args) -> Reply:
+    """Outputs a memory problems report."""
+    return Verbatim(
+        b"Keys and values are on disk here: memory holds clients' buffers, recent log entries and caches of a fixed "
+        b"size. Nothing to report.\n"
+    )
+
+
+@command("memory|stats", arity=2, flags=NO_FLAGS, where=NODE, since="4.0.0", group="server")
+def memory_stats(context: Context, args: Args) -> Reply:
+    """Returns details about memory usage."""
+    node = context.node
+    used, peak = resident_bytes(), peak_resident_bytes()
+    clients = sum(one.outlet.output_bytes + one.outlet.query_bytes for one in node.sessions.values())
+    keys = sum(count for count, _ in node.keyspace())
+    stored = node.disk_bytes()
+    return {
+        b"peak.allocated": peak,
+        b"total.allocated": used,
+        b"startup.allocated": 0,
+        b"replication.backlog": sum(info.log_bytes for info in node.group_infos()),
+        b"clients.slaves": 0,
+        b"clients.normal": clients,
+        b"cluster.links": sum(waiting_bytes for _, _, waiting_bytes in node.links()),
+        b"aof.buffer": sum(info.uncommitted_bytes for info in node.group_infos()),
+        b"lua.caches": 0,
+        b"functions.caches": 0,
+        b"overhead.total": used,
+        b"keys.count": keys,
+        b"keys.bytes-per-key": stored // keys if keys else 0,
+        b"dataset.bytes": stored,
+        b"dataset.percentage": 0.0,
+        b"peak.percentage": 100.0 * used / max(peak, 1),
+        b"allocator.allocated": used,
+        b"allocator.active": used,
+        b"allocator.resident": used,
+        b"fragmentation": 1.0,
+        b"fragmentation.bytes": 0,
+    }
+
+
+_ALLOCATOR = "Depends on how much memory is allocated, could be slow"
+
+
+@command(
+    "memory|purge", arity=2, flags=LOADING, where=NODE, since="4.0.0", group="server", complexity=_ALLOCATOR
+)
+def memory_purge(context: Context, args: Args) -> Reply:
+    """Asks the allocator to release memory."""
+    return OK
+
+
+@command(
+    "memory|malloc-stats",
+    arity=2,
+    flags=LOADING,
+    where=NODE,
+    since="4.0.0",
+    group="server",
+    complexity=_ALLOCATOR,
+)
+def memory_malloc_stats(context: Context, args: Args) -> Reply:
+    """Returns the allocator statistics."""
+    return Verbatim(b"Stats not supported for the current allocator")
+
+
+_HELP = """
+CHANGE-REPL-ID
+    Accepted; there is no replication id.
+ERROR <string>
+    Return a RESP protocol error with <string> as message. Useful for clients
+    unit tests to simulate error replies.
+LOADAOF
+    Return when everything applied is synced in the data store.
+OBJECT <key> [fast]
+    Show low level info about `key` and associated value.
+PROTOCOL <type>
+    Reply with a test value of the specified type. <type> can be: string,
+    integer, double, bignum, null, array, set, map, attrib, push, verbatim,
+    true, false.
+QUICKLIST-PACKED-THRESHOLD <size>
+    Accepted; there are no quicklists.
+RELOAD [option ...]
+    Return when everything applied is synced in the data store.
+SET-ACTIVE-EXPIRE <0|1>
+    Setting it to 0 disables expiring keys in background when they are not
+    accessed (otherwise the behavior). Setting it to 1 reenables back the
+    default.
+SLEEP <seconds>
+    Let this connection wait for <seconds>. Decimals allowed.
+STRINGMATCH-LEN <length> <pattern>
+    Accepted; does nothing.
+"""

@@ -1,0 +1,81 @@
+"""DUMP and RESTORE: a value as Redis writes it into its own files; see types/dump.py for the format."""
+
+from resp.values import OK
+from server.commands.arguments import INT64_MAX, integer
+from server.commands.table import DENYOOM, READONLY, WRITE, Args, Keys, Reply, command
+from server.errors import SYNTAX, CommandError
+from server.keyspace.view import View
+from server.types.dump import BadFormat, WrongChecksum, dump, load
+
+
+@command(
+    "dump",
+    arity=2,
+    flags=READONLY,
+    keys=Keys(1, 1, access="RO access"),
+    since="2.6.0",
+    group="generic",
+    complexity="O(1) to access the key and additional O(N) to serialize it, where N is its size.",
+)
+def dump_(view: View, args: Args) -> Reply:
+    """Returns a serialized representation of the value stored at a key."""
+    head = view.head(args[1])
+    return None if head is None else dump(head)
+
+
+def _options(options: Args) -> tuple[bool, bool]:
+    """(REPLACE, ABSTTL). IDLETIME and FREQ are checked and of no effect: nothing is ever evicted here."""
+    replace = absolute = False
+    idle_s = frequency = -1
+    rest = iter(options)
+    for option in rest:
+        name = option.lower()
+        if name == b"replace":
+            replace = True
+        elif name == b"absttl":
+            absolute = True
+        elif name == b"idletime" and frequency == -1 and (text := next(rest, None)) is not None:
+            idle_s = integer(text)
+            if idle_s < 0:
+                raise CommandError(b"ERR Invalid IDLETIME value, must be >= 0")
+        elif name == b"freq" and idle_s == -1 and (text := next(rest, None)) is not None:
+            frequency = integer(text)
+            if not 0 <= frequency <= 255:
+                raise CommandError(b"ERR Invalid FREQ value, must be >= 0 and <= 255")
+        else:
+            raise CommandError(SYNTAX)
+    return replace, absolute
+
+
+@command(
+    "restore",
+    arity=-4,
+    flags=WRITE | DENYOOM,
+    keys=Keys(1, 1, access="OW update"),
+    since="2.6.0",
+    group="generic",
+    complexity="O(1) to create the key and additional O(N) to read the value, where N is its size.",
+    categories="dangerous",
+)
+def restore(view: View, args: Args) -> Reply:
+    """Creates a key from the serialized representation of a value."""
+    key = args[1]
+    replace, absolute = _options(args[4:])
+    if not replace and view.exists(key):
+        raise CommandError(b"BUSYKEY Target key name already exists.")
+    ttl_ms = integer(args[2])
+    if ttl_ms < 0:
+        raise CommandError(b"ERR Invalid TTL value, must be >= 0")
+    try:
+        head = load(args[3])
+    except WrongChecksum:
+        raise CommandError(b"ERR DUMP payload version or checksum are wrong") from None
+    except BadFormat:
+        raise CommandError(b"ERR Bad data format") from None
+    expire_ms = ttl_ms if absolute or not ttl_ms else ttl_ms + view.now_ms
+    if expire_ms and (expire_ms <= view.now_ms or expire_ms > INT64_MAX):
+        # Over already; a sum past 64 bits wraps around to the past, as it does in Redis.
+        view.delete(key)
+    else:
+        view.put_head(key, head._replace(expire_ms=expire_ms))
+    return OK

@@ -1,0 +1,359 @@
+"""The command table: what every command is called, takes, touches and does, said once.
+
+COMMAND, CLUSTER routing, ACL categories, MULTI, WATCH and the README's table all read it. To add a command
+write one handler, declare it here-style, import its file in `commands/all.py`, and add a conformance case:
+
+    @command("getex", arity=-2, flags=WRITE | FAST, keys=FIRST, since="6.2.0", group="string")
+    def getex(view: View, args: Args) -> Reply:
+        '''Get the value of a key and optionally set its expiration.'''
+
+The docstring's first line is the summary of COMMAND DOCS. `args` is the whole request, the name included. A
+handler raises CommandError for an error reply. The table checks itself at import: a declaration that
+contradicts itself never starts a server.
+
+Where a command runs (`where`):
+
+* SHARD: `handler(view, args)` on the leader of the shard group of its keys. All keys must live in one group.
+A pure
+  function of the view.
+* SPREAD_KEYS: as SHARD for each group's share of the keys, the replies joined by `join` (SUM, ORDER): DEL,
+MGET.
+* SPREAD_ALL: as SHARD once on every group, replies joined (SUM, FIRST, ORDER as concatenation): DBSIZE,
+FLUSHALL.
+* NODE: `handler(context, args)` on the node the client talks to; may be `async def` when it has to wait.
+  See dispatch/context.py.
+
+A name that begins with `_` is internal: one node asks another's group for it (`context.node.call`), clients
+can not.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum, IntFlag
+from typing import Any, TypeAlias
+
+from server.errors import SYNTAX, CommandError, wrong_arity
+
+Args: TypeAlias = list[bytes]
+Reply: TypeAlias = Any
+"""A plain value or a marker of resp.values."""
+Handler: TypeAlias = Callable[[Any, Args], Any]
+
+
+class Flag(IntFlag):
+    """What COMMAND INFO reports and dispatch heeds. Names in lower case are Redis's own."""
+
+    WRITE = 1
+    READONLY = 2
+    DENYOOM = 4
+    ADMIN = 8
+    PUBSUB = 16
+    NOSCRIPT = 32
+    BLOCKING = 64
+    LOADING = 128
+    STALE = 256
+    SKIP_MONITOR = 512
+    SKIP_SLOWLOG = 1024
+    FAST = 2048
+    NO_AUTH = 4096
+    MAY_REPLICATE = 8192
+    NO_MULTI = 16384
+    MOVABLEKEYS = 32768
+    ALLOW_BUSY = 65536
+    NO_ASYNC_LOADING = 131072
+    ASKING = 262144
+
+
+WRITE, READONLY, DENYOOM, ADMIN, PUBSUB, NOSCRIPT, BLOCKING = (
+    Flag.WRITE,
+    Flag.READONLY,
+    Flag.DENYOOM,
+    Flag.ADMIN,
+    Flag.PUBSUB,
+    Flag.NOSCRIPT,
+    Flag.BLOCKING,
+)
+LOADING, STALE, SKIP_MONITOR, SKIP_SLOWLOG, FAST, NO_AUTH = (
+    Flag.LOADING,
+    Flag.STALE,
+    Flag.SKIP_MONITOR,
+    Flag.SKIP_SLOWLOG,
+    Flag.FAST,
+    Flag.NO_AUTH,
+)
+NO_MULTI, ALLOW_BUSY = Flag.NO_MULTI, Flag.ALLOW_BUSY
+NO_FLAGS = Flag(0)
+
+
+class Where(Enum):
+    """Who runs the handler; see the head of this file."""
+
+    SHARD = "shard"
+    SPREAD_KEYS = "spread keys"
+    SPREAD_ALL = "spread all"
+    NODE = "node"
+
+
+SHARD, SPREAD_KEYS, SPREAD_ALL, NODE = Where.SHARD, Where.SPREAD_KEYS, Where.SPREAD_ALL, Where.NODE
+
+
+class Join(Enum):
+    """How the replies of several groups become one."""
+
+    SUM = "sum"
+    """Integers, added."""
+    ORDER = "order"
+    """Arrays: SPREAD_KEYS puts each element where its key stood; SPREAD_ALL concatenates."""
+    FIRST = "first"
+    """All are alike: the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Where the keys stand among the arguments, as in COMMAND INFO, and what happens to them."""
+
+    first: int = 0
+    """Index of the first key in the request; 0: no keys."""
+    last: int = 0
+    """Index of the last; negative counts from the end."""
+    step: int = 1
+    find: Callable[[Args], list[int]] | None = None
+    """For keys that move: the indexes of the keys. Raises CommandError when the request makes no sense."""
+    access: str = ""
+    """Redis's key-spec flags, blank separated: one of RO RW OW RM, then access update insert delete. Derived
+    from WRITE / READONLY when empty. Where the keys of one command differ (RENAME), a specification each,
+    with a comma between: then each describes one key, from `first` on."""
+
+    def indexes(self, args: Args) -> Iterable[int]:
+        """The indexes of the keys of a request whose arity was checked."""
+        if self.find is not None:
+            return self.find(args)
+        if not self.first:
+            return ()
+        last = self.last if self.last >= 0 else len(args) + self.last
+        return range(self.first, last + 1, self.step)
+
+
+NO_KEYS = Keys()
+FIRST = Keys(1, 1)
+FIRST_TWO = Keys(1, 2)
+ALL = Keys(1, -1)
+PAIRS = Keys(1, -1, 2)
+
+
+def counted_keys(at: int, before: tuple[int, ...] = ()) -> Keys:
+    """Keys whose number stands at index `at` (EVAL, LMPOP, ZUNION…); `before`: indexes of fixed keys."""
+
+    def find(args: Args) -> list[int]:
+        try:
+            count = int(args[at])
+        except (ValueError, IndexError):
+            raise CommandError(SYNTAX) from None
+        if count < 0 or at + count >= len(args):
+            raise CommandError(b"ERR Number of keys can't be greater than number of args")
+        return [*before, *range(at + 1, at + 1 + count)]
+
+    return Keys(before[0] if before else 0, before[-1] if before else 0, 1, find)
+
+
+@dataclass(slots=True)
+class Command:
+    """One row of the table."""
+
+    name: str
+    """Lower case; `container|sub` for a subcommand."""
+    handler: Handler | None
+    """None for a container that has only subcommands."""
+    arity: int
+    """Number of arguments with the name (for a subcommand with both names); negative: at least that many."""
+    flags: Flag
+    keys: Keys
+    where: Where
+    join: Join
+    since: str
+    group: str
+    """Redis's group: string, generic, connection, server, transactions, cluster, bitmap, …"""
+    summary: str
+    complexity: str
+    categories: frozenset[str]
+    """ACL categories without @."""
+    subcommands: dict[bytes, "Command"] = field(default_factory=dict)
+    error_name: bytes = b""
+    """The name as error texts have it."""
+    is_write: bool = False
+    needs_space: bool = False
+    """Refused while the disk is nearly full."""
+    is_node: bool = False
+    open: bool = True
+    """Clients may call it; names that begin with _ are for nodes among themselves."""
+    single_key: bool = False
+    """A SHARD command whose only key is its first argument: the hot path."""
+    calls: int = 0
+    """Statistics of this node, for INFO commandstats."""
+    failed_calls: int = 0
+    rejected_calls: int = 0
+    usec: float = 0.0
+
+    def check_arity(self, args: Args) -> None:
+        """Raises the arity error."""
+        count = len(args)
+        if (self.arity > 0 and count != self.arity) or count < -self.arity:
+            raise wrong_arity(self.error_name)
+
+
+COMMANDS: dict[bytes, Command] = {}
+"""Lower-case name to command; dispatch adds the spellings that clients use as it meets them."""
+
+_GROUP_CATEGORIES = {
+    "generic": "keyspace",
+    "string": "string",
+    "bitmap": "bitmap",
+    "list": "list",
+    "set": "set",
+    "sorted-set": "sortedset",
+    "hash": "hash",
+    "hyperloglog": "hyperloglog",
+    "geo": "geo",
+    "stream": "stream",
+    "pubsub": "pubsub",
+    "transactions": "transaction",
+    "connection": "connection",
+    "scripting": "scripting",
+}
+
+
+def _categories(flags: Flag, group: str, extra: str) -> frozenset[str]:
+    """The ACL categories that follow from the flags, as in Redis (setImplicitACLCategories), and `extra`."""
+    found = set(extra.split())
+    if group in _GROUP_CATEGORIES:
+        found.add(_GROUP_CATEGORIES[group])
+    if flags & WRITE:
+        found.add("write")
+    if flags & READONLY and group not in ("scripting",):
+        found.add("read")
+    if flags & ADMIN:
+        found |= {"admin", "dangerous"}
+    if flags & PUBSUB:
+        found.add("pubsub")
+    if flags & BLOCKING:
+        found.add("blocking")
+    found.add("fast" if flags & FAST else "slow")
+    return frozenset(found)
+
+
+def command(
+    name: str,
+    *,
+    arity: int,
+    flags: Flag = NO_FLAGS,
+    keys: Keys = NO_KEYS,
+    where: Where = SHARD,
+    join: Join = Join.FIRST,
+    since: str = "1.0.0",
+    group: str,
+    complexity: str = "O(1)",
+    categories: str = "",
+) -> Callable[[Handler], Handler]:
+    """Declare a command; see the head of this file. A name `container|sub` declares a subcommand.
+
+    Raises AssertionError at import when the declaration contradicts itself.
+    """
+
+    def declare(handler: Handler) -> Handler:
+        _add(name, handler, arity, flags, keys, where, join, since, group, complexity, categories)
+        return handler
+
+    return declare
+
+
+def container(
+    name: str,
+    *,
+    since: str = "1.0.0",
+    group: str,
+    arity: int = -2,
+    flags: Flag = NO_FLAGS,
+    categories: str = "",
+    summary: str,
+) -> None:
+    """Declare a command that only has subcommands, before them."""
+    _add(
+        name,
+        None,
+        arity,
+        flags,
+        NO_KEYS,
+        NODE,
+        Join.FIRST,
+        since,
+        group,
+        "Depends on subcommand.",
+        categories,
+    )
+    COMMANDS[name.encode()].summary = summary
+
+
+def _add(
+    name: str,
+    handler: Handler | None,
+    arity: int,
+    flags: Flag,
+    keys: Keys,
+    where: Where,
+    join: Join,
+    since: str,
+    group: str,
+    complexity: str,
+    categories: str,
+) -> None:
+    assert name == name.lower(), name
+    assert arity != 0, name
+    assert not (flags & WRITE and flags & READONLY), name
+    assert where is not SPREAD_KEYS or keys is not NO_KEYS, name
+    assert where is not SPREAD_ALL or keys is NO_KEYS, name
+    assert where is not SHARD or keys is not NO_KEYS or name.startswith("_"), name
+    assert where is NODE or flags & (WRITE | READONLY), name
+    if keys.find is not None:
+        flags |= Flag.MOVABLEKEYS
+    summary = (handler.__doc__ or "").strip().split("\n")[0] if handler is not None else ""
+    assert handler is None or summary, f"{name} has no docstring"
+    row = Command(
+        name=name,
+        handler=handler,
+        arity=arity,
+        flags=flags,
+        keys=keys,
+        where=where,
+        join=join,
+        since=since,
+        group=group,
+        summary=summary.rstrip("."),
+        complexity=complexity,
+        categories=_categories(flags, group if handler is not None else "", categories),
+        error_name=name.encode(),
+        is_write=bool(flags & WRITE),
+        needs_space=bool(flags & DENYOOM),
+        is_node=where is NODE,
+        open=not name.startswith("_"),
+        single_key=where is SHARD and keys.find is None and keys.first == keys.last == 1,
+    )
+    parent, _, sub = name.partition("|")
+    table = COMMANDS[parent.encode()].subcommands if sub else COMMANDS
+    key = (sub or parent).encode()
+    assert key not in table, f"{name} is declared twice"
+    table[key] = row
+
+
+def lookup(args: Args) -> Command | None:
+    """The command (or subcommand) that a request names, or None. Names are case-insensitive.
+
+    For a container with an unknown subcommand the container itself is returned.
+    """
+    row = COMMANDS.get(args[0])
+    if row is None:
+        row = COMMANDS.get(args[0].lower())
+        if row is None:
+            return None
+    if row.subcommands and len(args) > 1:
+        return row.subcommands.get(args[1].lower(), row)
+    return row

@@ -1,0 +1,103 @@
+"""What a node does now and then: deadlines, expiry, idle clients, leadership balance, free disk space,
+sweeping.
+
+Each job is a loop with a period; to add one, write it and start it in `run_cron`. None of them holds the
+loop: work on data is bounded per turn, work on the store runs on a thread.
+"""
+
+import logging
+import shutil
+
+import trio
+
+from server.node import Node
+from server.shard.sweeper import sweep
+
+log = logging.getLogger("redraft.cron")
+
+deadlines_period_s = 0.02
+expire_period_s = 0.1
+rates_period_s = 0.1
+expire_pause_s = 0.005
+"""Between two bounded rounds of expiry while there is more to delete."""
+clients_period_s = 1.0
+balance_period_s = 2.0
+balance_after_s = 5.0
+"""A node takes no part in balancing this soon after its start."""
+disk_period_s = 1.0
+sweep_period_s = 0.5
+
+
+async def run_cron(node: Node) -> None:
+    """All jobs, until cancelled."""
+    async with trio.open_nursery() as nursery:
+        for job in (_deadlines, _rates, _expire, _clients, _balance, _disk, _sweep):
+            nursery.start_soon(job, node)
+
+
+async def _deadlines(node: Node) -> None:
+    while True:
+        await trio.sleep(deadlines_period_s)
+        node.clock.advance()
+        node.router.check_deadlines()
+        dispatcher = node.dispatcher
+        if dispatcher.paused_until_ms and dispatcher.paused_until_ms <= node.clock.now_ms:
+            dispatcher.pause(0, False)
+        node.end_turn()
+
+
+async def _rates(node: Node) -> None:
+    while True:
+        await trio.sleep(rates_period_s)
+        node.rates.sample(trio.current_time(), node.stats)
+
+
+async def _expire(node: Node) -> None:
+    while True:
+        await trio.sleep(expire_period_s)
+        while node.expire_due():  # noqa: ASYNC110 -- this is work in slices, not a wait
+            await trio.sleep(expire_pause_s)
+
+
+async def _clients(node: Node) -> None:
+    while True:
+        await trio.sleep(clients_period_s)
+        timeout_s = node.settings.timeout_s
+        if timeout_s:
+            for connection in node.reactor.connections:
+                if connection.idle and node.clock.now_s - connection.session.last_active_s > timeout_s:
+                    connection.close()
+
+
+async def _balance(node: Node) -> None:
+    await trio.sleep(balance_after_s)
+    while True:
+        node.balance()
+        node.end_turn()
+        await trio.sleep(balance_period_s)
+
+
+async def _disk(node: Node) -> None:
+    """With little space left, step aside while it can still be done in order."""
+    low = False
+    while True:
+        await trio.sleep(disk_period_s)
+        free = shutil.disk_usage(node.data_directory).free
+        if (free < node.config.storage.disk_free_min_mb << 20) == low:
+            continue
+        low = not low
+        if low:
+            log.error("Only %d MiB are free on the disk of the data: this node takes no writes", free >> 20)
+            await node.hand_over()
+        else:
+            log.info("There is space on the disk again: this node takes writes")
+        for shard in node.shards.values():
+            shard.refuse_writes = low
+
+
+async def _sweep(node: Node) -> None:
+    while True:
+        await trio.sleep(sweep_period_s)
+        for shard in node.shards.values():
+            while await trio.to_thread.run_sync(sweep, node.store, shard.replica):  # noqa: ASYNC110 -- as above
+                await trio.sleep(expire_pause_s)

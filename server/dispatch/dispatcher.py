@@ -1,0 +1,339 @@
+"""One request, from its arguments to whoever answers it.
+
+`execute` returns the encoded reply when it is there at once, or None when a Slot of the connection will be
+filled. The first lines of it are the hot path: look up, check, slot, route, evaluate.
+
+What is checked, in Redis's order: the command exists, its arity, authentication, MULTI, CLIENT PAUSE; then
+who runs it (`where` in the command table).
+"""
+
+import logging
+from collections.abc import Callable
+from inspect import isawaitable
+from time import time
+from typing import Any
+
+import trio
+
+from resp import Error, encode
+from server.cluster.topology import Topology
+from server.commands.context import Context, Node
+from server.commands.table import COMMANDS, SHARD, SPREAD_ALL, SPREAD_KEYS, Args, Command, Flag, lookup
+from server.diagnostics import format_monitor_line
+from server.dispatch.connection import Connection
+from server.dispatch.transactions import Transactions
+from server.errors import CROSS_SLOT, INTERNAL, NO_AUTH, CommandError
+from server.keyspace.slots import key_slot
+from server.session import Session
+from server.shard.call import Call, Later
+from server.shard.gather import Gather, decode, split_by_group
+from server.shard.route import Route
+
+log = logging.getLogger("redraft.dispatch")
+
+_IN_MULTI = frozenset(("exec", "discard", "quit", "reset"))
+"""Commands that are not queued."""
+_GO_ON = b"go on"
+
+
+class Dispatcher:
+    """Takes requests of all connections of a node."""
+
+    def __init__(
+        self,
+        node: Node,
+        topology: Topology,
+        routes: dict[int, Route],
+        *,
+        databases: int,
+        end_turn: Callable[[], None],
+    ) -> None:
+        """`end_turn`: carries out what a turn has gathered; whoever submits from a task calls it."""
+        self._node = node
+        self._topology = topology
+        self.routes = routes
+        self.databases = databases
+        self.data_groups = topology.data_groups
+        self.end_turn = end_turn
+        self._slot_groups = topology.slot_groups
+        self._slot_routes = [routes[group] for group in topology.slot_groups]
+        self._redirect = topology.routing == "redirect"
+        self._stats = node.stats
+        self._transactions = Transactions(self)
+        self.attentive = False
+        """Somebody MONITORs, or clients are paused: every command is looked at twice."""
+        self.paused_until_ms = 0
+        self._paused_writes_only = False
+        self._paused: list[Connection] = []
+
+    # -- the hot path
+    # -----------------------------------------------------------------------------------------------
+
+    def execute(self, connection: Connection, args: Args) -> bytes | None:
+        """Run one request of `connection`. The reply, or None when it comes later."""
+        session = connection.session
+        found = COMMANDS.get(args[0])
+        if found is None or found.subcommands or not found.open:
+            resolved = self._resolve(session, args)
+            if isinstance(resolved, bytes):
+                return self._failed(resolved)
+            row = resolved
+        else:
+            row = found
+        count = len(args)
+        if (row.arity > 0 and count != row.arity) or count < -row.arity:
+            return self._wrong_arity(session, row)
+        if session.queue is not None or self.attentive or not session.authenticated:
+            reply = self._guarded(connection, row, args)
+            if reply is not _GO_ON:
+                return reply
+        row.calls += 1
+        session.last_command = row.name
+        if row.single_key:
+            route = self._slot_routes[key_slot(args[1])]
+            if route.ready:
+                shard = route.shard
+                reply = shard.evaluate(row, args, session.db, session.protocol)  # type: ignore[union-attr]
+                if reply[0] == 45:
+                    self._count_error(reply)
+                if shard.is_free():  # type: ignore[union-attr]
+                    return reply
+                shard.hold(Call(row, args, session.db, session.protocol, connection.defer()), reply)  # type: ignore[union-attr]
+                return None
+            return self._elsewhere(connection, route, row, args, key_slot(args[1]))
+        return self._run(connection, row, args)
+
+    # -- what is rarer
+    # ----------------------------------------------------------------------------------------------
+
+    def _resolve(self, session: Session, args: Args) -> Command | bytes:
+        """The command of a request, or the encoded error."""
+        row = lookup(args)
+        if row is None or not row.open:
+            if session.queue is not None:
+                session.queue_broken = True
+            name = args[0][:128].decode("latin-1")
+            rest = ""
+            for argument in args[1:]:
+                if len(rest) >= 128:
+                    break
+                rest += f"'{argument[: 128 - len(rest)].decode('latin-1')}' "
+            text = f"ERR unknown command '{name}', with args beginning with: {rest}"
+            return encode(Error(text.encode("latin-1")), session.protocol)
+        if row.handler is None:
+            if len(args) < 2:
+                return self._wrong_arity(session, row)
+            if session.queue is not None:
+                session.queue_broken = True
+            text_b = (
+                b"ERR unknown subcommand '"
+                + args[1][:128]
+                + b"'. Try "
+                + row.name.upper().encode()
+                + b" HELP."
+            )
+            return encode(Error(text_b), session.protocol)
+        return row
+
+    def _wrong_arity(self, session: Session, row: Command) -> bytes:
+        row.rejected_calls += 1
+        if session.queue is not None:
+            session.queue_broken = True
+        text = b"ERR wrong number of arguments for '" + row.error_name + b"' command"
+        return self._failed(encode(Error(text), session.protocol))
+
+    def _failed(self, reply: bytes) -> bytes:
+        self._count_error(reply)
+        return reply
+
+    def _count_error(self, reply: bytes) -> None:
+        stats = self._stats
+        stats.error_replies += 1
+        code = reply[1:].split(None, 1)[0]
+        counts = stats.error_counts
+        if code in counts or len(counts) < 128:
+            counts[code] = counts.get(code, 0) + 1
+
+    def _guarded(self, connection: Connection, row: Command, args: Args) -> bytes | None:
+        """What stands between a session that is not plain and its command; _GO_ON: nothing."""
+        session = connection.session
+        if not session.authenticated and not row.flags & Flag.NO_AUTH:
+            row.rejected_calls += 1
+            return self._failed(encode(Error(NO_AUTH), session.protocol))
+        if self.paused_until_ms and self._must_pause(session, row):
+            connection.postpone(args)
+            self._paused.append(connection)
+            return None
+        if self._node.monitors and not row.flags & (Flag.SKIP_MONITOR | Flag.ADMIN):
+            self._monitor(session, args)
+        if session.queue is not None and row.name not in _IN_MULTI:
+            reply = self._transactions.queue(session, row, args)
+            if reply[0] == 45:
+                row.rejected_calls += 1
+                self._count_error(reply)
+            return reply
+        return _GO_ON
+
+    def _run(self, connection: Connection, row: Command, args: Args) -> bytes | None:
+        if row.is_node:
+            return self._run_node(connection, row, args)
+        session = connection.session
+        try:
+            groups = self._groups(row, args)
+        except CommandError as error:
+            return self._failed(encode(Error(error.text), session.protocol))
+        first = groups[0]
+        if len(groups) > 1 and any(group != first for group in groups):
+            if row.where is SHARD:
+                return self._failed(encode(Error(CROSS_SLOT), session.protocol))
+            self._spread(connection, row, args, groups)
+            return None
+        route = self.routes[first]
+        if not route.ready:
+            slot = (
+                key_slot(args[row.keys.first]) if row.keys.first else self._topology.groups[first].first_slot
+            )
+            return self._elsewhere(connection, route, row, args, slot)
+        route.submit(Call(row, args, session.db, session.protocol, connection.defer()))
+        return None
+
+    def _groups(self, row: Command, args: Args) -> list[int] | tuple[int, ...]:
+        """The group of each key, or all groups. Raises CommandError."""
+        if row.where is SPREAD_ALL:
+            return self.data_groups
+        slot_groups = self._slot_groups
+        groups = [slot_groups[key_slot(args[at])] for at in row.keys.indexes(args)]
+        return groups or self.data_groups[:1]
+
+    def _elsewhere(
+        self, connection: Connection, route: Route, row: Command, args: Args, slot: int
+    ) -> bytes | None:
+        """The group is not ready here: a replica's answer, MOVED, or the way to its leader."""
+        session = connection.session
+        if session.readonly and not row.is_write and route.shard is not None:
+            reply = route.shard.evaluate_stale(row, args, session.db, session.protocol)
+            if reply is not None:
+                return reply
+        if self._redirect and route.leader not in (0, self._topology.me):
+            leader = self._topology.nodes[route.leader]
+            return self._failed(
+                encode(Error(b"MOVED %d %b:%d" % (slot, leader.host.encode(), leader.port)), session.protocol)
+            )
+        self._stats.forwarded_commands += 1
+        route.submit(Call(row, args, session.db, session.protocol, connection.defer()))
+        return None
+
+    def _spread(
+        self, connection: Connection, row: Command, args: Args, groups: list[int] | tuple[int, ...]
+    ) -> None:
+        """One command over several groups."""
+        session = connection.session
+        places: list[list[int]] | None = None
+        if row.where is SPREAD_KEYS:
+            requests, places = split_by_group(row, args, list(groups))
+        else:
+            requests = dict.fromkeys(groups, args)
+        gather = Gather(row.join, places, len(requests), session.protocol, connection.defer())
+        for number, (group, request) in enumerate(requests.items()):
+            self.routes[group].submit(Call(row, request, session.db, 2, gather.part(number)))
+
+    def _run_node(self, connection: Connection, row: Command, args: Args) -> bytes | None:
+        session = connection.session
+        if row.name == "exec":
+            return self._transactions.execute(connection, args)
+        if row.name == "watch":
+            return self._transactions.watch(connection, args)
+        try:
+            value = row.handler(self.context(connection), args)  # type: ignore[misc]
+        except CommandError as error:
+            row.failed_calls += 1
+            return self._failed(encode(Error(error.text), session.protocol))
+        except Exception:
+            self.log_failure(row)
+            return self._failed(encode(Error(INTERNAL), session.protocol))
+        if isawaitable(value):
+            connection.start(value, connection.defer(), session.protocol)
+            return None
+        return encode(value, session.protocol)
+
+    # -- for transactions and tasks
+    # ---------------------------------------------------------------------------------
+
+    def context(self, connection: Connection) -> Context:
+        """What a NODE handler is given."""
+        return Context(self._node, connection.session)
+
+    def log_failure(self, row: Command) -> None:
+        """A handler raised what it must not raise."""
+        log.exception("The command %s failed; its client was told so", row.name)
+        self._stats.unexpected_errors += 1
+        row.failed_calls += 1
+
+    def group_of(self, key: bytes) -> int:
+        """The shard group of a key."""
+        return self._slot_groups[key_slot(key)]
+
+    def route_of(self, key: bytes) -> Route:
+        """The route of a key's group."""
+        return self._slot_routes[key_slot(key)]
+
+    def check_routable(self, row: Command, args: Args) -> None:
+        """Raises CommandError when a command that is being queued could not run in one group, or not here."""
+        if row.is_node:
+            return
+        groups = set(self._groups(row, args))
+        if len(groups) > 1:
+            raise CommandError(CROSS_SLOT)
+        route = self.routes[groups.pop()]
+        if self._redirect and not route.ready and route.leader not in (0, self._topology.me):
+            leader = self._topology.nodes[route.leader]
+            slot = key_slot(args[row.keys.first]) if row.keys.first else 0
+            raise CommandError(b"MOVED %d %b:%d" % (slot, leader.host.encode(), leader.port))
+
+    async def call(self, group: int, db: int, args: Args, protocol: int = 2) -> Any:
+        """Run a SHARD command on a group's leader and return the decoded reply (errors as
+        hiredis.ReplyError)."""
+        done = trio.Event()
+        answer: list[bytes] = []
+
+        def take(reply: bytes) -> None:
+            answer.append(reply)
+            done.set()
+
+        row = lookup(args)
+        assert row is not None
+        self.routes[group].submit(Call(row, args, db, protocol, Later(take)))
+        self.end_turn()
+        await done.wait()
+        return decode(answer[0])
+
+    # -- MONITOR and CLIENT PAUSE
+    # -----------------------------------------------------------------------------------
+
+    def _monitor(self, session: Session, args: Args) -> None:
+        line = format_monitor_line(time(), session.db, session.address, args)
+        for monitor in self._node.monitors:
+            monitor.outlet.push(line)
+
+    def watch_everything(self) -> None:
+        """Look again whether anybody monitors or clients are paused."""
+        self.attentive = bool(self._node.monitors) or bool(self.paused_until_ms)
+
+    def pause(self, until_ms: int, writes_only: bool) -> None:
+        """CLIENT PAUSE until Unix time `until_ms`; 0 ends it."""
+        self.paused_until_ms = until_ms
+        self._paused_writes_only = writes_only
+        self.watch_everything()
+        if not until_ms:
+            paused, self._paused = self._paused, []
+            for connection in paused:
+                connection.unblock()
+
+    def _must_pause(self, session: Session, row: Command) -> bool:
+        if row.name == "client" or row.name.startswith("client|"):
+            return False
+        if not self._paused_writes_only:
+            return True
+        if row.name == "exec":
+            return any(queued.command.is_write for queued in session.queue or ())
+        return row.is_write and session.queue is None

@@ -1,0 +1,326 @@
+"""MULTI, EXEC, DISCARD, WATCH, UNWATCH.
+
+Queued commands of one shard group become one Call and one log entry. WATCH remembers each key's revision,
+asked at its leader; EXEC sends them along, and the leader compares before it runs anything. Nothing about a
+transaction lives outside of the session until then, so a leader that changes in between costs nothing.
+
+NODE commands inside a transaction (SELECT, PING, INFO…) run on the client's node: those that stand before the
+first keyed command before it, the others after it.
+
+Error semantics: https://redis.io/docs/latest/develop/interact/transactions/#errors-inside-a-transaction
+"""
+
+from collections.abc import Callable
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from resp import NULL_ARRAY, OK, QUEUED, Error, Raw, encode
+from server.commands.arguments import parse_int64
+from server.commands.context import Context
+from server.commands.table import (
+    ALL,
+    ALLOW_BUSY,
+    COMMANDS,
+    FAST,
+    LOADING,
+    NO_MULTI,
+    NODE,
+    NOSCRIPT,
+    READONLY,
+    SHARD,
+    SPREAD_ALL,
+    SPREAD_KEYS,
+    STALE,
+    Args,
+    Command,
+    Keys,
+    Reply,
+    command,
+)
+from server.dispatch.connection import Connection
+from server.errors import CROSS_SLOT, INTERNAL, CommandError
+from server.keyspace.view import View
+from server.session import Queued, Session
+from server.shard.call import Call, Later, Slot, Transaction
+from server.shard.route import Route
+
+if TYPE_CHECKING:
+    from server.dispatch.dispatcher import Dispatcher
+
+TRANSACTION_FLAGS = NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY
+
+
+@command(
+    "multi", arity=1, flags=TRANSACTION_FLAGS | NO_MULTI, where=NODE, since="1.2.0", group="transactions"
+)
+def multi(context: Context, args: Args) -> Reply:
+    """Starts a transaction."""
+    context.session.queue = []
+    context.session.queue_broken = False
+    context.session.multi_db = context.session.db
+    return OK
+
+
+@command(
+    "discard",
+    arity=1,
+    flags=TRANSACTION_FLAGS,
+    where=NODE,
+    since="2.0.0",
+    group="transactions",
+    complexity="O(N), when N is the number of queued commands",
+)
+def discard(context: Context, args: Args) -> Reply:
+    """Discards a transaction."""
+    if context.session.queue is None:
+        raise CommandError(b"ERR DISCARD without MULTI")
+    context.session.leave_transaction()
+    return OK
+
+
+@command("unwatch", arity=1, flags=TRANSACTION_FLAGS, where=NODE, since="2.2.0", group="transactions")
+def unwatch(context: Context, args: Args) -> Reply:
+    """Forgets about watched keys of a transaction."""
+    context.session.watched = None
+    return OK
+
+
+@command(
+    "watch",
+    arity=-2,
+    flags=TRANSACTION_FLAGS | NO_MULTI,
+    keys=Keys(1, -1, 1, access="RO"),
+    where=NODE,
+    since="2.2.0",
+    group="transactions",
+    complexity="O(1) for every key.",
+)
+def watch(context: Context, args: Args) -> Reply:
+    """Monitors changes to keys to determine the execution of a transaction."""
+    raise AssertionError("run by Transactions.watch")
+
+
+@command(
+    "exec",
+    arity=1,
+    flags=NOSCRIPT | LOADING | STALE,
+    where=NODE,
+    since="1.2.0",
+    group="transactions",
+    complexity="Depends on commands in the transaction",
+)
+def exec_(context: Context, args: Args) -> Reply:
+    """Executes all commands in a transaction."""
+    raise AssertionError("run by Transactions.execute")
+
+
+@command("_watch", arity=2, flags=READONLY, keys=ALL, where=SHARD, group="transactions")
+def watch_key(view: View, args: Args) -> Reply:
+    """The revision of a key, for WATCH."""
+    return view.watch_revision(args[1])
+
+
+class Transactions:
+    """The part of dispatch that knows sessions with a queue or with watched keys."""
+
+    def __init__(self, dispatcher: "Dispatcher") -> None:
+        self._dispatcher = dispatcher
+        self._watch_row = COMMANDS[b"_watch"]
+        self._exec_row = COMMANDS[b"exec"]
+
+    def queue(self, session: Session, row: Command, args: Args) -> bytes:
+        """A command between MULTI and EXEC: check what can be checked now, and keep it."""
+        if row.flags & NO_MULTI:
+            text = b"ERR Command not allowed inside a transaction"
+            if row.name == "multi":
+                text = b"ERR MULTI calls can not be nested"
+            elif row.name == "watch":
+                text = b"ERR WATCH inside MULTI is not allowed"
+            return encode(Error(text), session.protocol)
+        try:
+            self._dispatcher.check_routable(row, args)
+        except CommandError as error:
+            session.queue_broken = True
+            return encode(Error(error.text), session.protocol)
+        assert session.queue is not None
+        session.queue.append(Queued(row, args, session.multi_db))
+        if row.name == "select":
+            db = parse_int64(args[1])
+            if db is not None and 0 <= db < self._dispatcher.databases:
+                session.multi_db = db
+        return encode(QUEUED, session.protocol)
+
+    def watch(self, connection: Connection, args: Args) -> bytes | None:
+        """WATCH: ask for the revisions; the client's next command waits until they are there."""
+        session = connection.session
+        protocol = session.protocol
+        watched = session.watched if session.watched is not None else {}
+        keys = [key for key in dict.fromkeys(args[1:]) if (session.db, key) not in watched]
+        groups = {self._dispatcher.group_of(key) for key in keys} | {
+            self._dispatcher.group_of(key) for _, key in watched
+        }
+        if len(groups) > 1:
+            return encode(Error(CROSS_SLOT), protocol)
+        session.watched = watched
+        if not keys:
+            return encode(OK, protocol)
+        slot = connection.defer()
+        connection.block()
+        missing = len(keys)
+        problem: list[bytes] = []
+
+        def take(where: tuple[int, bytes]) -> Callable[[bytes], None]:
+            def then(reply: bytes) -> None:
+                nonlocal missing
+                missing -= 1
+                if reply[:1] == b":":
+                    watched[where] = int(reply[1:-2])
+                else:
+                    problem.append(reply)
+                if not missing:
+                    if problem:
+                        session.watched = None
+                    slot.fill(problem[0] if problem else encode(OK, protocol))
+                    connection.unblock()
+
+            return then
+
+        for key in keys:
+            call = Call(
+                self._watch_row, [b"_watch", key], session.db, protocol, Later(take((session.db, key)))
+            )
+            self._dispatcher.route_of(key).submit(call)
+        return None
+
+    def execute(self, connection: Connection, args: Args) -> bytes | None:
+        """EXEC."""
+        session = connection.session
+        queue, watched, broken = session.queue, session.watched or {}, session.queue_broken
+        if queue is None:
+            return encode(Error(b"ERR EXEC without MULTI"), session.protocol)
+        session.leave_transaction()
+        if broken:
+            return encode(
+                Error(b"EXECABORT Transaction discarded because of previous errors."), session.protocol
+            )
+        try:
+            route = self._route(queue, watched)
+        except CommandError as error:
+            return encode(
+                Error(b"EXECABORT Transaction discarded because of: " + error.text), session.protocol
+            )
+        keyed = [queued for queued in queue if not queued.command.is_node]
+        slot = connection.defer()
+        if route is None or len(keyed) < len(queue):
+            connection.start(self._execute_mixed(connection, queue, watched, route), slot, session.protocol)
+        else:
+            route.submit(self._call(keyed, watched, session, slot))
+        return None
+
+    def _call(
+        self, keyed: list[Queued], watched: dict[tuple[int, bytes], int], session: Session, slot: Slot
+    ) -> Call:
+        transaction = Transaction(
+            [(queued.command, queued.args, queued.db) for queued in keyed],
+            [(db, key, revision) for (db, key), revision in watched.items()],
+        )
+        return Call(self._exec_row, [b"exec"], session.db, session.protocol, slot, transaction)
+
+    def _route(self, queue: list[Queued], watched: dict[tuple[int, bytes], int]) -> Route | None:
+        """The one group of all that is queued and watched; None when there is none. Raises CommandError."""
+        dispatcher = self._dispatcher
+        groups = {dispatcher.group_of(key) for _, key in watched}
+        for queued in queue:
+            row = queued.command
+            if row.where is SHARD or row.where is SPREAD_KEYS:
+                groups.update(dispatcher.group_of(queued.args[at]) for at in row.keys.indexes(queued.args))
+            elif row.where is SPREAD_ALL:
+                groups.update(dispatcher.data_groups)
+        if len(groups) > 1:
+            raise CommandError(CROSS_SLOT)
+        return dispatcher.routes[groups.pop()] if groups else None
+
+    async def _execute_mixed(
+        self,
+        connection: Connection,
+        queue: list[Queued],
+        watched: dict[tuple[int, bytes], int],
+        route: Route | None,
+    ) -> Any:
+        """A transaction with NODE commands among the keyed ones."""
+        replies: dict[int, Any] = {}
+        first_keyed = next((at for at, queued in enumerate(queue) if not queued.command.is_node), None)
+        for at, queued in enumerate(queue):
+            if at == first_keyed or (first_keyed is None and at == 0 and route is not None):
+                assert route is not None
+                keyed = [number for number, other in enumerate(queue) if not other.command.is_node]
+                reply = await self._ask(
+                    route, [queue[number] for number in keyed], watched, connection.session
+                )
+                if reply[:1] != b"*" or reply[:2] == b"*-":
+                    return NULL_ARRAY if reply[:1] in b"*_" else Raw(reply)
+                for number, element in zip(keyed, split_array(reply), strict=True):
+                    replies[number] = Raw(element)
+            if queued.command.is_node:
+                replies[at] = await self._run_node(connection, queued)
+        return [replies[at] for at in range(len(queue))]
+
+    async def _ask(
+        self, route: Route, keyed: list[Queued], watched: dict[tuple[int, bytes], int], session: Session
+    ) -> bytes:
+        done = trio.Event()
+        answer: list[bytes] = []
+
+        def take(reply: bytes) -> None:
+            answer.append(reply)
+            done.set()
+
+        route.submit(self._call(keyed, watched, session, Later(take)))
+        self._dispatcher.end_turn()
+        await done.wait()
+        return answer[0]
+
+    async def _run_node(self, connection: Connection, queued: Queued) -> Any:
+        try:
+            assert queued.command.handler is not None
+            value = queued.command.handler(self._dispatcher.context(connection), queued.args)
+            return await value if isawaitable(value) else value
+        except CommandError as error:
+            return Error(error.text)
+        except Exception:
+            self._dispatcher.log_failure(queued.command)
+            return Error(INTERNAL)
+
+
+def split_array(reply: bytes) -> list[bytes]:
+    """The encoded elements of an encoded array, each as it stands. For replies of our own making: well-
+    formed."""
+    end = reply.index(b"\r\n")
+    count = int(reply[1:end])
+    elements = []
+    start = end + 2
+    for _ in range(count):
+        stop = _skip(reply, start)
+        elements.append(reply[start:stop])
+        start = stop
+    return elements
+
+
+def _skip(reply: bytes, start: int) -> int:
+    """Where the element that starts at `start` ends."""
+    missing = 1
+    while missing:
+        end = reply.index(b"\r\n", start) + 2
+        kind = reply[start]
+        missing -= 1
+        if kind in b"$=!":
+            size = int(reply[start + 1 : end - 2])
+            end += max(size + 2, 0) if size >= 0 else 0
+        elif kind in b"*~>":
+            missing += max(int(reply[start + 1 : end - 2]), 0)
+        elif kind in b"%|":
+            missing += 2 * int(reply[start + 1 : end - 2]) + (1 if kind == ord("|") else 0)
+        start = end
+    return start

@@ -1,0 +1,97 @@
+"""Where things lie: the keys and records of one shard group in an ordered store.
+
+Every key here is relative to the group; the replica puts its own prefix (group, generation) in front. The
+first byte is the table:
+
+    'h' space:u32 slot:u16 crc32:u32 key     -> head record     one per key
+    'x' expire_ms:u64 space:u32 slot:u16 crc32:u32 key -> ''    expiry index, ordered by time
+    'm'                                      -> Meta            databases and their counts
+    'q' space:u32                            -> ''              a space that was flushed and waits to be swept
+
+All integers are big endian, so byte order is numeric order. A *space* is what a database's keys lie in;
+database to space is part of Meta, so that FLUSHDB and SWAPDB change one record and not a million. Within a
+space heads are ordered by (slot, crc32, key): a SCAN cursor is `slot << 32 | crc32`, and a slot's keys are
+one range.
+
+Head record:
+
+    type:u8 flags:u8 revision:u64 expire_ms:u64 payload
+
+`flags` holds the type's encoding in the low bits and EXPIRES on top. `revision` is (log index << 16 | number
+of the command in that entry) of the last change: two states of a key that was there both times are the same
+if and only if their revisions are. `expire_ms` is Unix time, 0 when the key does not expire. The payload
+belongs to types/.
+
+To add a table: take a letter, describe it above, and say in `View` who keeps it.
+"""
+
+from binascii import crc32
+from struct import Struct
+from typing import NamedTuple
+
+from server.keyspace.slots import key_slot
+
+STRING, LIST, SET, ZSET, HASH, STREAM = range(6)
+TYPE_NAMES = (b"string", b"list", b"set", b"zset", b"hash", b"stream")
+
+EXPIRES = 0x80
+"""Bit of a record's flags byte: expire_ms is not 0."""
+ENCODING_MASK = 0x7F
+
+HEADER = Struct(">BBQQ")
+HEADER_BYTES = HEADER.size
+EXPIRE_AT = Struct(">Q")
+EXPIRE_OFFSET = 10
+
+HEAD_PREFIX = Struct(">cIHI")
+HEAD_PREFIX_BYTES = HEAD_PREFIX.size
+EXPIRY_PREFIX = Struct(">cQ")
+EXPIRY_PREFIX_BYTES = EXPIRY_PREFIX.size
+
+META_KEY = b"m"
+SWEEP_PREFIX = Struct(">cI")
+HASH_BITS = 32
+
+
+class Head(NamedTuple):
+    """A key's head record, decoded."""
+
+    type: int
+    """STRING, LIST, …"""
+    encoding: int
+    """0 to 127, the type's own numbering."""
+    revision: int
+    expire_ms: int
+    """Unix time in milliseconds; 0: does not expire."""
+    payload: bytes
+
+
+def head_key(space: int, key: bytes) -> bytes:
+    """Where the head of `key` lies in `space`."""
+    return HEAD_PREFIX.pack(b"h", space, key_slot(key), crc32(key)) + key
+
+
+def head_range(space: int, first_slot: int, first_crc: int, stop_slot: int) -> tuple[bytes, bytes]:
+    """The range [start, stop) of all heads from (first_slot, first_crc) up to but without slot `stop_slot`."""
+    return HEAD_PREFIX.pack(b"h", space, first_slot, first_crc), HEAD_PREFIX.pack(b"h", space, stop_slot, 0)
+
+
+def expiry_key(expire_ms: int, head: bytes) -> bytes:
+    """The expiry index's key for the head that lies at `head`."""
+    return EXPIRY_PREFIX.pack(b"x", expire_ms) + head[1:]
+
+
+def expiry_time(index_key: bytes) -> int:
+    """The time, in Unix milliseconds, in a key of the expiry index."""
+    return EXPIRY_PREFIX.unpack_from(index_key)[1]  # type: ignore[no-any-return]
+
+
+def expiry_range(until_ms: int) -> tuple[bytes, bytes]:
+    """The range of everything that expires at or before `until_ms`."""
+    return b"x", EXPIRY_PREFIX.pack(b"x", until_ms + 1)
+
+
+def decode_head(record: bytes) -> Head:
+    """Split a head record."""
+    type_, flags, revision, expire_ms = HEADER.unpack_from(record)
+    return Head(type_, flags & ENCODING_MASK, revision, expire_ms, record[HEADER_BYTES:])

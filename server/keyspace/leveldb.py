@@ -1,0 +1,107 @@
+"""The data store: one LevelDB under all shard groups of a node.
+
+    'a' group:u16                         -> applied:u64 consistent:u64 generation:u16
+    'd' group:u16 generation:u16 key      -> the group's own tables, see layout.py
+    's' group:u16                         -> a snapshot that is being received, see shard/snapshot.py
+    'g' group:u16 generation:u16          -> a generation that was left behind and waits to be swept
+
+The Raft log is the write-ahead log: writes here are not synced one by one, and a restart applies again
+whatever is not known to be durable. `sync` makes everything written so far durable by syncing LevelDB's own
+log files, all of them: the one before the newest may still be needed and was closed without a sync.
+
+No explicit snapshots (`db.snapshot()`): compaction bugs in LevelDB 1.22 and 1.23. Short iterators only.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from struct import Struct
+from typing import Any
+
+import plyvel
+
+APPLIED = Struct(">QQH")
+APPLIED_KEY = Struct(">cH")
+DATA_PREFIX = Struct(">cHH")
+
+
+class DataStoreError(Exception):
+    """The data directory can not be used; the text says why and what to do."""
+
+
+class DataStore:
+    """One open data store. `get`, `scan` and `write` may be called from any thread, `close` when nobody else
+    does."""
+
+    def __init__(self, path: Path, *, block_cache_bytes: int, write_buffer_bytes: int) -> None:
+        """Open or create it. Raises DataStoreError."""
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.db = plyvel.DB(
+                str(path),
+                create_if_missing=True,
+                lru_cache_size=block_cache_bytes,
+                write_buffer_size=write_buffer_bytes,
+                bloom_filter_bits=10,
+            )
+        except (plyvel.Error, OSError) as error:
+            raise DataStoreError(
+                f"The data store in {path} does not open ({error}). "
+                "If another process uses it, stop that one; if it is damaged, rebuild this node from its peers."
+            ) from error
+        self.get = self.db.get
+        """get(key) -> value or None, without any wrapping: it is the hot path."""
+
+    def applied(self, group: int) -> tuple[int, int, int]:
+        """(applied index, index from which on the data is consistent, generation) of a group; zeros for a new
+        one."""
+        record = self.get(APPLIED_KEY.pack(b"a", group))
+        if record is None:
+            return 0, 0, 0
+        applied, consistent, generation = APPLIED.unpack(record)
+        return applied, consistent, generation
+
+    def scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        """Everything in [start, stop). The iterator sees one state of the store; keep it short-lived."""
+        iterator = self.db.iterator(start=start, stop=stop, reverse=reverse)
+        try:
+            yield from iterator
+        finally:
+            iterator.close()
+
+    def batch(self) -> Any:
+        """A new atomic batch; call its write() when it is whole."""
+        return self.db.write_batch()
+
+    def sync(self) -> None:
+        """Everything written before the call is on disk when it returns. Blocks: for a worker thread."""
+        for log in self.path.glob("*.log"):
+            try:
+                descriptor = os.open(log, os.O_RDONLY)
+            except FileNotFoundError:
+                continue  # its contents were moved into a table, which LevelDB syncs itself
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        """Close; the store must not be used afterwards."""
+        self.db.close()
+
+
+def data_prefix(group: int, generation: int) -> bytes:
+    """What stands before every key of a group."""
+    return DATA_PREFIX.pack(b"d", group, generation)
+
+
+def prefix_end(prefix: bytes) -> bytes:
+    """The first key after all keys that begin with `prefix` (which must not be all 0xff)."""
+    stripped = prefix.rstrip(b"\xff")
+    return stripped[:-1] + bytes([stripped[-1] + 1])

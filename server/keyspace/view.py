@@ -1,0 +1,321 @@
+"""What a command sees: the keys of one shard group at one instant, writable.
+
+A handler reads through the view and writes into it; it never sees Raft, sockets, LevelDB or the clock. Writes
+stay in `effects` until the executor takes them (`take_effects`), so a handler that raises has done nothing.
+The same object is used again for each command of its group (`begin`), since a view per command would cost
+more than the command.
+
+The view keeps what hangs on a head: the expiry index, the counts in Meta, the revision. A handler that uses
+`put` and `delete` can not forget them.
+
+A key whose time has come is gone for every read here at once, exactly; its record stays until the leader
+deletes it through the log (`expired` collects those that a command stumbled upon).
+"""
+
+from collections.abc import Iterator
+from random import Random
+
+from server.errors import WRONG_TYPE, CommandError
+from server.keyspace.layout import (
+    EXPIRE_AT,
+    EXPIRE_OFFSET,
+    EXPIRES,
+    EXPIRY_PREFIX_BYTES,
+    HEAD_PREFIX,
+    HEAD_PREFIX_BYTES,
+    HEADER,
+    HEADER_BYTES,
+    META_KEY,
+    SWEEP_PREFIX,
+    Head,
+    decode_head,
+    expiry_key,
+    head_key,
+    head_range,
+)
+from server.keyspace.meta import Database, Meta
+from server.keyspace.store import Store
+
+_decode_prefix = HEAD_PREFIX.unpack_from
+
+
+class View:
+    """The keys of one shard group, for the length of one command."""
+
+    __slots__ = (
+        "_base",
+        "_counts_index",
+        "_meta",
+        "_meta_before",
+        "_space",
+        "_spaces_index",
+        "_undo",
+        "db",
+        "effects",
+        "expired",
+        "meta_changed",
+        "now_ms",
+        "protocol",
+        "random",
+        "revision",
+    )
+
+    def __init__(self, base: Store, meta: Meta, random: Random) -> None:
+        """`base`: the state below; `meta`: the group's databases, changed in place; `random`: for SPOP and
+        its kin."""
+        self._base = base
+        self._meta = meta
+        self._undo: list[tuple[int, int, int]] = []
+        """(database, keys, expires) added to Meta's counts by this command."""
+        self._meta_before: tuple[bytes, int] | None = None
+        """Meta and the length of `_undo` before this command's first FLUSHDB or SWAPDB."""
+        self._counts_index = 0
+        """Log index of the last change to Meta's counts: who was told of one waits for it, as for a record."""
+        self._spaces_index = 0
+        """Log index of the last FLUSHDB or SWAPDB: every later command sees it, by where it looks for its keys."""
+        self.meta_changed = False
+        """Meta is not what the last entry said; the executor writes it once per entry and resets this."""
+        self._space = 0
+        self.db = 0
+        self.now_ms = 0
+        """Unix time of the command, in milliseconds. It stands still while the command runs."""
+        self.protocol = 2
+        """The client's RESP version, for the few replies whose shape hangs on it."""
+        self.revision = 0
+        self.effects: dict[bytes, bytes | None] = {}
+        """Store key to new value, or None to delete it."""
+        self.expired: list[tuple[int, bytes]] = []
+        """(space, key) of keys that a read found past their time."""
+        self.random = random
+
+    # -- for the executor
+    # -------------------------------------------------------------------------------------------
+
+    def begin(self, db: int, now_ms: int, revision: int, protocol: int) -> None:
+        """Start a command on database `db` (0 to 15) at `now_ms`; what it writes carries `revision`."""
+        self.db = db
+        self._space = self._meta.databases[db].space
+        self.now_ms = now_ms
+        self.revision = revision
+        self.protocol = protocol
+        if self._spaces_index > self._base.observed:
+            self._base.observed = self._spaces_index
+
+    def select(self, db: int) -> None:
+        """Go on with database `db`: the next command of a transaction."""
+        self.db = db
+        self._space = self._meta.databases[db].space
+
+    def take_effects(self) -> dict[bytes, bytes | None]:
+        """The writes since the last take, without Meta (see `meta_changed`); the view is clean afterwards."""
+        effects = self.effects
+        self.effects = {}
+        if self._undo:
+            self._undo.clear()
+            self._counts_index = self.revision >> 16
+        if self._meta_before is not None:
+            self._meta_before = None
+            self._counts_index = self._spaces_index = self.revision >> 16
+        return effects
+
+    def rollback(self) -> None:
+        """Forget the writes since the last take: the handler raised."""
+        self.effects = {}
+        undo = self._undo
+        if self._meta_before is not None:
+            record, length = self._meta_before
+            before = Meta.decode(record)
+            self._meta.databases = before.databases
+            self._meta.next_space = before.next_space
+            del undo[length:]
+            self._meta_before = None
+        for db, keys, expires in undo:
+            self._meta.databases[db].keys -= keys
+            self._meta.databases[db].expires -= expires
+        undo.clear()
+        self._space = self._meta.databases[self.db].space
+
+    def expire(self, index_key: bytes) -> bool:
+        """Delete the key that an entry of the expiry index names, if it still expires then. Whether it did."""
+        where = b"h" + index_key[EXPIRY_PREFIX_BYTES:]
+        self.effects[index_key] = None
+        record = self._base.get(where)
+        if record is None or record[EXPIRE_OFFSET:HEADER_BYTES] != index_key[1:EXPIRY_PREFIX_BYTES]:
+            return False
+        self.effects[where] = None
+        space = _decode_prefix(where)[1]
+        for db, database in enumerate(self._meta.databases):
+            if database.space == space:
+                self._count(db, -1, -1)
+                return True
+        return False
+
+    # -- reading
+    # ----------------------------------------------------------------------------------------------------
+
+    def record(self, key: bytes) -> bytes | None:
+        """The raw head record of `key`, None when there is no such key (any more)."""
+        where = head_key(self._space, key)
+        effects = self.effects
+        record = effects[where] if where in effects else self._base.get(where)
+        if (
+            record is not None
+            and record[1] & EXPIRES
+            and EXPIRE_AT.unpack_from(record, EXPIRE_OFFSET)[0] <= self.now_ms
+        ):
+            self.expired.append((self._space, key))
+            return None
+        return record
+
+    def head(self, key: bytes) -> Head | None:
+        """The head of `key`, decoded, None when there is no such key."""
+        record = self.record(key)
+        return None if record is None else decode_head(record)
+
+    def payload(self, key: bytes, type_: int) -> bytes | None:
+        """The payload of `key`, None when there is no such key; raises WRONGTYPE when it is not of `type_`."""
+        record = self.record(key)
+        if record is None:
+            return None
+        if record[0] != type_:
+            raise CommandError(WRONG_TYPE)
+        return record[HEADER_BYTES:]
+
+    def exists(self, key: bytes) -> bool:
+        """Whether `key` is there."""
+        return self.record(key) is not None
+
+    def watch_revision(self, key: bytes) -> int:
+        """What WATCH remembers: the revision of `key`, 0 when there is no such key."""
+        head = self.head(key)
+        return 0 if head is None else head.revision
+
+    def key_count(self) -> int:
+        """How many keys the database holds, expired ones that are not yet deleted included (DBSIZE)."""
+        return self._counts().keys
+
+    def expires_count(self) -> int:
+        """How many of them have an expiry."""
+        return self._counts().expires
+
+    def _counts(self) -> Database:
+        if self._counts_index > self._base.observed:
+            self._base.observed = self._counts_index
+        return self._meta.databases[self.db]
+
+    def scan_keys(
+        self, first_slot: int, first_crc: int, stop_slot: int
+    ) -> Iterator[tuple[int, int, bytes, bytes | None]]:
+        """Slot, crc32, key and raw head record of every key from (first_slot, first_crc) up to slot
+        `stop_slot`, in that order. None for the record of a key past its time, so that the caller, who bounds
+        how many it takes, can count it."""
+        start, stop = head_range(self._space, first_slot, first_crc, stop_slot)
+        now_ms = self.now_ms
+        for where, record in self._scan(start, stop):
+            _, _, slot, crc = _decode_prefix(where)
+            dead = record[1] & EXPIRES and EXPIRE_AT.unpack_from(record, EXPIRE_OFFSET)[0] <= now_ms
+            yield slot, crc, where[HEAD_PREFIX_BYTES:], None if dead else record
+
+    def _scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The base's range with this command's own writes laid over it."""
+        if not self.effects:
+            yield from self._base.scan(start, stop)
+            return
+        mine = sorted(
+            ((key, value) for key, value in self.effects.items() if start <= key < stop), reverse=True
+        )
+        for where, record in self._base.scan(start, stop):
+            while mine and mine[-1][0] < where:
+                key, value = mine.pop()
+                if value is not None:
+                    yield key, value
+            if mine and mine[-1][0] == where:
+                key, value = mine.pop()
+                if value is not None:
+                    yield key, value
+            else:
+                yield where, record
+        while mine:
+            key, value = mine.pop()
+            if value is not None:
+                yield key, value
+
+    # -- writing
+    # ----------------------------------------------------------------------------------------------------
+
+    def put(self, key: bytes, type_: int, payload: bytes, expire_ms: int = 0, encoding: int = 0) -> None:
+        """Write the whole head of `key`, new or not. `expire_ms`: Unix time, 0 for none; give the old one to
+        keep it."""
+        where = head_key(self._space, key)
+        effects = self.effects
+        old = effects[where] if where in effects else self._base.get(where)
+        if old is None:
+            self._count(self.db, 1, 1 if expire_ms else 0)
+        elif old[1] & EXPIRES or expire_ms:
+            self._replace_expiry(where, EXPIRE_AT.unpack_from(old, EXPIRE_OFFSET)[0], expire_ms)
+        if expire_ms:
+            effects[expiry_key(expire_ms, where)] = b""
+            encoding |= EXPIRES
+        effects[where] = HEADER.pack(type_, encoding, self.revision, expire_ms) + payload
+
+    def put_head(self, key: bytes, head: Head) -> None:
+        """Write `head` (its revision apart, which is this command's) under `key`: RENAME, COPY, PERSIST,
+        EXPIRE."""
+        self.put(key, head.type, head.payload, head.expire_ms, head.encoding)
+
+    def delete(self, key: bytes) -> bool:
+        """Delete `key`. Whether there was such a key: one past its time was not there, and is deleted all the
+        same."""
+        where = head_key(self._space, key)
+        effects = self.effects
+        old = effects[where] if where in effects else self._base.get(where)
+        if old is None:
+            return False
+        effects[where] = None
+        self._count(self.db, -1, -1 if old[1] & EXPIRES else 0)
+        if old[1] & EXPIRES:
+            expire_ms = EXPIRE_AT.unpack_from(old, EXPIRE_OFFSET)[0]
+            effects[expiry_key(expire_ms, where)] = None
+            return bool(expire_ms > self.now_ms)
+        return True
+
+    def flush(self) -> None:
+        """Empty the database: its keys are left behind in their space, to be swept in the background."""
+        database = self._counts()
+        if not database.keys:
+            return
+        self._save_meta()
+        self.effects[SWEEP_PREFIX.pack(b"q", database.space)] = b""
+        database.space = self._meta.next_space
+        database.keys = database.expires = 0
+        self._meta.next_space += 1
+        self._space = database.space
+
+    def swap(self, first: int, second: int) -> None:
+        """Let two databases change their contents (SWAPDB)."""
+        self._save_meta()
+        databases = self._meta.databases
+        databases[first], databases[second] = databases[second], databases[first]
+        self._space = databases[self.db].space
+        # The change is in Meta alone, but it is an effect: without one the command would count as a read.
+        self.effects[META_KEY] = self._meta.encode()
+
+    def _replace_expiry(self, where: bytes, old_ms: int, new_ms: int) -> None:
+        """The record at `where` goes from one expiry to another; 0 is none."""
+        if (old_ms and not new_ms) or (new_ms and not old_ms):
+            self._count(self.db, 0, 1 if new_ms else -1)
+        if old_ms and old_ms != new_ms:
+            self.effects[expiry_key(old_ms, where)] = None
+
+    def _count(self, db: int, keys: int, expires: int) -> None:
+        database = self._meta.databases[db]
+        database.keys += keys
+        database.expires += expires
+        self._undo.append((db, keys, expires))
+        self.meta_changed = True
+
+    def _save_meta(self) -> None:
+        """Before a change that `_undo` can not tell."""
+        if self._meta_before is None:
+            self._meta_before = (self._meta.encode(), len(self._undo))
+        self.meta_changed = True

@@ -1,0 +1,1 @@
+"""Sockets of clients: one reactor, connections as state machines."""

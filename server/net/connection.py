@@ -1,0 +1,381 @@
+"""One client's connection: a state machine over a non-blocking socket, driven by the reactor. No task of its
+own.
+
+Bytes become requests (resp), requests become replies (dispatch), replies leave in the order of requests. A
+reply that is not there yet holds a place in `_waiting`; everything behind it waits with it.
+
+What bounds its memory. Reading stops while the client does not take its replies (`output_pause_bytes`), while
+many replies are due (`waiting_max`), and while a command that takes long keeps the connection blocked; the
+rest of what had been read by then is at most one read's worth of requests. Redis's output buffer limits close
+the connection on top.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from resp import Error, ProtocolError, QueryBufferOverflow, RequestParser, encode
+from server.session import ReplyMode, Session
+
+if TYPE_CHECKING:
+    import trio
+
+    from server.net.reactor import Reactor
+
+read_bytes = 64 * 1024
+"""One read: enough for the deepest usual pipelines, little enough to keep a turn under about 10 ms."""
+read_large_bytes = 1 << 20
+"""One read while a large request is arriving."""
+output_pause_bytes = 1 << 20
+"""No more of a client's commands are run while this much of its replies has not been taken."""
+waiting_max = 4096
+"""No more is read from a client while this many of its replies are due."""
+
+
+class Pending:
+    """The place of a reply that comes later; a Slot (shard/call.py)."""
+
+    __slots__ = ("_connection", "muted", "reply")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.reply: bytes | None = None
+        self.muted = False
+
+    def fill(self, reply: bytes) -> None:
+        """See Slot."""
+        self.reply = b"" if self.muted else reply
+        self._connection.mark()
+
+
+class Connection:
+    """See the head of this file. `session.outlet` and dispatch/connection.py are its two faces."""
+
+    __slots__ = (
+        "_backlog",
+        "_blocked",
+        "_closing",
+        "_marked",
+        "_output",
+        "_output_bytes",
+        "_parser",
+        "_reactor",
+        "_scope",
+        "_soft_since_s",
+        "_waiting",
+        "_watching",
+        "closed",
+        "mask",
+        "session",
+        "sock",
+    )
+
+    def __init__(
+        self, reactor: Reactor, sock: socket.socket, session_id: int, address: str, local: str
+    ) -> None:
+        self._reactor = reactor
+        self.sock = sock
+        self.session = Session(session_id, self, address, local, reactor.clock.now_s)
+        self.mask = 0
+        """What epoll watches for, kept by the reactor."""
+        self.closed = False
+        self._parser = RequestParser(reactor.limits, reactor.authenticated_at_start)
+        self._output: list[bytes] = []
+        self._output_bytes = 0
+        self._waiting: deque[Pending | bytes] = deque()
+        self._backlog: deque[list[bytes]] | None = None
+        """Requests that have been read but not run: only while blocked or held up."""
+        self._blocked = False
+        self._closing = False
+        self._marked = False
+        self._soft_since_s = 0.0
+        self._scope: trio.CancelScope | None = None
+
+    # -- the reactor's side
+    # -----------------------------------------------------------------------------------------
+
+    def readable(self) -> None:
+        """Bytes have arrived."""
+        parser = self._parser
+        try:
+            data = self.sock.recv(read_bytes if parser.pending_bytes < read_bytes else read_large_bytes)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.close()
+            return
+        if not data:
+            self.close()
+            return
+        reactor = self._reactor
+        reactor.stats.net_input_bytes += len(data)
+        self.session.last_active_s = reactor.clock.now_s
+        self._feed(data)
+        self.mark()
+
+    def _feed(self, data: bytes) -> None:
+        self._parser.authenticated = self.session.authenticated
+        try:
+            requests = self._parser.feed(data)
+        except ProtocolError as error:
+            self._run_all(error.requests)
+            if error.lifted_by_authentication and self.session.authenticated:
+                self._feed(b"")
+                return
+            if not isinstance(error, QueryBufferOverflow):
+                self._emit(encode(error.reply, self.session.protocol))
+            self._closing = True
+            return
+        self._run_all(requests)
+
+    def _run_all(self, requests: list[list[bytes]]) -> None:
+        if self._blocked or self._backlog is not None:
+            self._keep(requests)
+            return
+        execute = self._reactor.execute
+        output = self._output
+        waiting = self._waiting
+        session = self.session
+        for number, args in enumerate(requests):
+            if session.reply_mode:
+                self._run_muted(args)
+            else:
+                reply = execute(self, args)
+                if reply is not None:
+                    if session.reply_mode:  # this very command was CLIENT REPLY OFF or SKIP
+                        pass
+                    elif waiting:
+                        waiting.append(reply)
+                    else:
+                        output.append(reply)
+                        self._output_bytes += len(reply)
+            if self._blocked or self._closing or self._output_bytes > output_pause_bytes:
+                self._keep(requests[number + 1 :])
+                return
+        session.total_commands += len(requests)
+
+    def _run_muted(self, args: list[bytes]) -> None:
+        """CLIENT REPLY OFF or SKIP is in force."""
+        session = self.session
+        before = session.reply_mode
+        count = len(self._waiting)
+        reply = self._reactor.execute(self, args)
+        for place in list(self._waiting)[count:]:
+            if isinstance(place, Pending):
+                place.muted = True
+                if place.reply is not None:
+                    place.reply = b""
+        after = session.reply_mode
+        if after is ReplyMode.ON and reply is not None:  # CLIENT REPLY ON answers
+            self._emit(reply)
+        elif before is ReplyMode.SKIP_NEXT and after is ReplyMode.SKIP_NEXT:
+            session.reply_mode = ReplyMode.ON
+
+    def _keep(self, requests: list[list[bytes]]) -> None:
+        """Not now: after what the connection waits for."""
+        if self._closing or not requests:
+            return
+        if self._backlog is None:
+            self._backlog = deque(requests)
+        else:
+            self._backlog.extend(requests)
+
+    def _run_backlog(self) -> None:
+        backlog, self._backlog = self._backlog, None
+        if backlog is not None and not self._closing:
+            self._run_all(list(backlog))
+
+    def _emit(self, reply: bytes) -> None:
+        if self._waiting:
+            self._waiting.append(reply)
+        else:
+            self._output.append(reply)
+            self._output_bytes += len(reply)
+
+    def mark(self) -> None:
+        """There may be something to send at the end of this turn."""
+        if not self._marked:
+            self._marked = True
+            self._reactor.marked.append(self)
+
+    def flush(self) -> None:
+        """The turn ends: send what is ready."""
+        self._marked = False
+        if self.closed:
+            return
+        waiting = self._waiting
+        if waiting:
+            output = self._output
+            while waiting:
+                head = waiting[0]
+                reply = head if type(head) is bytes else head.reply  # type: ignore[union-attr]
+                if reply is None:
+                    break
+                waiting.popleft()
+                output.append(reply)
+                self._output_bytes += len(reply)
+        if self._output and not self._send():
+            return
+        if (
+            self._backlog is not None
+            and not self._blocked
+            and self._output_bytes <= output_pause_bytes
+            and len(waiting) < waiting_max
+        ):
+            self._run_backlog()
+            self.mark()
+        if self._closing and not self._output and not waiting:
+            self.close()
+            return
+        reading = (
+            not self._blocked
+            and not self._closing
+            and self._backlog is None
+            and self._output_bytes <= output_pause_bytes
+            and len(waiting) < waiting_max
+        )
+        self._reactor.watch(self, reading=reading, writing=bool(self._output))
+
+    def _send(self) -> bool:
+        """Send what the socket takes; False: the connection is closed now."""
+        output = self._output
+        if len(output) == 1:
+            data = output[0]
+        elif self._output_bytes <= output_pause_bytes:
+            data = b"".join(output)
+        else:
+            data = output[0] if len(output[0]) > read_bytes else b"".join(output[:64])
+        try:
+            sent = self.sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.close()
+            return False
+        self._output_bytes -= sent
+        self._reactor.stats.net_output_bytes += sent
+        if not self._output_bytes:
+            output.clear()
+            self._soft_since_s = 0.0
+            return True
+        self._drop(sent)
+        self._check_output_limit()
+        return not self.closed
+
+    def _drop(self, sent: int) -> None:
+        """Forget the first `sent` bytes of the output. A large reply is cut by views, not copied each time."""
+        output = self._output
+        gone = 0
+        for piece in output:
+            if sent < len(piece):
+                break
+            sent -= len(piece)
+            gone += 1
+        del output[:gone]
+        if sent:
+            output[0] = memoryview(output[0])[sent:]  # type: ignore[call-overload]
+
+    def _check_output_limit(self) -> None:
+        """Redis's client-output-buffer-limit: over the hard one, or over the soft one for too long, and it is
+        closed."""
+        reactor = self._reactor
+        hard, soft, soft_s = reactor.output_limits
+        size = self._output_bytes
+        if hard and size > hard:
+            reactor.log_overrun(self, size)
+            self.close()
+        elif soft and size > soft:
+            self._soft_since_s = self._soft_since_s or reactor.clock.now_s
+            if reactor.clock.now_s - self._soft_since_s > soft_s:
+                reactor.log_overrun(self, size)
+                self.close()
+        else:
+            self._soft_since_s = 0.0
+
+    # -- dispatch's side
+    # --------------------------------------------------------------------------------------------
+
+    def defer(self) -> Pending:
+        """See dispatch.connection.Connection."""
+        pending = Pending(self)
+        self._waiting.append(pending)
+        return pending
+
+    def block(self) -> None:
+        """See dispatch.connection.Connection."""
+        self._blocked = True
+
+    def unblock(self) -> None:
+        """See dispatch.connection.Connection."""
+        self._blocked = False
+        self.mark()
+
+    def postpone(self, args: list[bytes]) -> None:
+        """See dispatch.connection.Connection."""
+        self._blocked = True
+        if self._backlog is None:
+            self._backlog = deque()
+        self._backlog.appendleft(args)
+
+    def start(self, work: Any, slot: Any, protocol: int) -> None:
+        """See dispatch.connection.Connection."""
+        self._blocked = True
+        self._scope = self._reactor.start(self, work, slot)
+
+    def finished(self) -> None:
+        """The task that `start` began has ended."""
+        self._scope = None
+        self.unblock()
+
+    # -- the session's side
+    # -----------------------------------------------------------------------------------------
+
+    @property
+    def output_bytes(self) -> int:
+        """See Outlet."""
+        return self._output_bytes
+
+    @property
+    def query_bytes(self) -> int:
+        """See Outlet."""
+        return self._parser.pending_bytes
+
+    @property
+    def output_limit_bytes(self) -> int:
+        """See Outlet."""
+        return self._reactor.output_limits[0]
+
+    def push(self, value: Any) -> None:
+        """See Outlet."""
+        data = encode(value, self.session.protocol)
+        self._output.append(data)
+        self._output_bytes += len(data)
+        self._check_output_limit()
+        self.mark()
+
+    def close(self, after_reply: bool = False) -> None:
+        """See Outlet."""
+        if after_reply:
+            self._closing = True
+            self.mark()
+            return
+        if self.closed:
+            return
+        self.closed = True
+        if self._scope is not None:
+            self._scope.cancel()
+        self._backlog = None
+        self._output.clear()
+        self._reactor.forget(self)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is running, nothing is due."""
+        return not self._waiting and not self._output and not self._blocked and self._backlog is None
+
+
+def error_reply(text: bytes) -> bytes:
+    """An error for a client that is not a Connection yet."""
+    return encode(Error(text), 2)

@@ -1,0 +1,394 @@
+"""One node: the stores, Raft's host, a shard and a route for each group, the reactor; and the services of all
+of it.
+
+This file wires and nothing more; what the parts do stands in their own rooms. `Node.end_turn` is the end of
+every turn of the loop, whoever began it: routes drain, shards propose, frames leave, Raft is pumped, replies
+are flushed.
+"""
+
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from raft.core.messages import ConfState
+from raft.core.node import Role
+from raft.runtime.host import Host
+from raft.runtime.links import Links
+from raft.runtime.options import HostOptions
+from raft.storage import LogStore
+from resp import Limits
+from server.cluster.identity import check_identity, peer_check
+from server.cluster.topology import Topology
+from server.commands.context import GroupInfo
+from server.config import MIB, Config
+from server.diagnostics import Latency, Slowlog
+from server.dispatch.dispatcher import Dispatcher
+from server.keyspace.leveldb import DataStore
+from server.keyspace.meta import DATABASES
+from server.net.connection import Connection
+from server.net.reactor import Reactor
+from server.rates import Rates
+from server.session import Session
+from server.settings import Settings
+from server.shard.clock import TurnClock
+from server.shard.forward import LANE as FORWARD_LANE
+from server.shard.forward import Forwarder
+from server.shard.overlay import Overlay
+from server.shard.replica import Replica
+from server.shard.router import Router
+from server.shard.shard import Shard
+from server.stats import Stats
+
+log = logging.getLogger("redraft.node")
+
+balance_lag_max = 1000
+"""Entries that the preferred leader may lack and still be handed the group: they are there in a moment."""
+
+_ROLES = {
+    int(Role.FOLLOWER): "follower",
+    int(Role.PRE_CANDIDATE): "precandidate",
+    int(Role.CANDIDATE): "candidate",
+    int(Role.LEADER): "leader",
+}
+
+
+class Node:
+    """Everything of one node; implements commands.context.Node. Made by app.py, which also runs it."""
+
+    def __init__(self, config: Config, name: str, on_fatal: Callable[[BaseException], None]) -> None:
+        """Opens the data directory. Raises StorageError, DataStoreError, ConfigError, OSError."""
+        self.config = config
+        self.name = name
+        self.topology: Topology = config.topology(name)
+        self.settings = Settings(config.redis_parameters())
+        self.stats = Stats()
+        self.slowlog = Slowlog(self.settings)
+        self.latency = Latency(self.settings)
+        self.sessions: dict[int, Session] = {}
+        self.monitors: set[Session] = set()
+        self.rates = Rates()
+        self.started_s = time.time()
+        self.run_id = secrets.token_hex(20)
+        me = config.node(name)
+        self.data_directory = str(Path(me.data).absolute())
+        self.config_file = str(Path(config.source).absolute()) if config.source else ""
+        self.clock = TurnClock()
+        self.stopping = trio.Event()
+        """Set when the process is to end cleanly."""
+        self._active_expire = True
+        self._bind = (me.bind, me.port)
+        data = Path(me.data)
+        data.mkdir(parents=True, exist_ok=True)
+        self.log_store = LogStore.open(data / "log", create=True)
+        check_identity(self.log_store, config.cluster, name, self.topology)
+        self.store = DataStore(
+            data / "data",
+            block_cache_bytes=config.storage.block_cache_mb * MIB,
+            write_buffer_bytes=config.storage.write_buffer_mb * MIB,
+        )
+        self.links_: Links | None = None
+        if self.topology.clustered:
+            self.links_ = self._make_links()
+        self.host = Host(
+            self.topology.me,
+            self.log_store,
+            self.links_,
+            _host_options(config),
+            sync_state=self.store.sync,
+            on_fatal=on_fatal,
+            on_turn_end=self._host_turn_ended,
+            seed=secrets.randbits(64),
+        )
+        self.limits = Limits()
+        self.reactor = Reactor(
+            self.clock,
+            self.stats,
+            self.limits,
+            end_turn=self._gathered,
+            new_session=self._new_session,
+            end_session=self._end_session,
+        )
+        self.router = Router(self.topology, self.clock, leader_wait_s=config.raft.leader_wait_ms / 1000)
+        self.shards: dict[int, Shard] = {}
+        for group in self.topology.groups.values():
+            self.router.add(group.number, self._make_shard(group.number, group.replicas))
+        if self.links_ is not None:
+            self.router.forwarder = Forwarder(
+                self.links_,
+                self.router.routes,
+                on_turn_start=self.clock.advance,
+                on_turn_end=self.end_turn,
+                on_link=self.router.link_opened,
+            )
+        self.dispatcher = Dispatcher(
+            self, self.topology, self.router.routes, databases=DATABASES, end_turn=self.end_turn
+        )
+        self.reactor.connect(self.dispatcher)
+        self.settings.on_change(self._apply_settings)
+        self._apply_settings(frozenset())
+
+    def _make_links(self) -> Links:
+        me = self.topology.nodes[self.topology.me]
+        return Links(
+            node_id=me.number,
+            node_name=me.name,
+            cluster=self.config.cluster,
+            incarnation=self.log_store.incarnation,
+            listen=(self.config.node(self.name).bind, me.peer_port),
+            peers={
+                node.number: (node.name, node.host, node.peer_port)
+                for node in self.topology.nodes.values()
+                if node.number != me.number
+            },
+            secret=self.config.raft.secret or None,
+            check_peer=peer_check(self.log_store, self.topology),
+        )
+
+    def _make_shard(self, number: int, replicas: tuple[int, ...]) -> Shard | None:
+        if self.topology.me not in replicas:
+            return None
+        replica = Replica(self.store, number)
+        shard = Shard(
+            replica,
+            partial(Overlay, self.store),
+            self.clock,
+            self.stats,
+            use_lease=self.config.raft.reads != "quorum",
+            stale_max_ms=self.config.raft.stale_max_ms,
+            on_change=self.router.shard_changed,
+            on_dirty=self.router.shard_dirty,
+        )
+        shard.group = self.host.add_group(number, ConfState(tuple(sorted(replicas))), shard)
+        self.shards[number] = shard
+        return shard
+
+    # -- turns
+    # ------------------------------------------------------------------------------------------------------
+
+    def _gathered(self) -> None:
+        """The reactor's turn, or any other, has gathered its work: carry it out."""
+        self.router.run()
+        self.host.pump()
+        self.router.run()
+
+    def end_turn(self) -> None:
+        """The end of a turn."""
+        self.reactor.end_turn()
+
+    def _host_turn_ended(self) -> None:
+        self.clock.advance()
+        self.reactor.end_turn()
+
+    async def listen(self) -> None:
+        """Take both ports. Raises OSError."""
+        if self.links_ is not None:
+            await self.links_.bind()
+        self.reactor.listen(*self._bind)
+
+    # -- settings and sessions
+    # --------------------------------------------------------------------------------------
+
+    def _apply_settings(self, _changed: frozenset[str]) -> None:
+        settings = self.settings
+        self.limits.bulk_bytes_max = max(settings.proto_max_bulk_len, 1024)
+        self.limits.query_buffer_bytes_max = max(settings.client_query_buffer_limit, 1024)
+        reactor = self.reactor
+        reactor.clients_max = settings.maxclients
+        reactor.keepalive_s = settings.tcp_keepalive_s
+        reactor.output_limits = settings.output_limits["normal"]
+        reactor.authenticated_at_start = not settings.requirepass
+
+    def _new_session(self, session: Session) -> None:
+        session.readonly = self.config.raft.reads == "stale"
+        self.sessions[session.id] = session
+
+    def _end_session(self, session: Session) -> None:
+        self.sessions.pop(session.id, None)
+        if session in self.monitors:
+            self.monitors.discard(session)
+            self.dispatcher.watch_everything()
+
+    # -- commands.context.Node
+    # --------------------------------------------------------------------------------------
+
+    @property
+    def active_expire(self) -> bool:
+        """See Protocol."""
+        return self._active_expire
+
+    @active_expire.setter
+    def active_expire(self, on: bool) -> None:
+        self._active_expire = on
+
+    def group_infos(self) -> list[GroupInfo]:
+        """See Protocol."""
+        infos = []
+        for number, shard in self.shards.items():
+            status = shard.group.status()
+            raft = status.raft
+            learner = raft.id in raft.conf.learners
+            infos.append(
+                GroupInfo(
+                    group=number,
+                    role="learner" if learner else _ROLES[int(raft.role)],
+                    leader=raft.leader,
+                    term=raft.term,
+                    first_index=raft.first_index,
+                    last_index=raft.last_index,
+                    commit=raft.commit,
+                    applied=shard.applied_index,
+                    log_bytes=status.log_bytes,
+                    uncommitted_bytes=raft.uncommitted_bytes,
+                    lease=shard.group.lease_valid(),
+                    peers=tuple((peer.id, peer.match, peer.next, peer.state) for peer in raft.peers),
+                )
+            )
+        for number, route in self.router.routes.items():
+            if number not in self.shards:
+                infos.append(GroupInfo(number, "absent", route.leader, 0, 0, 0, 0, 0, 0, 0, False, ()))
+        return sorted(infos, key=lambda info: info.group)
+
+    def monitors_changed(self) -> None:
+        """See Protocol."""
+        self.dispatcher.watch_everything()
+
+    def keyspace(self) -> list[tuple[int, int]]:
+        """See Protocol."""
+        totals = [[0, 0] for _ in range(DATABASES)]
+        for shard in self.shards.values():
+            for total, database in zip(totals, shard.meta().databases, strict=True):
+                total[0] += database.keys
+                total[1] += database.expires
+        return [(keys, expires) for keys, expires in totals]
+
+    async def call(self, group: int, db: int, args: list[bytes], protocol: int = 2) -> Any:
+        """See Protocol."""
+        return await self.dispatcher.call(group, db, args, protocol)
+
+    def pause_clients(self, until_ms: int, writes_only: bool) -> None:
+        """See Protocol."""
+        self.dispatcher.pause(until_ms, writes_only)
+
+    def paused_until_ms(self) -> int:
+        """See Protocol."""
+        return self.dispatcher.paused_until_ms
+
+    def unblock(self, client_id: int, error: bool) -> bool:
+        """See Protocol."""
+        return False
+
+    def links(self) -> Iterable[tuple[int, bool, int]]:
+        """See Protocol."""
+        if self.links_ is None:
+            return
+        for number in self.topology.nodes:
+            link = self.links_.link(FORWARD_LANE, number)
+            if link is not None:
+                yield number, True, link.buffered_bytes
+
+    def disk_bytes(self) -> int:
+        """See Protocol."""
+        total = 0
+        for folder, _folders, files in os.walk(self.data_directory):
+            for file in files:
+                try:
+                    total += os.stat(os.path.join(folder, file)).st_size
+                except FileNotFoundError:
+                    continue  # LevelDB has just replaced it
+        return total
+
+    async def shutdown(self, *, now: bool) -> None:
+        """See Protocol."""
+        if not now:
+            await self.hand_over()
+        self.stopping.set()
+        await trio.sleep_forever()
+
+    async def wait_synced(self) -> None:
+        """See Protocol."""
+        await trio.to_thread.run_sync(self.store.sync)
+
+    # -- leadership
+    # -------------------------------------------------------------------------------------------------
+
+    async def hand_over(self, timeout_s: float = 2.0) -> None:
+        """Give every leadership to a replica that has caught up; what can not be given in time is kept."""
+        with trio.move_on_after(timeout_s):
+            while True:
+                leading = [shard for shard in self.shards.values() if shard.role == Role.LEADER]
+                pending = [shard for shard in leading if self._transfer(shard, None)]
+                if not pending:
+                    return
+                self.end_turn()
+                await trio.sleep(0.005)
+
+    def _transfer(self, shard: Shard, target: int | None) -> bool:
+        """Start to hand `shard`'s group to `target`, or to whoever is best; False when there is nobody."""
+        raft = shard.group.status().raft
+        if raft.transfer_target:
+            return True
+        able = [
+            peer
+            for peer in raft.peers
+            if peer.id != self.topology.me
+            and peer.recent_active
+            and not peer.learner
+            and peer.state == "replicate"
+            and (target is None or peer.id == target)
+        ]
+        if not able:
+            return False
+        shard.group.transfer(max(able, key=lambda peer: peer.match).id)
+        shard.refresh()
+        return True
+
+    def balance(self) -> None:
+        """Hand groups to the replica that should lead them, if that one is there and has caught up."""
+        for shard in self.shards.values():
+            preferred = self.topology.groups[shard.number].replicas[0]
+            if shard.ready and preferred != self.topology.me:
+                raft = shard.group.status().raft
+                if any(
+                    peer.id == preferred and peer.recent_active and raft.commit - peer.match < balance_lag_max
+                    for peer in raft.peers
+                ):
+                    self._transfer(shard, preferred)
+
+    def expire_due(self) -> bool:
+        """Let every group that is led here delete some of what is past its time; whether there may be more."""
+        if not self._active_expire:
+            return False
+        self.clock.advance()
+        more = [shard.expire_due() for shard in self.shards.values() if shard.ready]
+        self.end_turn()
+        return any(more)
+
+    @property
+    def busy_connections(self) -> list[Connection]:
+        """Connections with something under way."""
+        return [connection for connection in self.reactor.connections if not connection.idle]
+
+    def close(self) -> None:
+        """After everything has ended: close the stores."""
+        self.store.close()
+        self.log_store.close()
+
+
+def _host_options(config: Config) -> HostOptions:
+    raft = config.raft
+    return HostOptions(
+        tick_s=raft.tick_s,
+        election_ticks=raft.election_ticks,
+        heartbeat_ticks=raft.heartbeat_ticks,
+        lease_fraction=raft.lease_ms / raft.election_timeout_ms,
+        uncommitted_bytes_max=raft.uncommitted_mb * MIB,
+        log_retain_bytes=raft.log_retain_mb * MIB,
+        snapshot_bytes_per_s=raft.snapshot_mb_per_s * MIB,
+    )

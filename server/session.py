@@ -1,0 +1,125 @@
+"""What belongs to one client's connection: RESP version, database, transaction, name, flags.
+
+Plain state. net/ makes a Session for each connection, dispatch/ and the commands change it. It is kept small,
+since ten thousand idle ones are nothing special.
+"""
+
+from enum import IntEnum
+from typing import Any, Protocol
+
+
+class Outlet(Protocol):
+    """The connection as a session's owner sees it."""
+
+    @property
+    def output_bytes(self) -> int:
+        """Bytes of replies that the client has not taken yet."""
+
+    @property
+    def query_bytes(self) -> int:
+        """Bytes of the request that has not arrived whole yet."""
+
+    @property
+    def output_limit_bytes(self) -> int:
+        """The hard limit of the client's output buffer, 0 for none."""
+
+    def push(self, value: Any) -> None:
+        """Send an out-of-band value (MONITOR lines, RESP3 pushes) behind the replies that are due."""
+
+    def close(self, after_reply: bool = False) -> None:
+        """Close now, or when the reply to the command that is running has been sent."""
+
+
+class ReplyMode(IntEnum):
+    """CLIENT REPLY."""
+
+    ON = 0
+    OFF = 1
+    SKIP_NEXT = 2
+    """The command after this one is not answered."""
+
+
+class Queued:
+    """One command of a MULTI: its row in the table, its arguments, and the database it runs on."""
+
+    __slots__ = ("args", "command", "db")
+
+    def __init__(self, command: Any, args: list[bytes], db: int) -> None:
+        self.command = command
+        self.args = args
+        self.db = db
+
+
+class Session:
+    """The state of one client's connection."""
+
+    __slots__ = (
+        "address",
+        "asking",
+        "authenticated",
+        "connected_at_s",
+        "db",
+        "id",
+        "last_active_s",
+        "last_command",
+        "library_name",
+        "library_version",
+        "local_address",
+        "monitoring",
+        "multi_db",
+        "name",
+        "no_evict",
+        "no_touch",
+        "outlet",
+        "protocol",
+        "queue",
+        "queue_broken",
+        "readonly",
+        "reply_mode",
+        "total_commands",
+        "user",
+        "watched",
+    )
+
+    def __init__(self, id_: int, outlet: Outlet, address: str, local_address: str, now_s: float) -> None:
+        self.id = id_
+        """Unique on this node, growing."""
+        self.outlet = outlet
+        self.address = address
+        """The client's ip:port."""
+        self.local_address = local_address
+        self.connected_at_s = now_s
+        """Unix time."""
+        self.last_active_s = now_s
+        """Unix time of the last bytes read."""
+        self.protocol = 2
+        self.db = 0
+        self.user = b"default"
+        self.authenticated = True
+        self.name = b""
+        self.library_name = b""
+        self.library_version = b""
+        self.last_command = "NULL"
+        """Full name of the last command, for CLIENT LIST."""
+        self.total_commands = 0
+        self.queue: list[Queued] | None = None
+        """Commands after MULTI; None outside of a transaction."""
+        self.queue_broken = False
+        """A command could not be queued: EXEC answers EXECABORT."""
+        self.multi_db = 0
+        """Database that the next queued command runs on (SELECT inside MULTI)."""
+        self.watched: dict[tuple[int, bytes], int] | None = None
+        """(db, key) to its revision at WATCH time."""
+        self.reply_mode = ReplyMode.ON
+        self.readonly = False
+        """READONLY: reads may be answered by a replica."""
+        self.asking = False
+        self.monitoring = False
+        self.no_evict = False
+        self.no_touch = False
+
+    def leave_transaction(self) -> None:
+        """Back to normal after EXEC, DISCARD or RESET: nothing queued, nothing watched."""
+        self.queue = None
+        self.queue_broken = False
+        self.watched = None

@@ -1,0 +1,153 @@
+"""The runtime parameters of one node: what CONFIG GET reports and CONFIG SET changes.
+
+The table of all of them is server/parameters.py. Parameters that act are plain attributes here, so that the reactor
+reads `settings.maxclients` at the price of an attribute; whoever must act on a change itself (timers, sockets already
+open) asks for it with `on_change`. Changes last until the node stops: what is to last longer belongs into the
+operator's config file, whose values `Settings(initial)` takes.
+"""
+
+import resource
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from server.errors import CommandError
+from server.parameters import PARAMETERS, Parameter
+from server.types.glob import compile_glob
+
+_RESERVED_FILES = 1100
+"""Open files that are not clients: two LevelDB stores' tables, logs, peers, listeners."""
+
+PARAMETER: dict[str, Parameter] = {
+    name: parameter for parameter in PARAMETERS for name in (parameter.name, *parameter.aliases)
+}
+"""Every name, aliases included."""
+
+
+class Settings:
+    """The parameters' values."""
+
+    client_query_buffer_limit: int
+    """Bytes."""
+    hz: int
+    latency_monitor_threshold: int
+    """Milliseconds; 0: off."""
+    latency_tracking: bool
+    latency_tracking_info_percentiles: tuple[float, ...]
+    maxclients: int
+    output_limits: dict[str, tuple[int, int, int]]
+    """normal, replica, pubsub -> (hard bytes, soft bytes, soft seconds); 0: no limit."""
+    proto_max_bulk_len: int
+    """Bytes."""
+    requirepass: bytes
+    """Empty: no password."""
+    slowlog_log_slower_than: int
+    """Microseconds; 0: everything, -1: nothing."""
+    slowlog_max_len: int
+    tcp_keepalive_s: int
+    """0: off."""
+    timeout_s: int
+    """Idle clients are closed after it; 0: never."""
+
+    def __init__(self, initial: Mapping[str, str] | None = None) -> None:
+        """`initial`: parameters by name, as text, immutable ones too; the others start at their defaults.
+
+        Raises ValueError for a name or a value that is none.
+        """
+        self._values: dict[str, Any] = {}
+        self._callbacks: list[Callable[[frozenset[str]], None]] = []
+        for parameter in PARAMETERS:
+            self._assign(parameter, parameter.kind.parse(parameter.default.encode(), None))
+        for name, text in (initial or {}).items():
+            found = PARAMETER.get(name)
+            if found is None:
+                raise ValueError(f"there is no parameter '{name}'")
+            try:
+                self._assign(found, found.kind.parse(text.encode(), self._values[found.name]))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+
+    def on_change(self, callback: Callable[[frozenset[str]], None]) -> None:
+        """Have `callback` called with the canonical names of what each successful CONFIG SET gave a new value."""
+        self._callbacks.append(callback)
+
+    def value(self, name: str) -> Any:
+        """The value of a parameter, decoded (int, bool, bytes, …). Raises KeyError for no such parameter."""
+        return self._values[PARAMETER[name].name]
+
+    def shown(self, name: str) -> bytes:
+        """The value of a parameter as CONFIG GET has it. Raises KeyError for no such parameter."""
+        parameter = PARAMETER[name]
+        return parameter.kind.show(self._values[parameter.name])
+
+    def get(self, patterns: Iterable[bytes]) -> dict[bytes, bytes]:
+        """CONFIG GET: name to value of each parameter that one of the glob patterns (case aside) matches."""
+        found: set[str] = set()
+        for pattern in patterns:
+            if any(letter in pattern for letter in b"*?["):
+                matches = compile_glob(pattern.lower())
+                found |= {
+                    name
+                    for name, parameter in PARAMETER.items()
+                    if not parameter.hidden and matches(name.encode())
+                }
+            else:
+                name = pattern.lower().decode("latin-1")
+                if name in PARAMETER:
+                    found.add(name)
+        return {name.encode(): self.shown(name) for name in sorted(found)}
+
+    def set(self, pairs: Sequence[tuple[bytes, bytes]]) -> None:
+        """CONFIG SET: all of the pairs of name and value or, raising CommandError, none."""
+        names: list[str] = []
+        for name_bytes, _ in pairs:
+            name = name_bytes.lower().decode("latin-1")
+            if name not in PARAMETER:
+                raise CommandError(
+                    b"ERR Unknown option or number of arguments for CONFIG SET - '%b'" % name_bytes
+                )
+            if not PARAMETER[name].mutable:
+                raise _refused(name_bytes, "can't set immutable config")
+            if name in names:
+                raise _refused(name_bytes, "duplicate parameter")
+            names.append(name)
+        values: dict[str, Any] = {}
+        for name, (_, text) in zip(names, pairs, strict=True):
+            parameter = PARAMETER[name]
+            try:
+                value = parameter.kind.parse(text, values.get(parameter.name, self._values[parameter.name]))
+                if parameter.name == "maxclients":
+                    make_room_for_clients(value)
+            except ValueError as error:
+                raise _refused(name.encode(), str(error)) from None
+            values[parameter.name] = value
+        changed = frozenset(name for name, value in values.items() if value != self._values[name])
+        for name in changed:
+            self._assign(PARAMETER[name], values[name])
+        if changed:
+            for callback in self._callbacks:
+                callback(changed)
+
+    def _assign(self, parameter: Parameter, value: Any) -> None:
+        self._values[parameter.name] = value
+        if parameter.attribute:
+            setattr(self, parameter.attribute, value)
+
+
+def make_room_for_clients(count: int) -> None:
+    """Raise the process's limit of open files so that `count` clients fit; raises ValueError when that can not be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + _RESERVED_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise ValueError(
+            "The operating system is not able to handle the specified number of clients, "
+            f"try with {max(hard - _RESERVED_FILES, 1)}"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _refused(name: bytes, reason: str) -> CommandError:
+    return CommandError(
+        b"ERR CONFIG SET failed (possibly related to argument '%b') - %b" % (name, reason.encode("latin-1"))
+    )

@@ -1,0 +1,106 @@
+"""One command on its way to the leader of a shard group, and the slot that its reply goes to."""
+
+from collections.abc import Callable
+from itertools import count
+from typing import Protocol
+
+from server.commands.table import Args, Command
+
+_order = count(1)
+
+
+class Slot(Protocol):
+    """Where a reply is awaited: a place in a connection's queue, a forwarded request, a part of a larger
+    reply."""
+
+    def fill(self, reply: bytes) -> None:
+        """The encoded reply; called once."""
+
+
+class Transaction:
+    """What EXEC runs on one group: the queued commands, and what was watched."""
+
+    __slots__ = ("commands", "watched")
+
+    def __init__(
+        self, commands: list[tuple[Command, Args, int]], watched: list[tuple[int, bytes, int]]
+    ) -> None:
+        self.commands = commands
+        """(row, args, db) in order."""
+        self.watched = watched
+        """(db, key, revision at WATCH time)."""
+
+
+class Call:
+    """A command, or a transaction, for one group."""
+
+    __slots__ = (
+        "args",
+        "command",
+        "db",
+        "deadline_s",
+        "epoch",
+        "forwarded",
+        "gate",
+        "is_write",
+        "order",
+        "protocol",
+        "reply",
+        "slot",
+        "stale",
+        "transaction",
+        "wrote",
+    )
+
+    def __init__(
+        self,
+        command: Command,
+        args: Args,
+        db: int,
+        protocol: int,
+        slot: Slot,
+        transaction: Transaction | None = None,
+    ) -> None:
+        self.command = command
+        self.args = args
+        self.db = db
+        self.protocol = protocol
+        """RESP version in which the reply is encoded."""
+        self.slot = slot
+        self.transaction = transaction
+        self.is_write = (
+            command.is_write
+            if transaction is None
+            else any(row.is_write for row, _, _ in transaction.commands)
+        )
+        self.order = next(_order)
+        """Calls of one group that have to be sent again go in this order."""
+        self.reply = b""
+        """The evaluated reply, while it waits for its index or for a proof of leadership."""
+        self.gate = 0
+        """The index that the reply waits for."""
+        self.wrote = False
+        """The evaluation had effects."""
+        self.deadline_s = 0.0
+        """Loop time until which it may wait for a leader; 0: not waiting yet."""
+        self.forwarded: Refusable | None = None
+        """It came from another node, which is told when it can not be done here; it is never sent on."""
+        self.epoch = 0
+        self.stale = False
+        """A replica may answer it."""
+
+
+class Refusable(Protocol):
+    """A forwarded request's way back."""
+
+    def refuse(self, leader: int) -> None:
+        """Not done and never will be, from here; `leader` is the node to ask instead, 0 when not known."""
+
+
+class Later:
+    """A Slot that hands the reply to a function."""
+
+    __slots__ = ("fill",)
+
+    def __init__(self, then: Callable[[bytes], None]) -> None:
+        self.fill = then

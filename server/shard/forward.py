@@ -1,0 +1,226 @@
+"""Sending calls to the node that leads their group, and doing those that other nodes send.
+
+One connection to each node (lane "forward" of raft.runtime.links), opened by the one that asks. All requests
+of a turn to one node are one frame, all replies likewise. A reply carries either the encoded RESP reply or a
+refusal with the leader as the refusing node knows it. A call that came over this lane is done or refused,
+never sent on: one hop.
+
+When the connection breaks, what was asked and not answered has an unknown outcome if it is a write (the
+client is told so); anything else is asked again.
+"""
+
+import logging
+from collections.abc import Callable
+from itertools import count
+
+import msgspec
+
+from raft.runtime.links import Link, Links
+from resp import Error, encode
+from server.commands.table import lookup
+from server.errors import OUTCOME_UNKNOWN
+from server.shard.call import Call, Transaction
+from server.shard.route import Route
+
+log = logging.getLogger("redraft.forward")
+
+LANE = "forward"
+buffer_bytes_max = 64 << 20
+"""Bytes waiting for one node; calls wait in their route above it."""
+frame_bytes_max = 1 << 30
+
+
+class Request(msgspec.Struct, array_like=True):
+    """One call on its way to the leader."""
+
+    id: int
+    group: int
+    epoch: int
+    db: int
+    protocol: int
+    args: list[bytes]
+    commands: list[tuple[list[bytes], int]] | None = None
+    """Of a transaction: (args, db) each."""
+    watched: list[tuple[int, bytes, int]] = []
+
+
+class Response(msgspec.Struct, array_like=True):
+    """Its answer."""
+
+    id: int
+    reply: bytes | None
+    """None: refused."""
+    leader: int = 0
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_requests = msgspec.msgpack.Decoder(list[Request]).decode
+_decode_responses = msgspec.msgpack.Decoder(list[Response]).decode
+
+
+class _Peer:
+    """What is on its way to one node."""
+
+    __slots__ = ("asked", "outbox")
+
+    def __init__(self) -> None:
+        self.asked: dict[int, tuple[Route, Call]] = {}
+        self.outbox: list[Request] = []
+
+
+class _Visitor:
+    """A node that forwards calls to us, over one connection."""
+
+    __slots__ = ("link", "outbox", "refused_epochs")
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.outbox: list[Response] = []
+        self.refused_epochs: dict[int, int] = {}
+        """Group to the newest epoch of which something was refused."""
+
+
+class _Visit:
+    """The slot of a forwarded call."""
+
+    __slots__ = ("_dirty", "_epoch", "_group", "_id", "_visitor")
+
+    def __init__(self, visitor: _Visitor, request: Request, dirty: set[_Visitor]) -> None:
+        self._visitor = visitor
+        self._id = request.id
+        self._group = request.group
+        self._epoch = request.epoch
+        self._dirty = dirty
+
+    def fill(self, reply: bytes) -> None:
+        """See Slot."""
+        self._visitor.outbox.append(Response(self._id, reply))
+        self._dirty.add(self._visitor)
+
+    def refuse(self, leader: int) -> None:
+        """See Refusable."""
+        epochs = self._visitor.refused_epochs
+        epochs[self._group] = max(epochs.get(self._group, -1), self._epoch)
+        self._visitor.outbox.append(Response(self._id, None, leader))
+        self._dirty.add(self._visitor)
+
+
+class Forwarder:
+    """Both directions, for one node."""
+
+    def __init__(
+        self,
+        links: Links,
+        routes: dict[int, Route],
+        *,
+        on_turn_start: Callable[[], None],
+        on_turn_end: Callable[[], None],
+        on_link: Callable[[], None],
+    ) -> None:
+        """`on_turn_start`, `on_turn_end`: frame what one incoming frame causes; `on_link`: a connection came
+        up."""
+        self._links = links
+        self._routes = routes
+        self._on_turn_start = on_turn_start
+        self._on_turn_end = on_turn_end
+        self._on_link = on_link
+        self._ids = count(1)
+        self._peers: dict[int, _Peer] = {}
+        self._visitors: dict[Link, _Visitor] = {}
+        self._dirty_peers: set[int] = set()
+        self._dirty_visitors: set[_Visitor] = set()
+        links.lane(
+            LANE,
+            on_frame=self._on_frame,
+            on_open=self._on_open,
+            on_close=self._on_close,
+            buffer_bytes_max=buffer_bytes_max + frame_bytes_max,
+            frame_bytes_max=frame_bytes_max,
+        )
+
+    def send(self, route: Route, node: int, call: Call) -> bool:
+        """Put `call` on its way; False: there is no connection, or too much waits for it."""
+        link = self._links.link(LANE, node)
+        if link is None or link.buffered_bytes > buffer_bytes_max:
+            return False
+        peer = self._peers.setdefault(node, _Peer())
+        request = Request(next(self._ids), route.group, call.epoch, call.db, call.protocol, call.args)
+        if call.transaction is not None:
+            request.commands = [(args, db) for _, args, db in call.transaction.commands]
+            request.watched = call.transaction.watched
+        peer.asked[request.id] = (route, call)
+        peer.outbox.append(request)
+        self._dirty_peers.add(node)
+        return True
+
+    def flush(self) -> None:
+        """Send the frames of this turn."""
+        for node in self._dirty_peers:
+            peer = self._peers[node]
+            link = self._links.link(LANE, node)
+            requests, peer.outbox = peer.outbox, []
+            if requests and link is not None and not link.send(_encode(requests)):
+                link.close()  # on_close tells the calls
+        self._dirty_peers.clear()
+        for visitor in self._dirty_visitors:
+            responses, visitor.outbox = visitor.outbox, []
+            if not visitor.link.send(_encode(responses)):
+                visitor.link.close()
+        self._dirty_visitors.clear()
+
+    def _on_open(self, link: Link) -> None:
+        if link.dialed:
+            self._on_link()
+        else:
+            self._visitors[link] = _Visitor(link)
+
+    def _on_close(self, link: Link) -> None:
+        if not link.dialed:
+            self._visitors.pop(link, None)
+            return
+        peer = self._peers.pop(link.peer, None)
+        if peer is None:
+            return
+        self._on_turn_start()
+        for route, call in peer.asked.values():
+            if call.is_write:
+                call.slot.fill(encode(Error(OUTCOME_UNKNOWN), call.protocol))
+                route.answered()
+            else:
+                route.lost(call)
+        self._on_turn_end()
+
+    def _on_frame(self, link: Link, payload: bytes) -> None:
+        self._on_turn_start()
+        if link.dialed:
+            self._responses(self._peers.get(link.peer), payload)
+        else:
+            visitor = self._visitors[link]
+            for request in _decode_requests(payload):
+                self._visit(visitor, request)
+        self._on_turn_end()
+
+    def _responses(self, peer: _Peer | None, payload: bytes) -> None:
+        if peer is None:
+            return
+        for response in _decode_responses(payload):
+            route, call = peer.asked.pop(response.id)
+            if response.reply is None:
+                route.refused(call, response.leader)
+            else:
+                call.slot.fill(response.reply)
+                route.answered()
+
+    def _visit(self, visitor: _Visitor, request: Request) -> None:
+        route = self._routes[request.group]
+        visit = _Visit(visitor, request, self._dirty_visitors)
+        transaction = None
+        row = lookup(request.args)
+        assert row is not None
+        if request.commands is not None:
+            rows = [(lookup(args), args, db) for args, db in request.commands]
+            transaction = Transaction([(r, a, d) for r, a, d in rows if r is not None], request.watched)
+        call = Call(row, request.args, request.db, request.protocol, visit, transaction)
+        call.forwarded = visit
+        if request.epoch <= visitor.refused_epochs.get(request.group, -1) or not route.accept(call):
+            visit.refuse(route.leader)

@@ -1,0 +1,204 @@
+"""Where the calls of one shard group go: to the shard here, to the node that leads it, or into a queue.
+
+The order of a connection's commands on one key is kept whatever happens to leaders: as long as anything of
+the group waits, everything after it waits behind it. What has to be done again (a shard that lost its
+leadership, a node that refused) is sorted by the order in which it first came, and not before all that was
+under way has been answered.
+
+Waiting is bounded: by `leader_wait_s` for a call (then CLUSTERDOWN, or UNKNOWN for a write that was
+proposed), and in number by the connections, which stop reading when many of their commands wait.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from raft.core.node import Role
+from resp import Error, encode
+from server.errors import CLUSTERDOWN
+from server.shard.call import Call
+from server.shard.clock import TurnClock
+from server.shard.shard import Shard
+
+refused_pause_s = 0.01
+"""After a refusal the same node is not asked again for this long, unless the leader is known to have changed.
+"""
+
+
+class Route:
+    """The way to one group's leader."""
+
+    __slots__ = (
+        "_clock",
+        "_leader_wait_s",
+        "_on_dirty",
+        "_orphans_since_s",
+        "_refused",
+        "_retry_at_s",
+        "_send",
+        "epoch",
+        "group",
+        "hint",
+        "me",
+        "outstanding",
+        "parked",
+        "ready",
+        "shard",
+    )
+
+    def __init__(
+        self,
+        group: int,
+        me: int,
+        shard: Shard | None,
+        clock: TurnClock,
+        *,
+        leader_wait_s: float,
+        hint: int,
+        send: Callable[["Route", int, Call], bool],
+        on_dirty: Callable[["Route"], None],
+    ) -> None:
+        """`shard`: this node's replica, if it has one; `hint`: whom to ask first if it has not; `send(route,
+        node, call)`: forward, False when there is no connection; `on_dirty`: `update` wants to be called this
+        turn."""
+        self.group = group
+        self.me = me
+        self.shard = shard
+        self.ready = False
+        """The shard here may be called at once. The hot path asks nothing else."""
+        self.parked: deque[Call] = deque()
+        self.epoch = 0
+        """Grows with each refusal; a node that refused one call refuses all of the same epoch, so order is
+        kept."""
+        self.outstanding = 0
+        """Calls at another node, not answered yet."""
+        self.hint = hint
+        self._refused: list[Call] = []
+        self._retry_at_s = 0.0
+        self._orphans_since_s = 0.0
+        self._clock = clock
+        self._leader_wait_s = leader_wait_s
+        self._send = send
+        self._on_dirty = on_dirty
+
+    @property
+    def leader(self) -> int:
+        """The node that leads the group, as far as known; 0 otherwise."""
+        if self.shard is not None:
+            return self.shard.leader
+        return self.hint
+
+    def submit(self, call: Call) -> None:
+        """Do `call` where it belongs, now or later."""
+        if self.ready:
+            assert self.shard is not None
+            self.shard.submit(call)
+        elif self.parked or self._refused or not self._forward(call):
+            self._park(call)
+
+    def accept(self, call: Call) -> bool:
+        """A call that another node forwarded to us; False: not here. It is never sent on."""
+        if self.ready:
+            assert self.shard is not None
+            self.shard.submit(call)
+        elif self.shard is not None and self.shard.role == Role.LEADER:
+            self._park(call)
+        else:
+            return False
+        return True
+
+    def _park(self, call: Call) -> None:
+        if not call.deadline_s:
+            call.deadline_s = self._clock.now_s + self._leader_wait_s
+        self.parked.append(call)
+        self._on_dirty(self)
+
+    def _forward(self, call: Call) -> bool:
+        """Send to the leader if that is another node we can reach."""
+        leader = self.leader
+        if leader in (0, self.me) or (self.shard is not None and self.shard.orphans):
+            return False
+        call.epoch = self.epoch
+        if not self._send(self, leader, call):
+            return False
+        self.outstanding += 1
+        return True
+
+    def answered(self) -> None:
+        """One outstanding call got its reply."""
+        self.outstanding -= 1
+        if self._refused and not self.outstanding:
+            self._on_dirty(self)
+
+    def refused(self, call: Call, leader: int) -> None:
+        """The other node did not do `call`; it says that `leader` may."""
+        if call.epoch == self.epoch:
+            self.epoch += 1
+        if self.shard is None and leader != self.me:
+            self.hint = leader or self.hint
+        self._refused.append(call)
+        self._retry_at_s = self._clock.now_s + refused_pause_s
+        self.answered()
+
+    def lost(self, call: Call) -> None:
+        """The connection to the other node broke, and `call` wrote nothing: do it again."""
+        self._refused.append(call)
+        self.answered()
+
+    def leader_changed(self) -> None:
+        """Whoever refused may be willing now."""
+        self._retry_at_s = 0.0
+
+    def update(self) -> None:
+        """Bring what waits on its way, if it can go now."""
+        shard = self.shard
+        if self._refused and not self.outstanding:
+            self._requeue(self._refused)
+            self._refused = []
+        if shard is not None:
+            if shard.retry:
+                self._requeue(shard.retry)
+                shard.retry = []
+            if shard.orphans:
+                self.ready = False
+                self._orphans_since_s = self._orphans_since_s or self._clock.now_s
+                return
+            self._orphans_since_s = 0.0
+            while self.parked and shard.ready:
+                shard.submit(self.parked.popleft())
+            self.ready = shard.ready and not self.parked and not shard.retry
+            if shard.role == Role.LEADER:
+                return
+        if not self._refused and self._clock.now_s >= self._retry_at_s:
+            self._drain_to_leader()
+
+    def _drain_to_leader(self) -> None:
+        leader = self.leader
+        while self.parked:
+            call = self.parked[0]
+            if call.forwarded is not None:
+                self.parked.popleft()
+                call.forwarded.refuse(leader)
+            elif self._forward(call):
+                self.parked.popleft()
+            else:
+                return
+
+    def _requeue(self, calls: list[Call]) -> None:
+        for call in calls:
+            call.deadline_s = call.deadline_s or self._clock.now_s + self._leader_wait_s
+        self.parked = deque(sorted([*calls, *self.parked], key=lambda call: call.order))
+
+    def check_deadlines(self) -> None:
+        """Give up on what has waited too long."""
+        now_s = self._clock.now_s
+        if (
+            self.shard is not None
+            and self.shard.orphans
+            and now_s > self._orphans_since_s + self._leader_wait_s
+        ):
+            self.shard.give_up_orphans()
+        while self.parked and self.parked[0].deadline_s <= now_s:
+            call = self.parked.popleft()
+            call.slot.fill(encode(Error(CLUSTERDOWN), call.protocol))
+        if self.parked or self._refused:
+            self._on_dirty(self)

@@ -1,0 +1,506 @@
+"""The leader of a shard group: evaluate, propose, gate the replies.
+
+Within a turn of the loop commands are evaluated one after the other on the overlay; their effects become one
+log entry (`flush`), closed early when it grows large. A reply waits for the index of its own effects, or for
+the highest index whose effects it saw (`gate`). The commit of its own entry proves a write; a reply that
+wrote nothing also needs the proof that we were the leader when it was evaluated: the lease, looked at *after*
+the evaluation, so that a process that was stopped in between finds it expired, or else one read-index round
+for all such replies of the turn.
+
+When the leadership is lost the overlay is dropped. Replies that wrote nothing are evaluated again at the new
+leader. Those that wrote are orphans: as the log goes on, either the index commits with our term, and the
+reply goes out; or another term stands there, the write never will be, and the call is done again; or neither
+shows in time, and the client is told that the outcome is unknown. Until no orphan is left the group takes no
+other call on this node, so that nothing overtakes.
+
+The group is `ready` when it leads, its own term's no-op is applied (so everything that earlier leaders
+committed is in the data), no transfer is going on, and the log and the store keep up.
+"""
+
+import logging
+from collections.abc import Callable
+from itertools import islice
+from random import Random
+from typing import TYPE_CHECKING
+
+from raft.core.errors import NotLeader, ProposalDropped
+from raft.core.messages import Entry, SnapshotMeta
+from raft.core.node import Role
+from resp import Error, encode
+from server.commands.table import Args, Command
+from server.errors import DISK_FULL, INTERNAL, OUTCOME_UNKNOWN, CommandError
+from server.keyspace.layout import META_KEY, decode_head, expiry_key, expiry_range, expiry_time, head_key
+from server.keyspace.meta import Meta
+from server.keyspace.view import View
+from server.shard.call import Call, Transaction
+from server.shard.clock import TurnClock, boot_time_us
+from server.shard.effects import encode_effects
+from server.shard.overlay import Overlay
+from server.shard.replica import Replica
+from server.stats import Stats
+
+if TYPE_CHECKING:
+    from raft.runtime.group import Group
+
+log = logging.getLogger("redraft.shard")
+
+entry_bytes_max = 1 << 20
+"""An entry is closed when it has grown past this; one command's effects are never divided."""
+entry_commands_max = 0xFFFF
+"""The number of a command within its entry is the low half of its revision."""
+expire_keys_per_turn_max = 200
+"""Keys deleted by active expiry in one go: about a millisecond."""
+overlay_keys_max = 500_000
+"""Effects that are committed but not applied; the leader takes no more commands above it until the store
+catches up."""
+
+_NULL_ARRAY = {2: b"*-1\r\n", 3: b"_\r\n"}
+
+
+class Shard:
+    """One group on this node; the StateMachine that raft.runtime drives, and the executor of its commands."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        make_overlay: Callable[[bytes], Overlay],
+        clock: TurnClock,
+        stats: Stats,
+        *,
+        use_lease: bool,
+        stale_max_ms: int,
+        on_change: Callable[["Shard"], None],
+        on_dirty: Callable[["Shard"], None],
+    ) -> None:
+        """`on_change`: readiness or leader changed; `on_dirty`: there is something to `flush` this turn."""
+        self.replica = replica
+        self.number = replica.group
+        self.group: Group
+        """Raft's side; set by the host's owner right after add_group."""
+        self.ready = False
+        self.role = int(Role.FOLLOWER)
+        self.leader = 0
+        self.gate = 0
+        """After `evaluate`: the index that the reply waits for, 0 for none."""
+        self.wrote = False
+        """After `evaluate`: whether there were effects."""
+        self.refuse_writes = False
+        """The disk is nearly full: commands that need more of it are refused."""
+        self.orphans: list[tuple[int, Call]] = []
+        """(index, call) of proposals of a leadership that was lost, in index order."""
+        self.retry: list[Call] = []
+        """Calls to be done again, for the route to take."""
+        self._make_overlay = make_overlay
+        self._clock = clock
+        self._stats = stats
+        self._use_lease = use_lease
+        self._stale_max_ms = stale_max_ms
+        self._on_change = on_change
+        self._on_dirty = on_dirty
+        self._leading_term = 0
+        """Term of the leadership that overlay and gates belong to; 0: none."""
+        self._orphan_term = 0
+        self._turn = 0
+        self._now_ms = 0
+        self._lease_until_us = 0
+        self._commit = 0
+        self._next_index = 0
+        self._command_number = 0
+        self._operations: list[bytes | None] = []
+        """Keys and values of the entry that is being made."""
+        self._operations_bytes = 0
+        self._gates: dict[int, list[Call]] = {}
+        """Index to the calls that wait for its commit, in index order."""
+        self._turn_reads: list[Call] = []
+        """Calls of this turn that wait for a proof of leadership."""
+        self._reads: dict[int, list[Call]] = {}
+        """Read-index context to the calls that wait for it."""
+        self._random = Random()
+        self._base: Overlay
+        self._meta: Meta
+        """As of the commands evaluated so far."""
+        self._meta_proposed: bytes
+        """As of the last proposed entry."""
+        self._view: View
+        self._start_leadership()
+
+    # -- evaluating
+    # -------------------------------------------------------------------------------------------------
+
+    def evaluate(self, command: Command, args: Args, db: int, protocol: int) -> bytes:
+        """Run one command on the newest state and return its encoded reply. Only when `ready`. Sets `gate`
+        and `wrote`."""
+        if self._turn != self._clock.turn:
+            self._begin_turn()
+        base = self._base
+        view = self._view
+        base.observed = 0
+        self._command_number += 1
+        view.begin(db, self._now_ms, self._next_index << 16 | self._command_number, protocol)
+        reply = self._run(command, args, protocol)
+        if view.effects:
+            self.wrote = True
+            self.gate = self._next_index
+            self._collect()
+        else:
+            self.wrote = False
+            self.gate = base.observed
+        if view.expired:
+            self._on_dirty(self)
+        return reply
+
+    def evaluate_transaction(self, transaction: Transaction, protocol: int) -> bytes:
+        """Run an EXEC: all effects in one entry, or a null when a watched key has changed. Sets `gate` and
+        `wrote`."""
+        if self._turn != self._clock.turn:
+            self._begin_turn()
+        base = self._base
+        view = self._view
+        base.observed = 0
+        self.wrote = False
+        view.begin(0, self._now_ms, 0, protocol)
+        for db, key, revision in transaction.watched:
+            view.select(db)
+            if view.watch_revision(key) != revision:
+                self.gate = base.observed
+                return _NULL_ARRAY[protocol]
+        replies = [b"*%d\r\n" % len(transaction.commands)]
+        for command, args, db in transaction.commands:
+            self._command_number += 1
+            view.begin(db, self._now_ms, self._next_index << 16 | self._command_number, protocol)
+            replies.append(self._run(command, args, protocol))
+            if view.effects:
+                self.wrote = True
+                self._collect()
+        self.gate = self._next_index if self.wrote else base.observed
+        if view.expired:
+            self._on_dirty(self)
+        return b"".join(replies)
+
+    def evaluate_stale(self, command: Command, args: Args, db: int, protocol: int) -> bytes | None:
+        """Run a reading command on what this replica has applied; None when that may be older than
+        `stale_max_ms`, or is not one consistent state."""
+        if not self.group.consistent or self.group.silence_s * 1000 > self._stale_max_ms:
+            return None
+        view = View(self.replica, self.replica.meta(), self._random)
+        view.begin(db, max(self._clock.now_ms, self.replica.clock_ms), 0, protocol)
+        leader_view, self._view = self._view, view
+        try:
+            return self._run(command, args, protocol)
+        finally:
+            self._view = leader_view
+
+    def _run(self, command: Command, args: Args, protocol: int) -> bytes:
+        try:
+            if self.refuse_writes and command.needs_space:
+                raise CommandError(DISK_FULL)
+            return encode(command.handler(self._view, args), protocol)  # type: ignore[misc]
+        except CommandError as error:
+            text = error.text
+        except Exception:
+            log.exception(
+                "The command %s failed; its client was told so and nothing was written", command.name
+            )
+            self._stats.unexpected_errors += 1
+            text = INTERNAL
+        self._view.rollback()
+        command.failed_calls += 1
+        return encode(Error(text), protocol)
+
+    def _begin_turn(self) -> None:
+        assert not self._operations, "the turn before was not flushed"
+        self._turn = self._clock.turn
+        self._now_ms = max(self._clock.now_ms, self.replica.clock_ms)
+        self._next_index = self.group.last_index + 1
+        self._command_number = 0
+        self._lease_until_us = self.group.lease_until_us if self._use_lease else 0
+
+    def _collect(self) -> None:
+        """Take the view's effects into the entry that is being made."""
+        effects = self._view.take_effects()
+        operations = self._operations
+        if not operations:
+            self._on_dirty(self)
+        size = self._operations_bytes
+        for key, value in effects.items():
+            operations.append(key)
+            operations.append(value)
+            size += len(key) + (len(value) if value is not None else 0) + 10
+        self._operations_bytes = size
+        self._base.add(self._next_index, effects)
+
+    def is_free(self) -> bool:
+        """After `evaluate`: whether its reply may go out at once."""
+        return self.gate <= self._commit and boot_time_us() < self._lease_until_us
+
+    def hold(self, call: Call, reply: bytes) -> None:
+        """After `evaluate`: `reply` to `call` waits for what it has to wait for."""
+        call.reply = reply
+        call.gate = self.gate
+        call.wrote = self.wrote
+        if call.wrote or boot_time_us() < self._lease_until_us:
+            self._wait_for_commit(call)
+            if self._operations_bytes > entry_bytes_max or self._command_number > entry_commands_max:
+                self._propose()
+        else:
+            self._turn_reads.append(call)
+            self._on_dirty(self)
+
+    def _wait_for_commit(self, call: Call) -> None:
+        if call.gate <= self._commit:
+            call.slot.fill(call.reply)
+            return
+        gate = self._gates.get(call.gate)
+        if gate is None:
+            self._gates[call.gate] = [call]
+        else:
+            gate.append(call)
+
+    def submit(self, call: Call) -> None:
+        """Evaluate `call` and answer it as soon as it may be. Only when `ready`."""
+        if call.transaction is not None:
+            reply = self.evaluate_transaction(call.transaction, call.protocol)
+        else:
+            reply = self.evaluate(call.command, call.args, call.db, call.protocol)
+        if self.is_free():
+            call.slot.fill(reply)
+        else:
+            self.hold(call, reply)
+
+    # -- proposing
+    # --------------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """The turn ends: propose what it wrote, ask for the proof that its reads need."""
+        if self._view.expired:
+            self._expire_seen()
+        if self._operations:
+            self._propose()
+        if self._turn_reads:
+            reads, self._turn_reads = self._turn_reads, []
+            try:
+                self._reads[self.group.read_index()] = reads
+            except NotLeader:
+                self._do_again(reads)
+        if self.ready and (not self.group.can_propose or len(self._base) > overlay_keys_max):
+            self.refresh()
+
+    def _propose(self) -> None:
+        """Make what was evaluated since the last entry the next one."""
+        operations = self._operations
+        view = self._view
+        if view.meta_changed:
+            operations += (META_KEY, self._meta.encode())
+        try:
+            index = self.group.propose(encode_effects(self._now_ms, operations))
+        except (NotLeader, ProposalDropped):
+            self._forget_operations()
+            return
+        assert index == self._next_index, "effects were evaluated for another index"
+        if view.meta_changed:
+            view.meta_changed = False
+            self._meta_proposed = self._meta.encode()
+        self._stats.evaluated_batches += 1
+        self._operations = []
+        self._operations_bytes = 0
+        self._next_index = index + 1
+        self._command_number = 0
+
+    def _forget_operations(self) -> None:
+        """What was evaluated since the last entry did not happen: Raft does not take it now."""
+        self._operations = []
+        self._operations_bytes = 0
+        self._base.forget(self._next_index)
+        self._meta = Meta.decode(self._meta_proposed)
+        self._view = View(self._base, self._meta, self._random)
+        self._do_again(self._gates.pop(self._next_index, []))
+        self.refresh()
+
+    def _do_again(self, calls: list[Call]) -> None:
+        self.retry += calls
+        self._on_change(self)
+
+    def _expire_seen(self) -> None:
+        """Delete the keys that commands of this turn found past their time."""
+        view = self._view
+        seen = set(view.expired)
+        view.expired.clear()
+        if not self.ready:
+            return
+        for space, key in seen:
+            where = head_key(space, key)
+            record = self._base.get(where)
+            if record is not None:
+                self._expire(expiry_key(decode_head(record).expire_ms, where))
+
+    def expire_due(self) -> bool:
+        """Delete keys whose time has come, a bounded number; whether there may be more. Only when `ready`."""
+        if self._turn != self._clock.turn:
+            self._begin_turn()
+        start, stop = expiry_range(self._now_ms)
+        due = [key for key, _ in islice(self._base.scan(start, stop), expire_keys_per_turn_max)]
+        for key in due:
+            self._expire(key)
+        return len(due) == expire_keys_per_turn_max
+
+    def _expire(self, index_key: bytes) -> None:
+        view = self._view
+        if self._turn != self._clock.turn:
+            self._begin_turn()
+        self._command_number += 1
+        view.begin(0, self._now_ms, self._next_index << 16 | self._command_number, 2)
+        if 0 < expiry_time(index_key) <= self._now_ms and view.expire(index_key):
+            self._stats.expired_keys += 1
+        if view.effects:
+            self._collect()
+
+    # -- what Raft tells
+    # --------------------------------------------------------------------------------------------
+
+    def committed(self, index: int) -> None:
+        """Everything up to `index` is committed: release the replies that waited for it."""
+        self._commit = index
+        # Replies are released under the term that made them only; under another one they are orphans in a
+        # moment.
+        gates = self._gates
+        while gates and self.group.term == self._leading_term:
+            at = next(iter(gates))
+            if at > index:
+                break
+            for call in gates.pop(at):
+                call.slot.fill(call.reply)
+        if self.orphans:
+            self._settle_orphans(final=False)
+
+    def apply(self, entries: list[Entry]) -> None:
+        """Worker thread: see Replica."""
+        self.replica.apply(entries)
+
+    def applied(self, index: int) -> None:
+        """The data store holds everything up to `index`."""
+        self._base.applied(index)
+        if self.role == Role.LEADER and not self.ready:
+            self.refresh()
+
+    def reads_confirmed(self, context: int) -> None:
+        """We were the leader after every read of `context` was evaluated."""
+        for call in self._reads.pop(context, ()):
+            self._wait_for_commit(call)
+
+    def reads_lost(self, context: int) -> None:
+        """No proof will come for the reads of `context`."""
+        self._do_again(self._reads.pop(context, []))
+
+    def role_changed(self, role: int, term: int, leader: int) -> None:
+        """Raft's role, term or leader changed."""
+        if self._leading_term and (role != Role.LEADER or term != self._leading_term):
+            self._lose_leadership()
+        self.role = role
+        self.leader = leader
+        self.refresh()
+        self._on_change(self)
+
+    def meta(self) -> Meta:
+        """The group's databases, as newest known here."""
+        return self._meta if self._leading_term else self.replica.meta()
+
+    @property
+    def applied_index(self) -> int:
+        """See Replica."""
+        return self.replica.applied_index
+
+    def snapshot_read(self, cursor: bytes, bytes_max: int) -> tuple[bytes, bytes | None]:
+        """Worker thread: see Replica."""
+        return self.replica.snapshot_read(cursor, bytes_max)
+
+    def snapshot_begin(self, token: bytes) -> bytes:
+        """Worker thread: see Replica."""
+        return self.replica.snapshot_begin(token)
+
+    def snapshot_write(self, token: bytes, chunk: bytes, next_cursor: bytes | None) -> None:
+        """Worker thread: see Replica."""
+        self.replica.snapshot_write(token, chunk, next_cursor)
+
+    def snapshot_install(self, meta: SnapshotMeta, consistent_index: int) -> None:
+        """Worker thread: see Replica."""
+        self.replica.snapshot_install(meta, consistent_index)
+
+    # -- leadership
+    # -------------------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Find out whether the group is ready now."""
+        group = self.group
+        if (
+            self.role == Role.LEADER
+            and not self._leading_term
+            and group.term_at(self.applied_index) == group.term
+        ):
+            self._leading_term = group.term
+            self._commit = group.commit
+            self._start_leadership()
+            self._settle_orphans(final=True)
+        ready = bool(self._leading_term) and group.can_propose and len(self._base) <= overlay_keys_max
+        if ready != self.ready:
+            self.ready = ready
+            self._on_change(self)
+
+    def _start_leadership(self) -> None:
+        """The data as applied is all there is; the overlay is empty."""
+        self._base = self._make_overlay(self.replica.prefix)
+        self._meta = self.replica.meta()
+        self._meta_proposed = self._meta.encode()
+        self._view = View(self._base, self._meta, self._random)
+        self._turn = 0
+
+    def _lose_leadership(self) -> None:
+        again = self._turn_reads
+        for index, calls in self._gates.items():
+            for call in calls:
+                if call.wrote:
+                    self.orphans.append((index, call))
+                else:
+                    again.append(call)
+        self._turn_reads = []
+        self._gates = {}
+        self._operations = []
+        self._operations_bytes = 0
+        self._orphan_term, self._leading_term = self._leading_term, 0
+        self._start_leadership()
+        self.ready = False
+        if self.orphans:
+            log.info(
+                "Group %d: leadership lost while %d writes were on their way", self.number, len(self.orphans)
+            )
+        self._do_again(again)
+        self._settle_orphans(final=False)
+
+    def _settle_orphans(self, *, final: bool) -> None:
+        """Answer those whose fate the log shows; `final`: what is not committed by now never will be."""
+        group = self.group
+        commit = group.commit
+        final = final or (group.term_at(commit) or 0) > self._orphan_term
+        waiting, again = [], []
+        for index, call in self.orphans:
+            if index > commit and not final:
+                waiting.append((index, call))
+                continue
+            term = group.term_at(index) if index <= commit else 0
+            if term is None:
+                self._answer_unknown(call)
+            elif term == self._orphan_term:
+                call.slot.fill(call.reply)
+            else:
+                again.append(call)
+        self.orphans = waiting
+        self._do_again(again)
+
+    def give_up_orphans(self) -> None:
+        """Their time is over: the outcome of what they wrote is unknown."""
+        for _, call in self.orphans:
+            self._answer_unknown(call)
+        self.orphans = []
+        self._on_change(self)
+
+    def _answer_unknown(self, call: Call) -> None:
+        call.slot.fill(encode(Error(OUTCOME_UNKNOWN), call.protocol))

@@ -1,0 +1,50 @@
+"""Deleting what nobody can see any more: spaces that were flushed, generations that a snapshot replaced.
+
+Every node does this for itself, on a worker thread, some hundred keys at a time. Nothing of it goes through
+the log: what is swept is not part of the group's state, and the note of it ('q' and 'g' records) goes last.
+"""
+
+from server.keyspace.layout import EXPIRE_AT, EXPIRE_OFFSET, EXPIRES, HEAD_PREFIX, SWEEP_PREFIX, expiry_key
+from server.keyspace.leveldb import APPLIED_KEY, DATA_PREFIX, DataStore, data_prefix, prefix_end
+from server.shard.replica import Replica
+
+keys_per_round_max = 1000
+
+
+def sweep(store: DataStore, replica: Replica) -> bool:
+    """Delete some of what is left over of a group; whether there is more. Blocks: for a worker thread."""
+    if not replica.sweep_due:
+        return False
+    replica.sweep_due = False  # before the look: what is added meanwhile sets it again
+    for note, _ in store.scan(
+        DATA_PREFIX.pack(b"g", replica.group, 0), APPLIED_KEY.pack(b"g", replica.group + 1)
+    ):
+        _, group, generation = DATA_PREFIX.unpack(note)
+        prefix = data_prefix(group, generation)
+        replica.sweep_due = True
+        _delete_some(store, note, prefix, prefix_end(prefix), b"")
+        return True
+    prefix = replica.prefix
+    for note, _ in store.scan(prefix + b"q", prefix + b"r"):
+        _, space = SWEEP_PREFIX.unpack(note[len(prefix) :])
+        replica.sweep_due = True
+        start = prefix + HEAD_PREFIX.pack(b"h", space, 0, 0)
+        _delete_some(store, note, start, prefix + HEAD_PREFIX.pack(b"h", space + 1, 0, 0), prefix)
+        return True
+    return False
+
+
+def _delete_some(store: DataStore, note: bytes, start: bytes, stop: bytes, heads_of: bytes) -> None:
+    """Delete the first keys of [start, stop), and `note` when nothing is left. `heads_of`: the group's prefix
+    when the keys are heads, whose expiry index goes with them."""
+    batch = store.batch()
+    for count, (key, record) in enumerate(store.scan(start, stop), start=1):
+        batch.delete(key)
+        if heads_of and record[1] & EXPIRES:
+            expire_ms = EXPIRE_AT.unpack_from(record, EXPIRE_OFFSET)[0]
+            batch.delete(heads_of + expiry_key(expire_ms, key[len(heads_of) :]))
+        if count == keys_per_round_max:
+            break
+    else:
+        batch.delete(note)
+    batch.write()

@@ -1,0 +1,42 @@
+"""Counters of one node, for INFO; CONFIG RESETSTAT starts them again."""
+
+
+class Stats:
+    """Plain counters; whoever does the thing counts it."""
+
+    __slots__ = (
+        "commands_processed",
+        "connections_received",
+        "error_counts",
+        "error_replies",
+        "evaluated_batches",
+        "expired_keys",
+        "forwarded_commands",
+        "keyspace_hits",
+        "keyspace_misses",
+        "net_input_bytes",
+        "net_output_bytes",
+        "rejected_connections",
+        "unexpected_errors",
+    )
+
+    def __init__(self) -> None:
+        self.error_counts: dict[bytes, int] = {}
+        """Code word of an error reply to how often it was sent."""
+        self.reset()
+
+    def reset(self) -> None:
+        """All to nought (CONFIG RESETSTAT)."""
+        self.commands_processed = 0
+        self.connections_received = 0
+        self.rejected_connections = 0
+        self.error_replies = 0
+        self.evaluated_batches = 0
+        self.expired_keys = 0
+        self.forwarded_commands = 0
+        self.keyspace_hits = 0
+        self.keyspace_misses = 0
+        self.net_input_bytes = 0
+        self.net_output_bytes = 0
+        self.unexpected_errors = 0
+        self.error_counts.clear()

@@ -1,0 +1,1 @@
+"""What each data type means, over a view. No RESP and no Raft in here."""

@@ -1,0 +1,13 @@
+"""What this server calls itself."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+REDIS_VERSION = "7.2.4"
+"""The Redis whose commands clients may expect; what Valkey reports as well."""
+SERVER_NAME = "redraft"
+
+try:
+    REDRAFT_VERSION = version("redraft")
+except PackageNotFoundError:
+    REDRAFT_VERSION = "0.0.0+source"
+    """Run from a source tree that is not installed."""

@@ -1,0 +1,246 @@
+"""Three hosts in one process, over loopback."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import trio
+
+from raft.core.messages import Change, ChangeKind, ConfChange
+from raft.storage.records import Base
+from tests.raft.runtime.harness import FAST, Cluster, Node, until
+from tests.raft.storage.faults import FailingWrites
+
+SMALL_LOG = replace(
+    FAST,
+    log_retain_bytes=4 << 10,
+    log_retain_entries=8,
+    checkpoint_bytes=1 << 10,
+    checkpoint_entries=4,
+    snapshot_chunk_bytes=64,
+    snapshot_window_chunks=2,
+)
+
+
+async def fill(node: Node, count: int, value: bytes = b"v") -> int:
+    index = 0
+    for number in range(count):
+        index = await node.put(b"key%03d" % number, value)
+    return index
+
+
+async def caught_up(cluster: Cluster, index: int) -> None:
+    await until(lambda: all(node.machine.applied_upto >= index for node in cluster.nodes.values()))
+
+
+async def test_all_replicas_apply_what_the_leader_proposed(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, (1, 2, 3))
+    async with cluster.running(1, 2, 3):
+        leader = await cluster.leader()
+        index = await fill(leader, 5)
+        await caught_up(cluster, index)
+        assert cluster.disks[1].data == cluster.disks[2].data == cluster.disks[3].data
+        assert len(cluster.disks[1].data) == 5
+
+
+async def test_when_the_leader_is_killed_another_takes_over_with_everything(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, (1, 2, 3))
+    async with cluster.running(1, 2, 3):
+        old = await cluster.leader()
+        await old.put(b"a", b"1")
+        await cluster.stop(old.id, clean=False)
+        new = await cluster.leader()
+        assert new.id != old.id
+        index = await new.put(b"b", b"2")
+        await cluster.start(old.id)
+        await caught_up(cluster, index)
+        assert cluster.disks[old.id].data == {b"a": b"1", b"b": b"2"}
+
+
+async def test_everything_survives_all_nodes_killed_at_once_and_their_unsynced_data_lost(
+    tmp_path: Path,
+) -> None:
+    cluster = Cluster(tmp_path, (1, 2, 3))
+    async with cluster.running(1, 2, 3):
+        index = await fill(await cluster.leader(), 5)
+        for node_id in (1, 2, 3):
+            await cluster.stop(node_id, clean=False)
+            cluster.disks[node_id].lose_unsynced()
+        for node_id in (1, 2, 3):
+            await cluster.start(node_id)
+        await cluster.leader()
+        await caught_up(cluster, index)
+        assert all(len(disk.data) == 5 for disk in cluster.disks.values())
+
+
+async def test_leadership_is_handed_over_on_request(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, (1, 2, 3))
+    async with cluster.running(1, 2, 3):
+        old = await cluster.leader()
+        target = next(node_id for node_id in (1, 2, 3) if node_id != old.id)
+        old.group.transfer(target)
+        old.host.pump()
+        await cluster.leader(target)
+        assert not old.group.lease_valid()
+        assert not old.group.can_propose
+
+
+async def test_reads_are_confirmed_by_a_round_to_the_others_and_by_the_lease(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, (1, 2, 3))
+    async with cluster.running(1, 2, 3):
+        leader = await cluster.leader()
+        context = leader.group.read_index()
+        leader.host.pump()
+        assert not leader.machine.confirmed
+        await until(lambda: leader.machine.confirmed == [context])
+        await until(leader.group.lease_valid)
+
+
+async def test_a_leader_whose_disk_fails_falls_silent_and_the_others_go_on(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, (1, 2, 3))
+    async with cluster.running(1, 2, 3):
+        old = await cluster.leader()
+        old.store._db = FailingWrites(old.store._db)
+        old.group.propose(b"a=1")
+        old.host.pump()
+        await until(lambda: bool(old.fatal))
+        others = [node_id for node_id in (1, 2, 3) if node_id != old.id]
+        new = await cluster.leader(*others)
+        await new.put(b"b", b"2")
+
+
+async def test_a_follower_that_was_down_for_long_comes_back_by_snapshot(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, (1, 2, 3), SMALL_LOG)
+    async with cluster.running(1, 2, 3):
+        leader = await cluster.leader()
+        down = next(node_id for node_id in (1, 2, 3) if node_id != leader.id)
+        await cluster.stop(down, clean=False)
+        index = await fill(leader, 60)
+        await until(lambda: leader.group.first_index > index - 40)
+        returned = await cluster.start(down)
+        await until(lambda: returned.machine.applied_upto >= index and returned.group.consistent)
+        assert cluster.disks[down].installs == 1
+        assert cluster.disks[down].data == cluster.disks[leader.id].data
+        # The installed log carries on over a restart.
+        await cluster.stop(down, clean=False)
+        await cluster.start(down)
+        index = await (await cluster.leader()).put(b"after", b"1")
+        await caught_up(cluster, index)
+        assert cluster.disks[down].installs == 1
+
+
+async def test_a_snapshot_goes_on_where_it_was_when_its_link_is_lost(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, (1, 2, 3), SMALL_LOG)
+    async with cluster.running(1, 2, 3):
+        leader = await cluster.leader()
+        down = next(node_id for node_id in (1, 2, 3) if node_id != leader.id)
+        await cluster.stop(down, clean=False)
+        index = await fill(leader, 60)
+        await until(lambda: leader.group.first_index > index - 40)
+        cut = False
+
+        def cut_in_the_middle(cursor: bytes) -> None:
+            nonlocal cut
+            if cursor > b"key030" and not cut:
+                cut = True
+                trio.from_thread.run_sync(cut_link, trio_token=token)
+
+        def cut_link() -> None:
+            assert leader.links is not None
+            link = leader.links.link("snapshot", down)
+            assert link is not None
+            link.close("the test cuts it")
+
+        token = trio.lowlevel.current_trio_token()
+        leader.machine.before_read = cut_in_the_middle
+        returned = await cluster.start(down)
+        await until(lambda: returned.machine.applied_upto >= index and returned.group.consistent)
+        first, second = cluster.disks[down].resumed_from
+        assert first == b""
+        assert second > b"key010"
+        assert cluster.disks[down].installs == 1
+        assert cluster.disks[down].data == cluster.disks[leader.id].data
+
+
+async def test_writes_during_a_snapshot_are_not_lost_and_it_is_consistent_only_after_them(
+    tmp_path: Path,
+) -> None:
+    """The snapshot is fuzzy: a key that was read before it changed is put right by the log."""
+    cluster = Cluster(tmp_path, (1, 2, 3), SMALL_LOG)
+    async with cluster.running(1, 2, 3):
+        leader = await cluster.leader()
+        down = next(node_id for node_id in (1, 2, 3) if node_id != leader.id)
+        await cluster.stop(down, clean=False)
+        index = await fill(leader, 60)
+        await until(lambda: leader.group.first_index > index - 40)
+        last = 0
+
+        def write_meanwhile(cursor: bytes) -> None:
+            nonlocal last
+            if cursor:
+                key = b"key000" if cursor > b"key030" else b"key059"
+                last = trio.from_thread.run(leader.put, key, b"new" + cursor, trio_token=token)
+
+        token = trio.lowlevel.current_trio_token()
+        leader.machine.before_read = write_meanwhile
+        returned = await cluster.start(down)
+        await until(lambda: cluster.disks[down].installs == 1)
+        await until(lambda: returned.machine.applied_upto >= last and returned.group.consistent)
+        await until(lambda: leader.machine.applied_upto >= last)
+        assert cluster.disks[down].data == cluster.disks[leader.id].data
+        assert cluster.disks[down].data[b"key000"].startswith(b"new")
+        assert returned.group.log.consistent_index > index
+
+
+async def test_the_log_is_compacted_only_as_far_as_the_data_is_synced(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, (1,), SMALL_LOG)
+    async with cluster.running(1):
+        node = await cluster.leader()
+        disk = cluster.disks[1]
+        unsynced_at: list[int] = []
+        compact = node.store.compact
+
+        def check(group_id: int, base: Base) -> None:
+            unsynced_at.append(disk.synced[1] - base.durable_applied)
+            compact(group_id, base)
+
+        node.store.compact = check  # type: ignore[method-assign]
+        index = await fill(node, 60)
+        await until(lambda: node.group.first_index > index - 40)
+        assert unsynced_at
+        assert min(unsynced_at) >= 0
+        await cluster.stop(1, clean=False)
+        disk.lose_unsynced()
+        node = await cluster.start(1)
+        await until(lambda: node.machine.applied_upto >= index)
+        assert len(disk.data) == 60
+
+
+async def test_a_node_joins_as_learner_is_promoted_and_the_leader_is_removed(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, (1, 2, 3))
+    async with cluster.running(1, 2, 3):
+        leader = await cluster.leader()
+        await leader.put(b"a", b"1")
+        joined = await cluster.start(4)
+        await change(leader, Change(ChangeKind.ADD_LEARNER, 4))
+        assert leader.group.conf.learners == (4,)
+        await until(lambda: cluster.disks[4].data == {b"a": b"1"})
+        assert joined.group.conf.learners == (4,)
+        await change(leader, Change(ChangeKind.ADD_VOTER, 4))
+        assert leader.group.conf.voters == (1, 2, 3, 4)
+        leader.group.propose_conf_change(ConfChange((Change(ChangeKind.REMOVE, leader.id),)))
+        leader.host.pump()
+        rest = [node_id for node_id in (1, 2, 3, 4) if node_id != leader.id]
+        new = await cluster.leader(*rest)
+        await until(lambda: new.group.conf.voters == tuple(rest))
+        index = await new.put(b"b", b"2")
+        await until(lambda: joined.machine.applied_upto >= index)
+        # The members are known after a restart, from the log alone.
+        await cluster.stop(4)
+        joined = await cluster.start(4)
+        assert joined.group.conf.voters == tuple(rest)
+
+
+async def change(leader: Node, *changes: Change) -> None:
+    index = leader.group.propose_conf_change(ConfChange(changes))
+    leader.host.pump()
+    await until(lambda: leader.machine.applied_upto >= index)

@@ -1,0 +1,281 @@
+"""RaftNode where a story of messages says too little: configuration, misuse, what a Ready shares."""
+
+from typing import Any
+
+import pytest
+
+from raft.core import (
+    ConfState,
+    Corrupted,
+    Entry,
+    HardState,
+    MemoryLog,
+    Message,
+    MessageKind,
+    NotLeader,
+    ProgressState,
+    RaftConfig,
+    RaftNode,
+    Role,
+    SnapshotMeta,
+)
+
+
+def start(id: int = 1, voters: tuple[int, ...] = (1,), **settings: Any) -> tuple[RaftNode, MemoryLog]:
+    disk = MemoryLog()
+    config = RaftConfig(id=id, **settings)
+    return RaftNode(config, disk, HardState(), ConfState(voters), 0, lambda bound: bound - 1), disk
+
+
+def settle(node: RaftNode, disk: MemoryLog) -> list[Message]:
+    """Do everything that is due; return what was sent."""
+    sent: list[Message] = []
+    while node.has_ready():
+        ready = node.ready()
+        sent += ready.messages
+        if ready.persist:
+            disk.append(ready.entries)
+            node.advance(ready)
+            sent += ready.messages_after
+        if ready.committed:
+            node.applied_to(ready.committed[-1].index)
+    return sent
+
+
+def lead(voters: tuple[int, ...] = (1, 2, 3), **settings: Any) -> tuple[RaftNode, MemoryLog]:
+    node, disk = start(1, voters, **settings)
+    node.campaign(1)
+    settle(node, disk)
+    node.step(Message(MessageKind.PRE_VOTE_RESPONSE, 2, 1, 1), 1)
+    settle(node, disk)
+    node.step(Message(MessageKind.VOTE_RESPONSE, 2, 1, 1), 1)
+    settle(node, disk)
+    node.step(Message(MessageKind.APPEND_RESPONSE, 2, 1, 1, index=1), 1)
+    settle(node, disk)
+    assert (node.role, node.commit) == (Role.LEADER, 1)
+    return node, disk
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"id": 0},
+        {"id": 1, "election_ticks": 2, "heartbeat_ticks": 2},
+        {"id": 1, "heartbeat_ticks": 0},
+        {"id": 1, "lease_us": 1000, "check_quorum": False},
+        {"id": 1, "lease_us": -1},
+        {"id": 1, "apply_bytes_max": 0},
+    ],
+)
+def test_impossible_settings_are_refused(settings: dict[str, Any]) -> None:
+    """Rule 10 among them: no lease without check-quorum."""
+    with pytest.raises(ValueError, match=r"must|lease|positive"):
+        RaftConfig(**settings)
+
+
+def test_a_sole_voter_leads_from_its_first_tick() -> None:
+    node, disk = start()
+    node.tick(1)
+    settle(node, disk)
+    assert (node.role, node.leader, node.commit, node.applied) == (Role.LEADER, 1, 1, 1)
+    assert node.lease_valid(1)
+
+
+def test_a_restarted_sole_voter_leads_from_its_first_tick() -> None:
+    disk = MemoryLog()
+    disk.append([Entry(1, 1, 0, b"")])
+    node = RaftNode(RaftConfig(1), disk, HardState(1, 1, 1), ConfState((1,)), 1, lambda bound: 0)
+    node.tick(1)
+    assert node.role is Role.LEADER
+
+
+def test_only_the_ready_that_is_out_can_be_advanced_and_once() -> None:
+    node, disk = start()
+    node.tick(1)
+    ready = node.ready()
+    disk.append(ready.entries)
+    node.advance(ready)
+    with pytest.raises(ValueError, match="once"):
+        node.advance(ready)
+
+
+def test_while_a_ready_is_written_nothing_else_is_given_to_write() -> None:
+    node, disk = lead()
+    node.propose(b"a", 2)
+    first = node.ready()
+    node.propose(b"b", 3)
+    second = node.ready()
+    assert (first.persist, second.persist, second.entries, second.messages_after) == (True, False, [], [])
+    assert [entry.data for message in second.messages for entry in message.entries] == [b"b"]
+    assert not node.has_ready()
+    disk.append(first.entries)
+    node.advance(first)
+    assert [entry.data for entry in node.ready().entries] == [b"b"]
+
+
+def test_a_leader_sends_before_its_own_disk_is_done_and_counts_it_after() -> None:
+    node, disk = lead()
+    node.propose(b"a", 2)
+    ready = node.ready()
+    assert [message.kind for message in ready.messages] == [MessageKind.APPEND]
+    node.step(Message(MessageKind.APPEND_RESPONSE, 2, 1, 1, index=2), 2)
+    assert node.commit == 1
+    disk.append(ready.entries)
+    node.advance(ready)
+    assert node.commit == 2
+
+
+def test_two_followers_can_commit_without_the_leaders_disk() -> None:
+    """It is committed, but not handed out here before it is stable here (rule 4)."""
+    node, disk = lead()
+    node.propose(b"a", 2)
+    ready = node.ready()
+    for peer in (2, 3):
+        node.step(Message(MessageKind.APPEND_RESPONSE, peer, 1, 1, index=2), 2)
+    assert node.commit == 2
+    assert node.ready().committed == []
+    disk.append(ready.entries)
+    node.advance(ready)
+    assert [entry.data for entry in node.ready().committed] == [b"a"]
+
+
+def test_proposals_of_one_turn_leave_together_and_shared() -> None:
+    node, _ = lead()
+    node.step(Message(MessageKind.APPEND_RESPONSE, 3, 1, 1, index=1), 1)
+    node.propose(b"a", 2)
+    node.propose(b"b", 2)
+    to_2, to_3 = node.ready().messages
+    assert [entry.data for entry in to_2.entries] == [b"a", b"b"]
+    assert to_2.entries is to_3.entries
+
+
+def test_a_commit_reaches_an_idle_follower_at_the_next_tick() -> None:
+    node, disk = lead()
+    node.tick(2)
+    assert [(message.kind, message.to, message.commit) for message in settle(node, disk)] == [
+        (MessageKind.HEARTBEAT, 2, 1)
+    ]
+    node.tick(3)
+    node.tick(4)
+    kinds = [message.kind for message in settle(node, disk)]
+    assert kinds == [MessageKind.HEARTBEAT, MessageKind.HEARTBEAT]
+
+
+def test_stepping_down_is_due_even_if_nothing_is_to_be_sent() -> None:
+    node, disk = lead(election_ticks=4, heartbeat_ticks=3)
+    for now in range(2, 10):
+        node.tick(now)
+        if node.role is not Role.LEADER:
+            break
+        settle(node, disk)
+    assert node.has_ready()
+    ready = node.ready()
+    assert (ready.role, ready.leader, ready.persist) == (Role.FOLLOWER, 0, False)
+
+
+def test_a_message_for_somebody_else_changes_nothing() -> None:
+    node, _ = start(1, (1, 2))
+    node.step(Message(MessageKind.HEARTBEAT, 2, 3, 9), 1)
+    assert (node.term, node.has_ready()) == (0, False)
+
+
+def test_two_leaders_in_one_term_are_reported() -> None:
+    node, _ = lead()
+    with pytest.raises(Corrupted, match="so do we"):
+        node.step(Message(MessageKind.HEARTBEAT, 2, 1, 1), 2)
+
+
+def test_losing_leadership_forgets_what_belonged_to_it() -> None:
+    node, _ = lead()
+    node.propose(b"abc", 2)
+    question = node.read_index(2)
+    node.transfer_leadership(3, 2)
+    assert node.uncommitted_bytes == 3
+    node.step(Message(MessageKind.HEARTBEAT, 3, 1, 2), 3)
+    ready = node.ready()
+    assert ready.reads_lost == [question]
+    assert (node.uncommitted_bytes, node.transfer_target, node.progress) == (0, 0, {})
+    with pytest.raises(NotLeader) as refusal:
+        node.read_index(3)
+    assert refusal.value.leader == 3
+
+
+def test_read_numbers_grow_across_terms() -> None:
+    """Rule 9: a question of this term never has the number of one of an earlier term."""
+    node, disk = lead()
+    first = node.read_index(2)
+    node.step(Message(MessageKind.HEARTBEAT, 3, 1, 2), 3)
+    settle(node, disk)
+    for now in range(4, 40):
+        node.tick(now)
+    settle(node, disk)
+    node.step(Message(MessageKind.PRE_VOTE_RESPONSE, 2, 1, node.term + 1), 40)
+    settle(node, disk)
+    node.step(Message(MessageKind.VOTE_RESPONSE, 2, 1, node.term), 40)
+    settle(node, disk)
+    assert node.role is Role.LEADER
+    assert node.read_index(41) > first
+
+
+def test_progress_and_status_tell_the_same() -> None:
+    node, _ = lead()
+    assert node.progress[2].state is ProgressState.REPLICATE
+    assert node.progress[3].state is ProgressState.PROBE
+    status = node.status()
+    assert [(peer.id, peer.match, peer.next, peer.state) for peer in status.peers] == [
+        (1, 1, 2, "replicate"),
+        (2, 1, 2, "replicate"),
+        (3, 0, 1, "probe"),
+    ]
+    assert (status.first_index, status.last_index, node.term_at(1)) == (1, 1, 1)
+
+
+def test_an_applied_index_is_never_ahead_of_what_was_handed_out() -> None:
+    node, _ = start()
+    with pytest.raises(ValueError, match="handed out"):
+        node.applied_to(1)
+
+
+def test_nobody_reports_about_strangers() -> None:
+    node, _ = lead()
+    node.report_unreachable(9)
+    node.report_snapshot(9, ok=True)
+    node.report_unreachable(1)
+    assert node.progress[1].state is ProgressState.REPLICATE
+
+
+def test_the_memory_log_refuses_holes_and_forgets_what_is_compacted() -> None:
+    disk = MemoryLog()
+    with pytest.raises(ValueError, match="append at 2"):
+        disk.append([Entry(2, 1, 0, b"")])
+    disk.append([Entry(index, 1, 0, b"") for index in (1, 2, 3)])
+    copy = disk.copy()
+    disk.compact(2)
+    assert (disk.first_index, disk.last_index, copy.first_index) == (3, 3, 1)
+    with pytest.raises(ValueError, match="append at 2"):
+        disk.append([Entry(2, 1, 0, b"")])
+    disk.apply_snapshot(SnapshotMeta(9, 2, ConfState((1,))))
+    assert (disk.first_index, disk.last_index, disk.term(9)) == (10, 9, 2)
+
+
+def test_the_lease_ends_a_fixed_time_after_what_a_quorum_acknowledged() -> None:
+    node, _ = lead(lease_us=1000)
+    assert node.lease_until_us == 0
+    node.step(Message(MessageKind.HEARTBEAT_RESPONSE, 2, 1, 1, sent=500), 600)
+    assert node.lease_until_us == 1500
+    assert (node.lease_valid(1499), node.lease_valid(1500)) == (True, False)
+    node.step(Message(MessageKind.HEARTBEAT_RESPONSE, 3, 1, 1, sent=700), 800)
+    node.step(Message(MessageKind.HEARTBEAT_RESPONSE, 3, 1, 1, sent=300), 800)
+    assert node.lease_until_us == 1700
+    node.transfer_leadership(3, 800)
+    assert node.lease_until_us == 0
+
+
+def test_a_node_says_for_how_long_it_has_not_heard_its_leader() -> None:
+    node, _ = start(1, (1, 2))
+    assert node.ticks_since_leader > 1000
+    node.step(Message(MessageKind.HEARTBEAT, 2, 1, 1), 1)
+    node.tick(2)
+    node.tick(3)
+    assert node.ticks_since_leader == 2
+    assert lead()[0].ticks_since_leader == 0

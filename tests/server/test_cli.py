@@ -1,0 +1,151 @@
+"""The command `redraft` as a shell sees it: words, and exit codes."""
+
+import json
+import socket
+import sys
+import threading
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner, Result
+
+from server import cli
+from server.config import Config
+from tests.server.info_node import info_raft, serve
+
+
+def redraft(*words: str) -> Result:
+    """Run the command with these arguments."""
+    return CliRunner().invoke(cli.main, list(words), prog_name="redraft")
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """What `redraft serve` would have run: a list of (config, node name)."""
+    calls: list[tuple[Config, str]] = []
+
+    def run(config: Config, node_name: str) -> int:
+        calls.append((config, node_name))
+        return 0
+
+    monkeypatch.setitem(sys.modules, "server.app", SimpleNamespace(run=run))
+    return calls
+
+
+@pytest.fixture
+def cluster_file(tmp_path) -> str:
+    path = tmp_path / "cluster.toml"
+    path.write_text("[nodes.n1]\nport = 7001\n[nodes.n2]\nport = 7002\n[nodes.n3]\nport = 7003\n")
+    return str(path)
+
+
+def test_serve_alone_runs_the_default_node(served) -> None:
+    assert redraft("serve").exit_code == 0
+    ((config, name),) = served
+    assert (name, config.node(name).port, config.node(name).data) == ("standalone", 6379, "./redraft-data")
+
+
+def test_serve_takes_port_and_data_from_the_command_line(served) -> None:
+    assert redraft("serve", "--port", "7777", "--data", "elsewhere").exit_code == 0
+    ((config, name),) = served
+    assert (config.node(name).port, config.node(name).data) == (7777, "elsewhere")
+
+
+def test_serve_runs_one_node_of_a_cluster(served, cluster_file) -> None:
+    assert redraft("serve", cluster_file, "--node", "n2").exit_code == 0
+    ((config, name),) = served
+    assert (name, config.node(name).port) == ("n2", 7002)
+
+
+def test_the_exit_code_of_serve_is_that_of_the_node(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "server.app", SimpleNamespace(run=lambda config, node: 1))
+    assert redraft("serve").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--node", "n4"), "has no node n4; it has n1, n2, n3"),
+        ((), "has the nodes n1, n2, n3: say with --node which one to run"),
+        (("--node", "n1", "--port", "5"), "--port is for a standalone node"),
+        (("--node", "n1", "--data", "/dev/null/x"), "/dev/null is not a directory"),
+    ],
+)
+def test_what_an_operator_got_wrong_is_one_sentence_and_exit_code_1(
+    served, cluster_file, words, says
+) -> None:
+    result = redraft("serve", cluster_file, *words)
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("redraft: ")
+    assert says in line
+    assert not served
+
+
+@pytest.mark.parametrize(
+    "words", [("serve", "--port", "0"), ("serve", "--portt", "1"), ("cluster", "start"), ("nonsense",)]
+)
+def test_a_command_line_that_makes_no_sense_is_exit_code_2(words) -> None:
+    assert redraft(*words).exit_code == 2
+
+
+def test_config_check_says_what_a_good_file_is(cluster_file) -> None:
+    result = redraft("config", "check", cluster_file)
+    assert result.exit_code == 0
+    assert (
+        "cluster redraft, nodes n1, n2, n3, shard groups: 1, replicas of each: 3, routing: forward"
+        in result.stdout
+    )
+
+
+def test_config_check_lists_every_mistake(tmp_path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text("a = 1\nb = 2\n")
+    result = redraft("config", "check", str(path))
+    assert result.exit_code == 1
+    assert [line.split(":")[2] for line in result.stderr.splitlines()] == ["1", "2"]
+
+
+def test_config_check_looks_at_the_data_directories_of_this_machine(tmp_path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(
+        '[nodes.a]\nport = 1\ndata = "/dev/null/a"\n[nodes.b]\nhost = "192.0.2.1"\ndata = "/dev/null/b"\n'
+    )
+    result = redraft("config", "check", str(path))
+    assert result.exit_code == 1
+    assert "nodes.a.data: /dev/null is not a directory" in result.stderr
+    assert "nodes.b" not in result.stderr
+
+
+def test_status_speaks_json() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    threading.Thread(target=serve, args=(listener, info_raft("n1", {"n1": port})), daemon=True).start()
+    result = redraft("status", "--port", str(port), "--json")
+    assert result.exit_code == 0
+    status = json.loads(result.stdout)
+    assert status["cluster"] == "test"
+    assert status["nodes"] == [{"number": 1, "name": "n1", "host": "127.0.0.1", "port": port, "error": ""}]
+    assert status["groups"][1]["replicas"][0] | {"lag": None} == {
+        "node": "n1",
+        "role": "leader",
+        "leader": "n1",
+        "term": 4,
+        "first": 1,
+        "last": 10,
+        "commit": 10,
+        "applied": 10,
+        "log_bytes": 2048,
+        "lag": None,
+    }
+    assert "group" in redraft("status", "--port", str(port)).stdout
+
+
+def test_status_of_nobody_is_exit_code_1() -> None:
+    result = redraft("status", "--port", "1")
+    assert result.exit_code == 1
+    assert result.stderr == "redraft: 127.0.0.1:1 can not be reached: Connection refused\n"
+
+
+def test_the_version_is_told() -> None:
+    assert redraft("--version").stdout.startswith("redraft, version ")

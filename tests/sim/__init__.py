@@ -1,0 +1,1 @@
+"""A deterministic simulator of the Raft core: one seed decides everything. See world.py."""

@@ -1,0 +1,330 @@
+"""Broken variants of the core, to prove that the simulator notices.
+
+Each mutant replaces one function and puts in a bug that some Raft implementation once had, or that a reader
+of the paper could well write. `hunt` runs seeds until one fails. To add one: write what it patches, name the
+profile in which its bug can show and the rules that may catch it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from raft.core import election, membership, reads, replication
+from raft.core.errors import ConfChangeInvalid, Corrupted
+from raft.core.log import RaftLog
+from raft.core.messages import Entry, Message, MessageKind, SnapshotMeta
+from raft.core.node import RaftNode
+from raft.core.ready import Ready
+from raft.core.state import State
+
+from tests.sim.violation import InvariantViolation
+from tests.sim.world import simulate
+
+STEPS = 1_500
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`rules`: the violations by which it may be found ("corrupted": the core itself noticed)."""
+
+    name: str
+    profile: str
+    rules: tuple[str, ...]
+    install: Callable[[pytest.MonkeyPatch], None]
+    seeds_max: int = 400
+
+    def hunt(self) -> tuple[int, str] | None:
+        """Return the first failing seed and the rule that it broke, None if all pass."""
+        for seed in range(self.seeds_max):
+            try:
+                simulate(seed, self.profile, STEPS)
+            except InvariantViolation as violation:
+                return seed, violation.rule
+            except (Corrupted, ConfChangeInvalid):
+                return seed, "corrupted"
+        return None
+
+
+# Durability
+
+
+def _send_early(patch: pytest.MonkeyPatch, kind: MessageKind) -> None:
+    """Messages of `kind` leave before the write that they depend on."""
+    take = RaftNode.ready
+
+    def ready(node: RaftNode) -> Ready:
+        taken = take(node)
+        taken.messages += [message for message in taken.messages_after if message.kind == kind]
+        taken.messages_after = [message for message in taken.messages_after if message.kind != kind]
+        return taken
+
+    patch.setattr(RaftNode, "ready", ready)
+
+
+def _vote_before_it_is_durable(patch: pytest.MonkeyPatch) -> None:
+    _send_early(patch, MessageKind.VOTE_RESPONSE)
+
+
+def _acknowledge_before_stable(patch: pytest.MonkeyPatch) -> None:
+    _send_early(patch, MessageKind.APPEND_RESPONSE)
+
+
+def _hand_out_unstable(patch: pytest.MonkeyPatch) -> None:
+    """etcd #14370: a single voter applied what it had not written yet."""
+
+    def has_committed(log: RaftLog) -> bool:
+        return log.handed < log.commit and log.snapshot is None
+
+    def take_committed(log: RaftLog) -> list[Entry]:
+        if not has_committed(log):
+            return []
+        entries = log.entries(log.handed + 1, log.commit + 1, log.apply_bytes_max)
+        log.handed = entries[-1].index
+        return entries
+
+    patch.setattr(RaftLog, "has_committed", has_committed)
+    patch.setattr(RaftLog, "take_committed", take_committed)
+
+
+def _stable_by_bare_index(patch: pytest.MonkeyPatch) -> None:
+    """ABA: a write that is done makes stable whatever is at its indexes now."""
+    stable = RaftLog.stable
+
+    def bare(log: RaftLog, snapshot: SnapshotMeta | None, entries: Sequence[Entry]) -> None:
+        if entries and log.unstable:
+            written = range(log.offset, min(entries[-1].index, log.last_index) + 1)
+            entries = [log.unstable[index - log.offset] for index in written]
+        stable(log, snapshot, entries)
+
+    patch.setattr(RaftLog, "stable", bare)
+
+
+def _count_own_unwritten_entries(patch: pytest.MonkeyPatch) -> None:
+    """A leader counts itself for what it has only in memory."""
+    patch.setattr(RaftLog, "stable_index", property(lambda log: log.last_index))
+    append = replication.append
+
+    def counted(state: State, kind: int, data: bytes) -> int:
+        index = append(state, kind, data)
+        replication.acknowledge_own(state)
+        return index
+
+    patch.setattr(replication, "append", counted)
+
+
+# Elections and the log
+
+
+def _commit_an_old_term_by_counting(patch: pytest.MonkeyPatch) -> None:
+    """Section 5.4.2 of the paper, figure 8."""
+    maybe_commit = replication.maybe_commit
+
+    def commit(state: State) -> bool:
+        start, state.term_start = state.term_start, 0
+        try:
+            return maybe_commit(state)
+        finally:
+            state.term_start = start
+
+    patch.setattr(replication, "maybe_commit", commit)
+
+
+def _vote_for_everybody(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(_handlers(patch), MessageKind.VOTE, _forgetful_vote)
+
+
+def _forgetful_vote(state: State, message: Message) -> None:
+    state.vote = 0
+    election.on_vote_request(state, message)
+
+
+def _handlers(patch: pytest.MonkeyPatch) -> dict[int, Callable[[State, Message], None]]:
+    """The core's table of message handlers, as a dict that a mutant may edit."""
+    from raft.core import node
+
+    handlers = dict(enumerate(node._HANDLERS))
+    patch.setattr(node, "_HANDLERS", handlers)
+    return handlers
+
+
+def _vote_for_a_shorter_log(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(RaftLog, "up_to_date", lambda log, index, term: term >= log.last_term)
+
+
+def _append_without_looking_at_the_term_before(patch: pytest.MonkeyPatch) -> None:
+    append_after = RaftLog.append_after
+
+    def unchecked(log: RaftLog, index: int, term: int, entries: Sequence[Entry]) -> bool:
+        if log.first_index - 1 <= index <= log.last_index:
+            term = log.term(index)
+        return append_after(log, index, term, entries)
+
+    patch.setattr(RaftLog, "append_after", unchecked)
+
+
+def _truncate_what_agrees(patch: pytest.MonkeyPatch) -> None:
+    """A late, shorter APPEND cuts off what the follower has acknowledged since."""
+
+    def truncating(log: RaftLog, index: int, term: int, entries: Sequence[Entry]) -> bool:
+        if not log.matches(index, term):
+            return False
+        fresh = [entry for entry in entries if entry.index > log.commit]
+        if fresh:
+            log._replace(fresh)
+        return True
+
+    patch.setattr(RaftLog, "append_after", truncating)
+
+
+# Reads
+
+
+def _lease_outlives_a_transfer(patch: pytest.MonkeyPatch) -> None:
+    """TiKV #4680."""
+    lease_valid = reads.lease_valid
+
+    def valid(state: State, now_us: int) -> bool:
+        kept = state.transfer_target, state.lease_void
+        state.transfer_target, state.lease_void = 0, False
+        try:
+            return lease_valid(state, now_us)
+        finally:
+            state.transfer_target, state.lease_void = kept
+
+    patch.setattr(reads, "lease_valid", valid)
+
+
+def _lease_comes_back_after_an_aborted_transfer(patch: pytest.MonkeyPatch) -> None:
+    """The order to take over may still be on its way when the transfer is given up."""
+    lease_valid = reads.lease_valid
+
+    def valid(state: State, now_us: int) -> bool:
+        kept, state.lease_void = state.lease_void, False
+        try:
+            return lease_valid(state, now_us)
+        finally:
+            state.lease_void = kept
+
+    patch.setattr(reads, "lease_valid", valid)
+
+
+def _lease_a_tick_too_long(patch: pytest.MonkeyPatch) -> None:
+    lease_valid = reads.lease_valid
+    tick_us = 10_000
+
+    def valid(state: State, now_us: int) -> bool:
+        return lease_valid(state, now_us - 2 * tick_us)
+
+    patch.setattr(reads, "lease_valid", valid)
+
+
+def _no_promise_to_the_leader(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(election, "promised", lambda state: False)
+
+
+def _promise_forgotten_at_restart(patch: pytest.MonkeyPatch) -> None:
+    init = State.__init__
+
+    def forgetful(state: State, *arguments: object) -> None:
+        init(state, *arguments)  # type: ignore[arg-type]
+        state.contact_elapsed = state.config.election_ticks
+
+    patch.setattr(State, "__init__", forgetful)
+
+
+def _read_index_without_quorum(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(reads, "_begin", lambda state, number: state.reads_done.append((number, state.log.commit)))
+
+
+def _read_index_before_the_first_commit(patch: pytest.MonkeyPatch) -> None:
+    """etcd #7331, RedisRaft #19: a new leader does not know yet what its predecessor committed."""
+
+    def ask(state: State) -> int:
+        state.read_number += 1
+        reads._begin(state, state.read_number)
+        return state.read_number
+
+    patch.setattr(reads, "ask", ask)
+
+
+# Membership
+
+
+def _several_changes_at_once(patch: pytest.MonkeyPatch) -> None:
+    propose = membership.propose
+
+    def hasty(state: State, change: membership.ConfChange) -> int:
+        state.pending_conf_index = 0
+        return propose(state, change)
+
+    patch.setattr(membership, "propose", hasty)
+
+
+def _joint_state_asks_only_the_new_voters(patch: pytest.MonkeyPatch) -> None:
+    set_conf = State.set_conf
+
+    def new_only(state: State, conf: membership.ConfState) -> None:
+        set_conf(state, conf)
+        state.outgoing = ()
+
+    patch.setattr(State, "set_conf", new_only)
+
+
+_STALE_READ = ("linearizable quorum reads", "linearizable reads")
+_LEASE = ("leases do not overlap", "linearizable lease reads")
+_LOST = (
+    "committed means durable on a majority",
+    "acknowledged means durable",
+    "state machine safety",
+    "leader completeness",
+    "election safety",
+    "corrupted",
+)
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "vote before it is durable",
+        "crashes",
+        ("vote before reply", "term before reply"),
+        _vote_before_it_is_durable,
+    ),
+    Mutant(
+        "acknowledge before stable",
+        "crashes",
+        ("entries before reply", "term before reply"),
+        _acknowledge_before_stable,
+    ),
+    Mutant("hand out unstable entries", "crashes", ("committed entries are stable",), _hand_out_unstable),
+    Mutant(
+        "stable by bare index",
+        "everything",
+        ("entries before reply", "progress", *_LOST),
+        _stable_by_bare_index,
+    ),
+    Mutant("count own unwritten entries", "crashes", _LOST, _count_own_unwritten_entries),
+    Mutant(
+        "commit an old term by counting",
+        "everything",
+        ("commit counts own term",),
+        _commit_an_old_term_by_counting,
+    ),
+    Mutant("vote for everybody", "network", _LOST, _vote_for_everybody),
+    Mutant("vote for a shorter log", "everything", _LOST, _vote_for_a_shorter_log),
+    Mutant(
+        "append without the term before",
+        "everything",
+        ("log matching", *_LOST),
+        _append_without_looking_at_the_term_before,
+    ),
+    Mutant("truncate what agrees", "network", ("entries before reply", *_LOST), _truncate_what_agrees),
+    Mutant("lease outlives a transfer", "leases", _LEASE, _lease_outlives_a_transfer),
+    Mutant("lease back after a transfer", "leases", _LEASE, _lease_comes_back_after_an_aborted_transfer),
+    Mutant("lease a tick too long", "leases", _LEASE, _lease_a_tick_too_long),
+    Mutant("no promise to the leader", "leases", _LEASE, _no_promise_to_the_leader),
+    Mutant("promise forgotten at restart", "leases", _LEASE, _promise_forgotten_at_restart),
+    Mutant("read index without quorum", "leases", _STALE_READ, _read_index_without_quorum),
+    Mutant("read index before the first commit", "network", _STALE_READ, _read_index_before_the_first_commit),
+    Mutant("several changes at once", "membership", _LOST, _several_changes_at_once),
+    Mutant("joint state asks only the new", "membership", _LOST, _joint_state_asks_only_the_new_voters),
+)
