@@ -187,6 +187,13 @@ class Storage:
     """[storage]: LevelDB and the disk."""
 
     block_cache_mb: int = setting(64, "MiB", "Memory for blocks of data that were read.", low=1, high=1 << 20)
+    record_cache_keys: int = setting(
+        200_000,
+        "keys",
+        "Keys whose small values a leader keeps at hand, of all shard groups together; some 300 bytes each.",
+        low=0,
+        high=1_000_000_000,
+    )
     write_buffer_mb: int = setting(
         16,
         "MiB",

@@ -98,6 +98,6 @@ async def _disk(node: Node) -> None:
 async def _sweep(node: Node) -> None:
     while True:
         await trio.sleep(sweep_period_s)
-        for shard in node.shards.values():
+        for shard in [shard for shard in node.shards.values() if shard.replica.sweep_due]:
             while await trio.to_thread.run_sync(sweep, node.store, shard.replica):  # noqa: ASYNC110 -- as above
                 await trio.sleep(expire_pause_s)

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from time import time
 
 from resp.values import Simple
-from server.commands.table import FAST, Command
+from server.commands.table import FAST, Command, every_command
 from server.session import Session
 from server.settings import PARAMETER, Settings
 
 SLOWLOG_ARGUMENTS_MAX = 32
 SLOWLOG_ARGUMENT_BYTES_MAX = 128
 LATENCY_SAMPLES_MAX = 160
-LATENCY_BUCKETS = 64
 NEVER_US = 2**63
 """A threshold that nothing reaches."""
 
@@ -132,33 +131,30 @@ class LatencyEvent:
 
 
 class Latency:
-    """Latencies of the commands that this node ran."""
+    """Latencies of the commands that this node ran: the histograms of the command table, and events."""
 
     def __init__(self, settings: Settings) -> None:
-        self.histograms: dict[str, list[int]] = {}
-        """Full name of a command to its buckets: bucket n counts the runs of more than 2**(n-1) up to 2**n µs."""
         self.events: dict[bytes, LatencyEvent] = {}
+        self.threshold_us = NEVER_US
+        """Commands that take this long are events; NEVER_US when the monitor is off."""
         self._settings = settings
-        self._tracking = True
-        self._threshold_us = NEVER_US
         settings.on_change(self._configure)
         self._configure(frozenset())
 
     def _configure(self, _changed: frozenset[str]) -> None:
-        self._tracking = self._settings.latency_tracking
         threshold_ms = self._settings.latency_monitor_threshold
-        self._threshold_us = threshold_ms * 1000 if threshold_ms else NEVER_US
+        self.threshold_us = threshold_ms * 1000 if threshold_ms else NEVER_US
 
-    def record(self, row: Command, usec: int) -> None:
-        """`row` was run and took `usec` microseconds."""
-        if self._tracking:
-            try:
-                self.histograms[row.name][usec and (usec - 1).bit_length()] += 1
-            except KeyError:
-                buckets = self.histograms[row.name] = [0] * LATENCY_BUCKETS
-                buckets[usec and (usec - 1).bit_length()] = 1
-        if usec >= self._threshold_us:
-            self.event(b"fast-command" if row.flags & FAST else b"command", usec // 1000)
+    @property
+    def histograms(self) -> dict[str, list[int]]:
+        """Full name of each command that was called to its buckets (Command.buckets); empty when tracking is off."""
+        if not self._settings.latency_tracking:
+            return {}
+        return {row.name: row.buckets for row in every_command() if any(row.buckets)}
+
+    def command(self, row: Command, usec: int) -> None:
+        """`row` was run and took `usec`; the caller has compared with `threshold_us`."""
+        self.event(b"fast-command" if row.flags & FAST else b"command", usec // 1000)
 
     def event(self, name: bytes, latency_ms: int) -> None:
         """An event of class `name` took so long; the caller has compared with latency-monitor-threshold."""
@@ -171,10 +167,6 @@ class Latency:
         """LATENCY RESET: forget the classes named, or all; how many there were."""
         found = [name for name in (names or list(self.events)) if self.events.pop(name, None) is not None]
         return len(found)
-
-    def reset_histograms(self) -> None:
-        """CONFIG RESETSTAT."""
-        self.histograms.clear()
 
     def percentile_us(self, name: str, percent: float) -> int:
         """The upper bound of the bucket that holds the percentile; 0 when there are no samples."""

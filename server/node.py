@@ -82,7 +82,8 @@ class Node:
         self.clock = TurnClock()
         self.stopping = trio.Event()
         """Set when the process is to end cleanly."""
-        self._active_expire = True
+        self.active_expire = True
+        """DEBUG SET-ACTIVE-EXPIRE."""
         self._bind = (me.bind, me.port)
         data = Path(me.data)
         data.mkdir(parents=True, exist_ok=True)
@@ -162,6 +163,7 @@ class Node:
             self.stats,
             use_lease=self.config.raft.reads != "quorum",
             stale_max_ms=self.config.raft.stale_max_ms,
+            cache_limit=self.config.storage.record_cache_keys // (2 * len(self.topology.data_groups)) or 1,
             on_change=self.router.shard_changed,
             on_dirty=self.router.shard_dirty,
         )
@@ -169,8 +171,7 @@ class Node:
         self.shards[number] = shard
         return shard
 
-    # -- turns
-    # ------------------------------------------------------------------------------------------------------
+    # -- turns -----------------------------------------------------------------------------------------------
 
     def _gathered(self) -> None:
         """The reactor's turn, or any other, has gathered its work: carry it out."""
@@ -192,8 +193,7 @@ class Node:
             await self.links_.bind()
         self.reactor.listen(*self._bind)
 
-    # -- settings and sessions
-    # --------------------------------------------------------------------------------------
+    # -- settings and sessions -------------------------------------------------------------------------------
 
     def _apply_settings(self, _changed: frozenset[str]) -> None:
         settings = self.settings
@@ -215,17 +215,7 @@ class Node:
             self.monitors.discard(session)
             self.dispatcher.watch_everything()
 
-    # -- commands.context.Node
-    # --------------------------------------------------------------------------------------
-
-    @property
-    def active_expire(self) -> bool:
-        """See Protocol."""
-        return self._active_expire
-
-    @active_expire.setter
-    def active_expire(self, on: bool) -> None:
-        self._active_expire = on
+    # -- commands.context.Node -------------------------------------------------------------------------------
 
     def group_infos(self) -> list[GroupInfo]:
         """See Protocol."""
@@ -315,8 +305,7 @@ class Node:
         """See Protocol."""
         await trio.to_thread.run_sync(self.store.sync)
 
-    # -- leadership
-    # -------------------------------------------------------------------------------------------------
+    # -- leadership ------------------------------------------------------------------------------------------
 
     async def hand_over(self, timeout_s: float = 2.0) -> None:
         """Give every leadership to a replica that has caught up; what can not be given in time is kept."""
@@ -363,7 +352,7 @@ class Node:
 
     def expire_due(self) -> bool:
         """Let every group that is led here delete some of what is past its time; whether there may be more."""
-        if not self._active_expire:
+        if not self.active_expire:
             return False
         self.clock.advance()
         more = [shard.expire_due() for shard in self.shards.values() if shard.ready]

@@ -80,21 +80,20 @@ class Settings:
         return parameter.kind.show(self._values[parameter.name])
 
     def get(self, patterns: Iterable[bytes]) -> dict[bytes, bytes]:
-        """CONFIG GET: name to value of each parameter that one of the glob patterns (case aside) matches."""
-        found: set[str] = set()
+        """CONFIG GET: name to value of each parameter that one of the glob patterns (case aside) matches. What is asked
+        for by its name comes back in the asker's spelling."""
+        found: dict[bytes, bytes] = {}
         for pattern in patterns:
             if any(letter in pattern for letter in b"*?["):
                 matches = compile_glob(pattern.lower())
-                found |= {
-                    name
-                    for name, parameter in PARAMETER.items()
-                    if not parameter.hidden and matches(name.encode())
-                }
+                for name, parameter in sorted(PARAMETER.items()):
+                    if not parameter.hidden and matches(name.encode()):
+                        found[name.encode()] = self.shown(name)
             else:
                 name = pattern.lower().decode("latin-1")
                 if name in PARAMETER:
-                    found.add(name)
-        return {name.encode(): self.shown(name) for name in sorted(found)}
+                    found[pattern] = self.shown(name)
+        return found
 
     def set(self, pairs: Sequence[tuple[bytes, bytes]]) -> None:
         """CONFIG SET: all of the pairs of name and value or, raising CommandError, none."""

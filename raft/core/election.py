@@ -10,8 +10,10 @@ Pre-vote. A campaign first asks "would you vote for me in the next term?", which
 vote.
 
 A node that has a committed but not yet applied membership change does not campaign: it might count the
-wrong quorum. Membership takes effect when applied, so a cluster can wait for that application: a leader
-that commits a change tells everybody at once, and answers votes even after it was removed itself.
+wrong quorum. Membership takes effect when applied, so a group can hang on one node's not knowing that a
+change is committed: it asks voters that were removed or demoted by that very change and have more log. So a
+leader that commits a change tells everybody at once, removed nodes go on answering votes, and every vote and
+answer names the commit index of its sender: who has that entry learns that it is committed.
 """
 
 from raft.core import replication
@@ -26,6 +28,7 @@ _PRE_VOTE_RESPONSE = int(MessageKind.PRE_VOTE_RESPONSE)
 _VOTE = int(MessageKind.VOTE)
 _VOTE_RESPONSE = int(MessageKind.VOTE_RESPONSE)
 _HEARTBEAT_RESPONSE = int(MessageKind.HEARTBEAT_RESPONSE)
+_VOTE_RESPONSES = frozenset((MessageKind.PRE_VOTE_RESPONSE, MessageKind.VOTE_RESPONSE))
 _FROM_LEADER = frozenset((MessageKind.APPEND, MessageKind.HEARTBEAT, MessageKind.SNAPSHOT))
 
 
@@ -45,9 +48,9 @@ def admit(state: State, message: Message) -> bool:
             state.messages.append(Message(_HEARTBEAT_RESPONSE, state.id, message.sender, state.term))
         elif kind == _PRE_VOTE:
             # Nor would a node with more log and a lower term ever catch up without a refusal.
-            state.messages.append(
-                Message(_PRE_VOTE_RESPONSE, state.id, message.sender, state.term, reject=True)
-            )
+            state.messages.append(_answer(state, message, granted=False))
+        elif kind in _VOTE_RESPONSES:
+            _learn_commit(state, message)
         return False
     if kind in (_VOTE, _PRE_VOTE):
         if not message.transfer and promised(state):
@@ -145,6 +148,8 @@ def _ask(state: State, kind: int, term: int, *, transfer: bool) -> None:
                     term,
                     index=log.last_index,
                     log_term=log.last_term,
+                    commit=log.commit,
+                    hint_term=log.term(log.commit),
                     transfer=transfer,
                 )
             )
@@ -200,8 +205,7 @@ def track(state: State) -> None:
 
 def on_timeout_now(state: State, message: Message) -> None:
     """The leader hands over to us."""
-    if state.role is Role.FOLLOWER:
-        campaign(state, transfer=True)
+    campaign(state, transfer=True)
 
 
 # Votes
@@ -210,6 +214,7 @@ def on_timeout_now(state: State, message: Message) -> None:
 def on_vote_request(state: State, message: Message) -> None:
     """Somebody asks for our (pre-)vote. A learner answers too: its promotion may be known to the asker only."""
     pre = message.kind == _PRE_VOTE
+    _learn_commit(state, message)
     if state.leader == 0 and not message.transfer and promised(state):
         return  # our own term's leader is forgotten, the promise is not
     free = (
@@ -219,24 +224,47 @@ def on_vote_request(state: State, message: Message) -> None:
     )
     granted = free and state.log.up_to_date(message.index, message.log_term)
     if pre:
-        term = message.term if granted else state.term
-        state.messages.append(Message(_PRE_VOTE_RESPONSE, state.id, message.sender, term, reject=not granted))
+        state.messages.append(_answer(state, message, granted=granted))
         return
     if granted:
         state.vote = message.sender
         state.election_elapsed = 0
-    state.messages_after.append(
-        Message(_VOTE_RESPONSE, state.id, message.sender, state.term, reject=not granted)
+    state.messages_after.append(_answer(state, message, granted=granted))
+
+
+def _answer(state: State, request: Message, *, granted: bool) -> Message:
+    log = state.log
+    return Message(
+        _PRE_VOTE_RESPONSE if request.kind == _PRE_VOTE else _VOTE_RESPONSE,
+        state.id,
+        request.sender,
+        request.term if granted else state.term,
+        commit=log.commit,
+        reject=not granted,
+        hint_term=log.term(log.commit),
     )
+
+
+def _learn_commit(state: State, message: Message) -> None:
+    log = state.log
+    if (
+        message.commit > log.commit
+        and state.role is not Role.LEADER
+        and log.matches(message.commit, message.hint_term)
+    ):
+        log.commit_to(message.commit)
+        if state.role is not Role.FOLLOWER and log.conf_change_due():
+            state.become_follower(state.term, 0)  # we may have asked the wrong quorum
 
 
 def on_vote_response(state: State, message: Message) -> None:
     """Somebody answers. What does not fit the vote that is going on is from an older one."""
+    _learn_commit(state, message)
     if message.kind == _PRE_VOTE_RESPONSE:
         asked = state.term if message.reject else state.term + 1
         if state.role is not Role.PRE_CANDIDATE or message.term != asked:
             return
     elif state.role is not Role.CANDIDATE:
         return
-    state.votes.setdefault(message.sender, not message.reject)
+    state.votes[message.sender] = not message.reject
     _settle(state)

@@ -14,6 +14,10 @@ show them; whatever is at `offset` or above is looked up in `unstable` only).
 applied <= handed <= commit <= last_index, and handed < offset: an entry is handed to the state machine
 only when it is committed and stable here. `handed` runs ahead of `applied` by at most `apply_bytes_max`
 of payload.
+
+A membership change is handed out only once its commit index is on disk too. A state machine may come back
+from a crash without the change; then the log must still say that it is committed, or the node would go on
+asking members that left long ago, or count on those that it had alone.
 """
 
 from collections import deque
@@ -238,20 +242,35 @@ class RaftLog:
         """Return whether a membership change is committed and not applied."""
         return bool(self.conf_changes) and self.conf_changes[0] <= self.commit
 
-    def has_committed(self) -> bool:
+    def commit_to_save(self, durable_commit: int) -> bool:
+        """Return whether a membership change waits for its commit index to get to the disk."""
+        return any(durable_commit < index <= self.commit for index in self.conf_changes)
+
+    def _high(self, durable_commit: int) -> int:
+        """The index below which everything may be handed out."""
+        high = min(self.commit, self.offset - 1) + 1
+        for index in self.conf_changes:
+            if index > durable_commit and index > self.handed:
+                return min(high, index)
+        return high
+
+    def has_committed(self, durable_commit: int) -> bool:
         """Return whether `take_committed` would give anything."""
         return (
             self.handed < self.commit
-            and self.handed < self.offset - 1
             and self._applying_bytes < self.apply_bytes_max
+            and self.handed + 1 < self._high(durable_commit)
         )
 
-    def take_committed(self) -> list[Entry]:
-        """Hand out the next committed and stable entries, each once; none while enough is being applied."""
-        if not self.has_committed():
+    def take_committed(self, durable_commit: int) -> list[Entry]:
+        """Hand out the next committed and stable entries, each once; none while enough is being applied.
+
+        `durable_commit` is the commit index on disk.
+        """
+        if not self.has_committed(durable_commit):
             return []
         low = self.handed + 1
-        high = min(self.commit, self.offset - 1) + 1
+        high = self._high(durable_commit)
         entries = self.reader.entries(low, high, self.apply_bytes_max - self._applying_bytes)
         self.handed = entries[-1].index
         size = sum([len(entry.data) for entry in entries])

@@ -90,12 +90,13 @@ class Message(NamedTuple):
     log_term: int = 0
     """Term of the entry at `index` ((PRE_)VOTE, APPEND, SNAPSHOT)."""
     commit: int = 0
-    """APPEND, HEARTBEAT: what the leader knows to be committed (HEARTBEAT: no more than the receiver has)."""
+    """APPEND, HEARTBEAT: what the leader knows to be committed (HEARTBEAT: no more than the receiver has).
+    (PRE_)VOTE and their responses: what the sender knows to be committed; its term is `hint_term`."""
     reject: bool = False
     hint: int = 0
     """APPEND_RESPONSE with reject: the highest index at which the logs may still agree; -1: send a snapshot."""
     hint_term: int = 0
-    """APPEND_RESPONSE with reject: the follower's term at `hint`."""
+    """APPEND_RESPONSE with reject: the follower's term at `hint`. Votes: the term at `commit`."""
     context: int = 0
     """HEARTBEAT and its response: the newest read-index number that this round confirms; 0 for none."""
     sent: int = 0

@@ -9,8 +9,8 @@ A commit is told with the next APPEND, or at the next tick if there is none (at 
 change): an extra round of messages per commit would double the traffic and gain followers a few
 milliseconds.
 
-A member that knows no members yet (it was added to a group that runs) takes no entries: the members that the group
-began with are in no entry, so a snapshot comes first and tells them.
+A member that knows no members yet (it was added to a group that runs) takes no entries: the members that
+the group began with are in no entry, so a snapshot comes first and tells them.
 
 A member that lost messages is found by the heartbeat's response: it is sent an APPEND, empty if need be,
 whose rejection or acknowledgement says where it is.

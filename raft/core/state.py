@@ -221,11 +221,11 @@ class State:
         if self.outstanding is None:
             if self.messages or self.messages_after or log.unstable or log.snapshot is not None:
                 return True
-            if not self._term_durable():
+            if not self._term_durable() or log.commit_to_save(self.durable.commit):
                 return True
         elif self.messages and self._term_durable():
             return True
-        return log.has_committed()
+        return log.has_committed(self.durable.commit)
 
     def _term_durable(self) -> bool:
         durable = self.durable
@@ -250,7 +250,12 @@ class State:
         if self.outstanding is None:
             entries = log.unstable.copy()
             snapshot = log.snapshot
-            persist = bool(entries) or snapshot is not None or not durable
+            persist = (
+                bool(entries)
+                or snapshot is not None
+                or not durable
+                or log.commit_to_save(self.durable.commit)
+            )
             if self.messages_after:
                 (messages_after if persist else messages).extend(self.messages_after)
                 self.messages_after = []
@@ -274,7 +279,7 @@ class State:
             snapshot,
             messages,
             messages_after,
-            log.take_committed(),
+            log.take_committed(self.durable.commit),
             reads_done,
             reads_lost,
             persist,

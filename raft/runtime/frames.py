@@ -7,6 +7,11 @@ nothing until it is either refused (above the limit of the lane) or its bytes co
 import struct
 from zlib import crc32
 
+import msgspec
+
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for a stranger's bytes: the second for text that is not UTF-8, the third for deep nesting."""
+
 _HEADER = struct.Struct(">II")
 HEADER_BYTES = _HEADER.size
 FRAME_BYTES_LIMIT = (1 << 32) - 1

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from raft.core import NotLeader, RaftNode, Ready, Role, Status
+from raft.core import NotLeader, ProposalDropped, RaftNode, Ready, Role, Status
 from raft.core.messages import CONF_CHANGE, ConfChange, ConfState, Entry, SnapshotMeta, decode_conf_change
 from raft.core.storage import Compacted, SnapshotUnavailable
 from raft.runtime.machine import StateMachine
@@ -138,8 +138,15 @@ class Group:
     # What can be asked of it. Host.pump carries it out.
 
     def propose(self, data: bytes) -> int:
-        """Append `data` to the log as one entry and return its index. Raises NotLeader, ProposalDropped."""
+        """Append `data` to the log as one entry and return its index.
+
+        Raises NotLeader, ProposalDropped (also for more than entry_bytes_max).
+        """
         self._require_host()
+        if len(data) > self._host.options.entry_bytes_max:
+            raise ProposalDropped(
+                f"an entry has at most {self._host.options.entry_bytes_max} bytes, not {len(data)}"
+            )
         index = self.node.propose(data, self._host.now_us())
         self._host.mark(self)
         return index

@@ -24,6 +24,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from raft.runtime.frames import UNDECODABLE
+
 MAGIC = b"RDFT"
 VERSION = 1
 _PREFACE = struct.Struct(">4sHH")
@@ -174,7 +176,7 @@ def refusal(reason: str) -> bytes:
 def _decode(payload: bytes) -> Hello | Proof | Refusal:
     try:
         found = _decoder.decode(payload)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise Refused(f"its handshake can not be understood: {error}") from error
     if isinstance(found, Refusal):
         raise Refused(f"it refused: {found.reason}")

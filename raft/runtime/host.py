@@ -94,7 +94,7 @@ class Host:
         self._completions = Completions()
         self.disk = Worker("raft-disk", self._completions, self.fail)
         self.bulk = Worker("raft-bulk", self._completions, self.fail)
-        self._apply = Worker("raft-apply", self._completions, self.fail)
+        self._apply = Worker("raft-apply", self._completions, self.fail, patient=True)
         self.snapshots = Snapshots(self, links)
         self.compaction = Compaction(self, sync_state)
         if links is not None:
@@ -289,15 +289,27 @@ class Host:
 
     # Running
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    @property
+    def completions_fd(self) -> int:
+        """Gets an event when `turn` should be called: for a reactor that watches it itself, edge-triggered."""
+        return self._completions.fd
+
+    async def run(
+        self,
+        *,
+        watch_completions: bool = True,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
         """Serve until cancelled. `started` once the node listens. Raises OSError when it can not.
 
+        With watch_completions=False somebody else watches completions_fd, which saves a task switch per write.
         Cancelled at any point nothing acknowledged is lost; what is not yet written may or may not be.
         """
         async with trio.open_nursery() as nursery:
             if self._links is not None:
                 await nursery.start(self._links.run)
-            nursery.start_soon(self._complete)
+            if watch_completions:
+                nursery.start_soon(self._complete)
             nursery.start_soon(self._tick)
             nursery.start_soon(self.compaction.run)
             nursery.start_soon(self.snapshots.run)

@@ -44,8 +44,8 @@ class HostOptions:
     """Outgoing transfers at a time; others wait for their turn."""
     snapshot_idle_s: float = 30.0
     """A transfer without progress for this long is given up."""
-    frame_bytes_max: int = 1 << 30
-    """The largest frame taken from a peer; above the largest entry."""
+    entry_bytes_max: int = 1 << 30
+    """The largest entry that can be proposed; the same on all nodes, for it bounds the frames that they take."""
 
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:
@@ -55,6 +55,11 @@ class HostOptions:
             raise ValueError("election_ticks must be more than twice heartbeat_ticks")
         if not 0 <= self.lease_fraction <= 1:
             raise ValueError("lease_fraction must be from 0 to 1")
+
+    @property
+    def frame_bytes_max(self) -> int:
+        """The largest frame taken from a peer: the largest entry, or a turn's other messages, and what goes around."""
+        return self.entry_bytes_max + (16 << 20)
 
     @property
     def lease_us(self) -> int:

@@ -22,8 +22,8 @@ On the lane "snapshot", the sender's own link; the receiver answers on it:
                                         <-   Stored(last)
 
 token = (leader, term, S0). When the link is lost the sender offers the same token again and goes on from the cursor
-that the receiver has staged last. It gives up, and the core begins anew later with a newer S0, when it no longer leads in
-that term, when its log no longer reaches back to S0, or after snapshot_idle_s without progress.
+that the receiver has staged last. It gives up, and the core begins anew later with a newer S0, when it no longer
+leads in that term, when its log no longer reaches back to S0, or after snapshot_idle_s without progress.
 """
 
 import struct

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from raft.core.messages import Message
-from raft.runtime.frames import FrameError
+from raft.runtime.frames import UNDECODABLE, FrameError
 
 FRAME_BYTES_SOFT = (
     4 << 20
@@ -77,7 +77,7 @@ def decode_messages(payload: bytes) -> list[Envelope]:
     """Raises FrameError."""
     try:
         return _messages.decode(payload)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise FrameError(f"its messages can not be understood: {error}") from error
 
 
@@ -90,5 +90,5 @@ def decode_snapshot_frame(payload: bytes) -> SnapshotFrame:
     """Raises FrameError."""
     try:
         return _snapshot_frames.decode(payload)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise FrameError(f"its snapshot frame can not be understood: {error}") from error

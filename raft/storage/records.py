@@ -130,5 +130,5 @@ def decode_base(key: bytes, record: bytes) -> Base:
     """Raises BadRecord."""
     try:
         return _base_decoder.decode(unseal(key, record))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRecord(f"it can not be decoded: {error}") from error

@@ -99,7 +99,7 @@ def bitpos(view: View, args: Args) -> Reply:
     "bitop",
     arity=-4,
     flags=WRITE | DENYOOM,
-    keys=Keys(2, -1, access="OW update"),
+    keys=Keys(2, -1, access="OW update, RO access"),
     since="2.6.0",
     group="bitmap",
     complexity="O(N)",

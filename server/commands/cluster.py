@@ -30,7 +30,9 @@ from server.errors import CommandError
 from server.keyspace.slots import SLOTS, key_slot
 
 DISABLED = b"ERR This instance has cluster support disabled"
-FIXED_TOPOLOGY = b"ERR CLUSTER %b is not supported: the config file fixes nodes and slots, and leaders are elected by themselves"
+FIXED_TOPOLOGY = (
+    b"ERR CLUSTER %b is not supported: the config file fixes nodes and slots, leaders are elected"
+)
 _READ = LOADING | STALE
 _PER_NODE = "O(N) where N is the total number of cluster nodes"
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from resp.values import NULL_ARRAY, Simple
+from resp.values import Simple
 from server.commands.context import Context
 from server.commands.help import help_reply
 from server.commands.table import (
@@ -70,9 +70,14 @@ def key_specs(row: Command) -> list[dict[bytes, Any]]:
     specs: list[dict[bytes, Any]] = []
     if keys.first:
         if "," in keys.access:
+            count = len(keys.access.split(","))
             specs = [
-                spec(key_flags(row, number), at(keys.first + number * keys.step), span(0, 1))
-                for number in range(len(keys.access.split(",")))
+                spec(
+                    key_flags(row, number),
+                    at(keys.first + number * keys.step),
+                    span(keys.last if keys.last < 0 and number == count - 1 else 0, 1),
+                )
+                for number in range(count)
             ]
         else:
             last = keys.last - keys.first if keys.last > 0 else keys.last
@@ -164,7 +169,7 @@ def command_info(context: Context, args: Args) -> Reply:
     if len(args) == 2:
         return [describe_command(row) for row in open_commands()]
     found = [find_command(name) for name in args[2:]]
-    return [NULL_ARRAY if row is None else describe_command(row) for row in found]
+    return [None if row is None else describe_command(row) for row in found]
 
 
 @command(

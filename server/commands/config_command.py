@@ -5,7 +5,6 @@ from server.commands.context import Context
 from server.commands.help import help_reply
 from server.commands.table import (
     ADMIN,
-    COMMANDS,
     LOADING,
     NODE,
     NOSCRIPT,
@@ -14,6 +13,7 @@ from server.commands.table import (
     Reply,
     command,
     container,
+    every_command,
 )
 from server.errors import SYNTAX, CommandError
 
@@ -46,11 +46,8 @@ def config_set(context: Context, args: Args) -> Reply:
 def config_resetstat(context: Context, args: Args) -> Reply:
     """Resets the server's statistics."""
     context.node.stats.reset()
-    context.node.latency.reset_histograms()
-    for row in COMMANDS.values():
-        for one in (row, *row.subcommands.values()):
-            one.calls = one.failed_calls = one.rejected_calls = 0
-            one.usec = 0.0
+    for row in every_command():
+        row.forget_statistics()
     return OK
 
 

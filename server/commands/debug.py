@@ -11,7 +11,8 @@ import hiredis
 import trio
 
 import server.commands.object  # noqa: F401  (declares MEMORY)
-from resp.values import OK, Attribute, BigNumber, Error, Push, Simple, Verbatim
+from resp.encode import encode
+from resp.values import OK, Attribute, BigNumber, Error, Push, Raw, Simple, Verbatim
 from server.commands.context import Context
 from server.commands.help import help_reply
 from server.commands.table import (
@@ -102,8 +103,8 @@ def _protocol(context: Context, args: Args) -> Reply:
     if kind == b"push":
         if context.session.protocol == 2:
             raise CommandError(b"ERR RESP2 is not supported by this command")
-        context.session.outlet.push(Push([b"server-cpu-usage", 42]))
-        return b"Some real reply following the push reply"
+        push = Push([b"server-cpu-usage", 42])
+        return Raw(encode(b"Some real reply following the push reply", 3) + encode(push, 3))
     if kind not in replies:
         raise CommandError(
             b"ERR Wrong protocol type name. Please use one of the following: " + _PROTOCOL_TYPES
@@ -194,7 +195,7 @@ async def debug(context: Context, args: Args) -> Reply:
     return await reply if isawaitable(reply) else reply
 
 
-# -- MEMORY (the container, USAGE and HELP are in object.py) ----------------------------------------------------------------
+# -- MEMORY (the container, USAGE and HELP are in object.py) ---------------------------------------------------------
 
 
 @command("memory|doctor", arity=2, flags=NO_FLAGS, where=NODE, since="4.0.0", group="server")
@@ -261,7 +262,7 @@ def memory_purge(context: Context, args: Args) -> Reply:
 )
 def memory_malloc_stats(context: Context, args: Args) -> Reply:
     """Returns the allocator statistics."""
-    return Verbatim(b"Stats not supported for the current allocator")
+    return b"Stats not supported for the current allocator"
 
 
 _HELP = """

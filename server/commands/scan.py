@@ -17,7 +17,7 @@ import trio
 
 from server.commands.arguments import integer, parse_int64
 from server.commands.context import Context
-from server.commands.table import NODE, READONLY, Args, Reply, command
+from server.commands.table import NODE, READONLY, SPREAD_ALL, Args, Reply, command
 from server.errors import SYNTAX, CommandError
 from server.keyspace.layout import HASH_BITS, TYPE_NAMES
 from server.keyspace.slots import SLOTS
@@ -27,6 +27,7 @@ from server.types.glob import EVERY_KEY, compile_glob, pattern_slot
 
 PAGE_KEYS_MAX = 1000
 _DEFAULT_COUNT = 10
+_TRANSACTION_KEYS_MAX = 50_000
 _CURSOR_MAX = 2**64 - 1
 _NUMBER_BYTES_MAX = 32
 _BLANKS = b" \t\n\v\f\r"
@@ -142,6 +143,18 @@ def _cursor(text: bytes) -> int:
 )
 async def scan(context: Context, args: Args) -> Reply:
     """Iterates over the key names in the database."""
+    cursor, count, pattern, type_ = _scan_arguments(args)
+    walk = Walk(context, cursor, pattern, type_)
+    found: list[bytes] = []
+    while count > 0 and not walk.done:
+        seen, page = await walk.page(count)
+        count -= seen
+        found += page
+    return [b"%d" % walk.cursor, found]
+
+
+def _scan_arguments(args: Args) -> tuple[int, int, bytes, bytes]:
+    """Cursor, count, pattern and type (or nothing) of a SCAN. Raises CommandError."""
     cursor = _cursor(args[1])
     count, pattern, type_ = _DEFAULT_COUNT, EVERY_KEY, b""
     options = iter(args[2:])
@@ -166,13 +179,7 @@ async def scan(context: Context, args: Args) -> Reply:
                 raise CommandError(b"ERR unknown type name '" + value + b"'")
         else:
             raise CommandError(SYNTAX)
-    walk = Walk(context, cursor, pattern, type_)
-    found: list[bytes] = []
-    while count > 0 and not walk.done:
-        seen, page = await walk.page(count)
-        count -= seen
-        found += page
-    return [b"%d" % walk.cursor, found]
+    return cursor, count, pattern, type_
 
 
 @command(
@@ -205,6 +212,41 @@ async def randomkey(context: Context, args: Args) -> Reply:
         if key is not None:
             return key
         del counts[group]
+    return None
+
+
+# -- inside a transaction -----------------------------------------------------------------------------------
+#
+# There a walk has to see what the transaction wrote, at the instant of EXEC. So it runs on the leader's view in one
+# piece, which is possible where all keys are in one group and not too many.
+
+
+@command("_scan", arity=-2, flags=READONLY, where=SPREAD_ALL, group="generic")
+def scan_at_once(view: View, args: Args) -> Reply:
+    """SCAN inside a transaction."""
+    cursor, count, pattern, type_name = _scan_arguments(args)
+    type_ = TYPE_NAMES.index(type_name) if type_name else None
+    after, _, found = keys.scan_page(view, cursor, SLOTS, min(count, PAGE_KEYS_MAX), pattern, type_)
+    return [b"%d" % after, found]
+
+
+@command("_keys", arity=2, flags=READONLY, where=SPREAD_ALL, group="generic")
+def keys_at_once(view: View, args: Args) -> Reply:
+    """KEYS inside a transaction."""
+    if view.key_count() > _TRANSACTION_KEYS_MAX:
+        raise CommandError(
+            b"ERR KEYS inside MULTI is only for databases of up to %d keys, use SCAN" % _TRANSACTION_KEYS_MAX
+        )
+    return keys.scan_page(view, 0, SLOTS, _TRANSACTION_KEYS_MAX, args[1], None).keys
+
+
+@command("_randomkey", arity=1, flags=READONLY, where=SPREAD_ALL, group="generic")
+def randomkey_at_once(view: View, args: Args) -> Reply:
+    """RANDOMKEY inside a transaction."""
+    for cursor in (view.random.randrange(SLOTS << HASH_BITS), 0):
+        key = keys.first_key(view, cursor, SLOTS)[1]
+        if key is not None:
+            return key
     return None
 
 

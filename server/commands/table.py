@@ -27,7 +27,7 @@ A name that begins with `_` is internal: one node asks another's group for it (`
 can not.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, IntFlag
 from typing import Any, TypeAlias
@@ -192,7 +192,20 @@ class Command:
     """Statistics of this node, for INFO commandstats."""
     failed_calls: int = 0
     rejected_calls: int = 0
-    usec: float = 0.0
+    elapsed_ns: int = 0
+    """Nanoseconds that its calls kept the loop."""
+    buckets: list[int] = field(default_factory=lambda: [0] * 64)
+    """Bucket n: calls that took from 2**(n-1) up to 2**n microseconds; 0: less than one."""
+
+    def forget_statistics(self) -> None:
+        """CONFIG RESETSTAT."""
+        self.calls = self.failed_calls = self.rejected_calls = self.elapsed_ns = 0
+        self.buckets = [0] * len(self.buckets)
+
+    @property
+    def usec(self) -> float:
+        """Microseconds that its calls kept the loop."""
+        return self.elapsed_ns / 1000
 
     def check_arity(self, args: Args) -> None:
         """Raises the arity error."""
@@ -202,7 +215,9 @@ class Command:
 
 
 COMMANDS: dict[bytes, Command] = {}
-"""Lower-case name to command; dispatch adds the spellings that clients use as it meets them."""
+"""Lower-case name to command."""
+PLAIN: dict[bytes, Command] = {}
+"""Commands that clients may call and that have no subcommands, under the two spellings that they use."""
 
 _GROUP_CATEGORIES = {
     "generic": "keyspace",
@@ -342,6 +357,18 @@ def _add(
     key = (sub or parent).encode()
     assert key not in table, f"{name} is declared twice"
     table[key] = row
+    if sub:
+        for spelling in (parent.encode(), parent.upper().encode()):
+            PLAIN.pop(spelling, None)
+    elif handler is not None and row.open:
+        PLAIN[key] = PLAIN[key.upper()] = row
+
+
+def every_command() -> Iterator[Command]:
+    """All rows, those of subcommands too."""
+    for row in COMMANDS.values():
+        yield row
+        yield from row.subcommands.values()
 
 
 def lookup(args: Args) -> Command | None:
@@ -349,11 +376,9 @@ def lookup(args: Args) -> Command | None:
 
     For a container with an unknown subcommand the container itself is returned.
     """
-    row = COMMANDS.get(args[0])
+    row = COMMANDS.get(args[0].lower())
     if row is None:
-        row = COMMANDS.get(args[0].lower())
-        if row is None:
-            return None
+        return None
     if row.subcommands and len(args) > 1:
         return row.subcommands.get(args[1].lower(), row)
     return row

@@ -10,7 +10,7 @@ who runs it (`where` in the command table).
 import logging
 from collections.abc import Callable
 from inspect import isawaitable
-from time import time
+from time import perf_counter_ns, time
 from typing import Any
 
 import trio
@@ -18,7 +18,7 @@ import trio
 from resp import Error, encode
 from server.cluster.topology import Topology
 from server.commands.context import Context, Node
-from server.commands.table import COMMANDS, SHARD, SPREAD_ALL, SPREAD_KEYS, Args, Command, Flag, lookup
+from server.commands.table import PLAIN, SHARD, SPREAD_ALL, SPREAD_KEYS, Args, Command, Flag, lookup
 from server.diagnostics import format_monitor_line
 from server.dispatch.connection import Connection
 from server.dispatch.transactions import Transactions
@@ -65,21 +65,21 @@ class Dispatcher:
         self.paused_until_ms = 0
         self._paused_writes_only = False
         self._paused: list[Connection] = []
+        self._slow_ns = 0
+        self.configure()
 
-    # -- the hot path
-    # -----------------------------------------------------------------------------------------------
+    # -- the hot path ----------------------------------------------------------------------------------------
 
     def execute(self, connection: Connection, args: Args) -> bytes | None:
         """Run one request of `connection`. The reply, or None when it comes later."""
         session = connection.session
-        found = COMMANDS.get(args[0])
-        if found is None or found.subcommands or not found.open:
+        found = PLAIN.get(args[0])
+        if found is None:
             resolved = self._resolve(session, args)
             if isinstance(resolved, bytes):
                 return self._failed(resolved)
-            row = resolved
-        else:
-            row = found
+            found = resolved
+        row = found
         count = len(args)
         if (row.arity > 0 and count != row.arity) or count < -row.arity:
             return self._wrong_arity(session, row)
@@ -89,6 +89,7 @@ class Dispatcher:
                 return reply
         row.calls += 1
         session.last_command = row.name
+        began_ns = perf_counter_ns()
         if row.single_key:
             route = self._slot_routes[key_slot(args[1])]
             if route.ready:
@@ -96,15 +97,25 @@ class Dispatcher:
                 reply = shard.evaluate(row, args, session.db, session.protocol)  # type: ignore[union-attr]
                 if reply[0] == 45:
                     self._count_error(reply)
+                self._took(row, args, session, began_ns)
                 if shard.is_free():  # type: ignore[union-attr]
                     return reply
                 shard.hold(Call(row, args, session.db, session.protocol, connection.defer()), reply)  # type: ignore[union-attr]
                 return None
             return self._elsewhere(connection, route, row, args, key_slot(args[1]))
-        return self._run(connection, row, args)
+        reply_or_later = self._run(connection, row, args)
+        self._took(row, args, session, began_ns)
+        return reply_or_later
 
-    # -- what is rarer
-    # ----------------------------------------------------------------------------------------------
+    def _took(self, row: Command, args: Args, session: Session, began_ns: int) -> None:
+        """Note how long a command kept the loop."""
+        elapsed_ns = perf_counter_ns() - began_ns
+        row.elapsed_ns += elapsed_ns
+        row.buckets[(elapsed_ns // 1000).bit_length()] += 1
+        if elapsed_ns >= self._slow_ns:
+            self._was_slow(row, args, session, elapsed_ns // 1000)
+
+    # -- what is rarer ---------------------------------------------------------------------------------------
 
     def _resolve(self, session: Session, args: Args) -> Command | bytes:
         """The command of a request, or the encoded error."""
@@ -137,6 +148,10 @@ class Dispatcher:
 
     def _wrong_arity(self, session: Session, row: Command) -> bytes:
         row.rejected_calls += 1
+        if row.name == "exec":
+            session.leave_transaction()
+            text = b"EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command"
+            return self._failed(encode(Error(text), session.protocol))
         if session.queue is not None:
             session.queue_broken = True
         text = b"ERR wrong number of arguments for '" + row.error_name + b"' command"
@@ -159,6 +174,8 @@ class Dispatcher:
         session = connection.session
         if not session.authenticated and not row.flags & Flag.NO_AUTH:
             row.rejected_calls += 1
+            if session.queue is not None:
+                session.queue_broken = True
             return self._failed(encode(Error(NO_AUTH), session.protocol))
         if self.paused_until_ms and self._must_pause(session, row):
             connection.postpone(args)
@@ -173,6 +190,16 @@ class Dispatcher:
                 self._count_error(reply)
             return reply
         return _GO_ON
+
+    def _was_slow(self, row: Command, args: Args, session: Session, elapsed_us: int) -> None:
+        if elapsed_us >= self._node.slowlog.threshold_us and not row.flags & Flag.SKIP_SLOWLOG:
+            self._node.slowlog.add(args, elapsed_us, session)
+        if elapsed_us >= self._node.latency.threshold_us:
+            self._node.latency.command(row, elapsed_us)
+
+    def configure(self) -> None:
+        """The thresholds of slowlog and latency monitor have changed."""
+        self._slow_ns = 1000 * min(self._node.slowlog.threshold_us, self._node.latency.threshold_us)
 
     def _run(self, connection: Connection, row: Command, args: Args) -> bytes | None:
         if row.is_node:
@@ -256,8 +283,7 @@ class Dispatcher:
             return None
         return encode(value, session.protocol)
 
-    # -- for transactions and tasks
-    # ---------------------------------------------------------------------------------
+    # -- for transactions and tasks --------------------------------------------------------------------------
 
     def context(self, connection: Connection) -> Context:
         """What a NODE handler is given."""
@@ -307,8 +333,7 @@ class Dispatcher:
         await done.wait()
         return decode(answer[0])
 
-    # -- MONITOR and CLIENT PAUSE
-    # -----------------------------------------------------------------------------------
+    # -- MONITOR and CLIENT PAUSE ----------------------------------------------------------------------------
 
     def _monitor(self, session: Session, args: Args) -> None:
         line = format_monitor_line(time(), session.db, session.address, args)

@@ -7,6 +7,8 @@ transaction lives outside of the session until then, so a leader that changes in
 NODE commands inside a transaction (SELECT, PING, INFO…) run on the client's node: those that stand before the
 first keyed command before it, the others after it.
 
+Commands that walk all keys have a twin `_name` for use in here.
+
 Error semantics: https://redis.io/docs/latest/develop/interact/transactions/#errors-inside-a-transaction
 """
 
@@ -133,12 +135,11 @@ class Transactions:
     def queue(self, session: Session, row: Command, args: Args) -> bytes:
         """A command between MULTI and EXEC: check what can be checked now, and keep it."""
         if row.flags & NO_MULTI:
-            text = b"ERR Command not allowed inside a transaction"
-            if row.name == "multi":
-                text = b"ERR MULTI calls can not be nested"
-            elif row.name == "watch":
-                text = b"ERR WATCH inside MULTI is not allowed"
+            session.queue_broken = True
+            text = b"ERR Command '" + row.error_name + b"' not allowed inside a transaction"
             return encode(Error(text), session.protocol)
+        # A command that asks all nodes has a twin that runs on the view of one group.
+        row = COMMANDS.get(b"_" + row.error_name, row)
         try:
             self._dispatcher.check_routable(row, args)
         except CommandError as error:

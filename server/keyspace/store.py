@@ -13,6 +13,8 @@ class Store(Protocol):
     """
 
     observed: int
+    pending: dict[bytes, tuple[int, bytes | None]]
+    """Key to (index, value) of what is not applied yet; always the same object, for the view to glance at."""
 
     def get(self, key: bytes) -> bytes | None:
         """The value at `key`, or None."""
@@ -27,6 +29,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.observed = 0
+        self.pending: dict[bytes, tuple[int, bytes | None]] = {}
         self._values: dict[bytes, bytes] = {}
         self._keys: list[bytes] = []
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from random import Random
 
 from server.errors import WRONG_TYPE, CommandError
+from server.keyspace.cache import RecordCache
 from server.keyspace.layout import (
     EXPIRE_AT,
     EXPIRE_OFFSET,
@@ -26,6 +27,8 @@ from server.keyspace.layout import (
     HEADER,
     HEADER_BYTES,
     META_KEY,
+    REVISION_AT,
+    REVISION_OFFSET,
     SWEEP_PREFIX,
     Head,
     decode_head,
@@ -33,9 +36,11 @@ from server.keyspace.layout import (
     head_key,
     head_range,
 )
-from server.keyspace.meta import Database, Meta
+from server.keyspace.meta import DATABASES, Database, Meta
 from server.keyspace.store import Store
 
+deletions_max = 4096
+"""Deletions that a view remembers, for WATCH."""
 _decode_prefix = HEAD_PREFIX.unpack_from
 
 
@@ -44,9 +49,16 @@ class View:
 
     __slots__ = (
         "_base",
+        "_cache",
+        "_cache_limit",
+        "_caches",
         "_counts_index",
+        "_deleted",
+        "_deleted_floor",
+        "_fresh",
         "_meta",
         "_meta_before",
+        "_pending",
         "_space",
         "_spaces_index",
         "_undo",
@@ -60,10 +72,17 @@ class View:
         "revision",
     )
 
-    def __init__(self, base: Store, meta: Meta, random: Random) -> None:
-        """`base`: the state below; `meta`: the group's databases, changed in place; `random`: for SPOP and
-        its kin."""
+    def __init__(
+        self, base: Store, meta: Meta, random: Random, cache_limit: int = 1, first_index: int = 0
+    ) -> None:
+        """`base`: the state below, which nobody changes but by this view's effects; `meta`: the group's
+        databases, changed in place; `random`: for SPOP and its kin; `cache_limit`: see RecordCache;
+        `first_index`: all that the view will write comes after it."""
         self._base = base
+        self._pending = base.pending
+        self._cache_limit = cache_limit
+        self._caches: dict[int, RecordCache] = {}
+        """By space."""
         self._meta = meta
         self._undo: list[tuple[int, int, int]] = []
         """(database, keys, expires) added to Meta's counts by this command."""
@@ -75,41 +94,76 @@ class View:
         """Log index of the last FLUSHDB or SWAPDB: every later command sees it, by where it looks for its keys."""
         self.meta_changed = False
         """Meta is not what the last entry said; the executor writes it once per entry and resets this."""
-        self._space = 0
+        self._deleted: dict[tuple[int, bytes], int] = {}
+        """(space, key) to the revision of its last deletion, the newest `deletions_max` of them."""
+        self._deleted_floor = first_index << 16
+        """The highest revision of those that were forgotten, or that this view never saw."""
+        self._fresh: list[tuple[bytes, bytes]] = []
+        """(key, where) of heads that this command has put in the present space, for the cache."""
+        self._space = -1
+        self._cache: RecordCache
+        self._enter(meta.databases[0].space)
         self.db = 0
         self.now_ms = 0
         """Unix time of the command, in milliseconds. It stands still while the command runs."""
         self.protocol = 2
         """The client's RESP version, for the few replies whose shape hangs on it."""
         self.revision = 0
+        """Of what the present command writes: (index << 16 | its number in the entry)."""
         self.effects: dict[bytes, bytes | None] = {}
         """Store key to new value, or None to delete it."""
         self.expired: list[tuple[int, bytes]] = []
         """(space, key) of keys that a read found past their time."""
         self.random = random
 
-    # -- for the executor
-    # -------------------------------------------------------------------------------------------
+    # -- for the executor ------------------------------------------------------------------------------------
 
-    def begin(self, db: int, now_ms: int, revision: int, protocol: int) -> None:
-        """Start a command on database `db` (0 to 15) at `now_ms`; what it writes carries `revision`."""
-        self.db = db
-        self._space = self._meta.databases[db].space
+    def begin_entry(self, now_ms: int, index: int) -> None:
+        """Commands run at `now_ms` from here on, and what they write will be in the entry at `index`."""
         self.now_ms = now_ms
-        self.revision = revision
+        self.revision = index << 16
+
+    @property
+    def commands(self) -> int:
+        """How many commands the present entry has seen; the executor ends it before they are 65,536."""
+        return self.revision & 0xFFFF
+
+    def begin(self, db: int, protocol: int) -> None:
+        """Start a command on database `db` (0 to 15) for a client that speaks RESP `protocol`."""
+        if db != self.db:
+            self.select(db)
         self.protocol = protocol
+        self.revision += 1
         if self._spaces_index > self._base.observed:
             self._base.observed = self._spaces_index
 
     def select(self, db: int) -> None:
         """Go on with database `db`: the next command of a transaction."""
         self.db = db
-        self._space = self._meta.databases[db].space
+        self._enter(self._meta.databases[db].space)
+
+    def _enter(self, space: int) -> None:
+        """Go on in `space`."""
+        if space != self._space:
+            self._space = space
+            self._fresh.clear()
+            if space not in self._caches:
+                if len(self._caches) >= DATABASES:
+                    self._caches.clear()  # spaces that were flushed
+                self._caches[space] = RecordCache(self._cache_limit)
+            self._cache = self._caches[space]
 
     def take_effects(self) -> dict[bytes, bytes | None]:
-        """The writes since the last take, without Meta (see `meta_changed`); the view is clean afterwards."""
+        """The writes since the last take; the view is clean afterwards. Of Meta only what SWAPDB made
+        of it, see `meta_changed`."""
         effects = self.effects
         self.effects = {}
+        if self._fresh:
+            for key, where in self._fresh:
+                record = effects[where]
+                if record is not None:
+                    self._cache.keep(key, record)
+            self._fresh.clear()
         if self._undo:
             self._undo.clear()
             self._counts_index = self.revision >> 16
@@ -121,6 +175,7 @@ class View:
     def rollback(self) -> None:
         """Forget the writes since the last take: the handler raised."""
         self.effects = {}
+        self._fresh.clear()
         undo = self._undo
         if self._meta_before is not None:
             record, length = self._meta_before
@@ -133,7 +188,7 @@ class View:
             self._meta.databases[db].keys -= keys
             self._meta.databases[db].expires -= expires
         undo.clear()
-        self._space = self._meta.databases[self.db].space
+        self._enter(self._meta.databases[self.db].space)
 
     def expire(self, index_key: bytes) -> bool:
         """Delete the key that an entry of the expiry index names, if it still expires then. Whether it did."""
@@ -144,20 +199,32 @@ class View:
             return False
         self.effects[where] = None
         space = _decode_prefix(where)[1]
+        if space in self._caches:
+            self._caches[space].drop(where[HEAD_PREFIX_BYTES:])
         for db, database in enumerate(self._meta.databases):
             if database.space == space:
                 self._count(db, -1, -1)
                 return True
         return False
 
-    # -- reading
-    # ----------------------------------------------------------------------------------------------------
+    # -- reading ---------------------------------------------------------------------------------------------
 
     def record(self, key: bytes) -> bytes | None:
         """The raw head record of `key`, None when there is no such key (any more)."""
-        where = head_key(self._space, key)
-        effects = self.effects
-        record = effects[where] if where in effects else self._base.get(where)
+        record = self._cache.find(key)
+        if record is None:
+            where = head_key(self._space, key)
+            effects = self.effects
+            if where in effects:
+                record = effects[where]
+            else:
+                record = self._base.get(where)
+                if record is not None:
+                    self._cache.keep(key, record)
+        elif self._pending:
+            index = REVISION_AT.unpack_from(record, REVISION_OFFSET)[0] >> 16
+            if index > self._base.observed:
+                self._base.observed = index
         if (
             record is not None
             and record[1] & EXPIRES
@@ -174,9 +241,11 @@ class View:
 
     def payload(self, key: bytes, type_: int) -> bytes | None:
         """The payload of `key`, None when there is no such key; raises WRONGTYPE when it is not of `type_`."""
-        record = self.record(key)
-        if record is None:
-            return None
+        record = self._cache.young.get(key)
+        if record is None or self._pending or record[1] & EXPIRES:
+            record = self.record(key)
+            if record is None:
+                return None
         if record[0] != type_:
             raise CommandError(WRONG_TYPE)
         return record[HEADER_BYTES:]
@@ -186,9 +255,16 @@ class View:
         return self.record(key) is not None
 
     def watch_revision(self, key: bytes) -> int:
-        """What WATCH remembers: the revision of `key`, 0 when there is no such key."""
-        head = self.head(key)
-        return 0 if head is None else head.revision
+        """What WATCH remembers: the revision of `key`; of one that is missing, that of its deletion. The view
+        remembers so many deletions, and for older ones the last revision that it forgot: a transaction may
+        then fail without need, but never go through when its key came and went."""
+        record = self.record(key)
+        if record is not None:
+            return int(REVISION_AT.unpack_from(record, REVISION_OFFSET)[0])
+        revision = self._deleted.get((self._space, key), self._deleted_floor)
+        if revision >> 16 > self._base.observed and self._pending:
+            self._base.observed = revision >> 16
+        return revision
 
     def key_count(self) -> int:
         """How many keys the database holds, expired ones that are not yet deleted included (DBSIZE)."""
@@ -240,15 +316,14 @@ class View:
             if value is not None:
                 yield key, value
 
-    # -- writing
-    # ----------------------------------------------------------------------------------------------------
+    # -- writing ---------------------------------------------------------------------------------------------
 
     def put(self, key: bytes, type_: int, payload: bytes, expire_ms: int = 0, encoding: int = 0) -> None:
         """Write the whole head of `key`, new or not. `expire_ms`: Unix time, 0 for none; give the old one to
         keep it."""
         where = head_key(self._space, key)
         effects = self.effects
-        old = effects[where] if where in effects else self._base.get(where)
+        old = self._take(key, where)
         if old is None:
             self._count(self.db, 1, 1 if expire_ms else 0)
         elif old[1] & EXPIRES or expire_ms:
@@ -257,6 +332,7 @@ class View:
             effects[expiry_key(expire_ms, where)] = b""
             encoding |= EXPIRES
         effects[where] = HEADER.pack(type_, encoding, self.revision, expire_ms) + payload
+        self._fresh.append((key, where))
 
     def put_head(self, key: bytes, head: Head) -> None:
         """Write `head` (its revision apart, which is this command's) under `key`: RENAME, COPY, PERSIST,
@@ -268,7 +344,7 @@ class View:
         same."""
         where = head_key(self._space, key)
         effects = self.effects
-        old = effects[where] if where in effects else self._base.get(where)
+        old = self._take(key, where)
         if old is None:
             return False
         effects[where] = None
@@ -276,7 +352,12 @@ class View:
         if old[1] & EXPIRES:
             expire_ms = EXPIRE_AT.unpack_from(old, EXPIRE_OFFSET)[0]
             effects[expiry_key(expire_ms, where)] = None
-            return bool(expire_ms > self.now_ms)
+            if expire_ms <= self.now_ms:
+                return False
+        deleted = self._deleted
+        if len(deleted) >= deletions_max:
+            self._deleted_floor = max(self._deleted_floor, deleted.pop(next(iter(deleted))))
+        deleted[self._space, key] = self.revision
         return True
 
     def flush(self) -> None:
@@ -289,16 +370,27 @@ class View:
         database.space = self._meta.next_space
         database.keys = database.expires = 0
         self._meta.next_space += 1
-        self._space = database.space
+        self._enter(database.space)
 
     def swap(self, first: int, second: int) -> None:
         """Let two databases change their contents (SWAPDB)."""
         self._save_meta()
         databases = self._meta.databases
         databases[first], databases[second] = databases[second], databases[first]
-        self._space = databases[self.db].space
+        self._enter(databases[self.db].space)
         # The change is in Meta alone, but it is an effect: without one the command would count as a read.
         self.effects[META_KEY] = self._meta.encode()
+
+    def _take(self, key: bytes, where: bytes) -> bytes | None:
+        """The raw record of a key that is about to change, past its time or not."""
+        effects = self.effects
+        if where in effects:
+            return effects[where]
+        record = self._cache.find(key)
+        if record is None:
+            return self._base.get(where)
+        self._cache.drop(key)
+        return record
 
     def _replace_expiry(self, where: bytes, old_ms: int, new_ms: int) -> None:
         """The record at `where` goes from one expiry to another; 0 is none."""

@@ -93,8 +93,7 @@ class Connection:
         self._soft_since_s = 0.0
         self._scope: trio.CancelScope | None = None
 
-    # -- the reactor's side
-    # -----------------------------------------------------------------------------------------
+    # -- the reactor's side ----------------------------------------------------------------------------------
 
     def readable(self) -> None:
         """Bytes have arrived."""
@@ -155,6 +154,7 @@ class Connection:
                 self._keep(requests[number + 1 :])
                 return
         session.total_commands += len(requests)
+        self._reactor.stats.commands_processed += len(requests)
 
     def _run_muted(self, args: list[bytes]) -> None:
         """CLIENT REPLY OFF or SKIP is in force."""
@@ -294,8 +294,7 @@ class Connection:
         else:
             self._soft_since_s = 0.0
 
-    # -- dispatch's side
-    # --------------------------------------------------------------------------------------------
+    # -- dispatch's side -------------------------------------------------------------------------------------
 
     def defer(self) -> Pending:
         """See dispatch.connection.Connection."""
@@ -329,8 +328,7 @@ class Connection:
         self._scope = None
         self.unblock()
 
-    # -- the session's side
-    # -----------------------------------------------------------------------------------------
+    # -- the session's side ----------------------------------------------------------------------------------
 
     @property
     def output_bytes(self) -> int:

@@ -100,8 +100,7 @@ class Reactor:
         """All open connections."""
         return list(self._connections.values())
 
-    # -- turns
-    # ------------------------------------------------------------------------------------------------------
+    # -- turns -----------------------------------------------------------------------------------------------
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled; then every connection is closed."""
@@ -202,8 +201,7 @@ class Reactor:
             "Client %d (%s) was closed: its output buffer reached %d bytes", session.id, session.address, size
         )
 
-    # -- tasks
-    # ------------------------------------------------------------------------------------------------------
+    # -- tasks -----------------------------------------------------------------------------------------------
 
     def start(self, connection: Connection, work: Awaitable[Any], slot: Slot) -> trio.CancelScope:
         """Await `work` in a task and put its value into `slot`."""

@@ -15,6 +15,7 @@ from itertools import count
 
 import msgspec
 
+from raft.runtime.frames import UNDECODABLE, FrameError
 from raft.runtime.links import Link, Links
 from resp import Error, encode
 from server.commands.table import lookup
@@ -191,19 +192,26 @@ class Forwarder:
         self._on_turn_end()
 
     def _on_frame(self, link: Link, payload: bytes) -> None:
+        try:
+            if link.dialed:
+                responses = _decode_responses(payload)
+            else:
+                requests = _decode_requests(payload)
+        except UNDECODABLE as error:
+            raise FrameError(f"node {link.peer} sent a frame that is no list of calls: {error}") from None
         self._on_turn_start()
         if link.dialed:
-            self._responses(self._peers.get(link.peer), payload)
+            self._take(self._peers.get(link.peer), responses)
         else:
             visitor = self._visitors[link]
-            for request in _decode_requests(payload):
+            for request in requests:
                 self._visit(visitor, request)
         self._on_turn_end()
 
-    def _responses(self, peer: _Peer | None, payload: bytes) -> None:
+    def _take(self, peer: _Peer | None, responses: list[Response]) -> None:
         if peer is None:
             return
-        for response in _decode_responses(payload):
+        for response in responses:
             route, call = peer.asked.pop(response.id)
             if response.reply is None:
                 route.refused(call, response.leader)

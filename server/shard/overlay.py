@@ -15,13 +15,13 @@ from server.keyspace.leveldb import DataStore
 class Overlay:
     """The Store (keyspace/store.py) of one group at its leader. Keys are relative to the group."""
 
-    __slots__ = ("_get", "_pending", "_prefix", "_store", "_unapplied", "observed")
+    __slots__ = ("_get", "_prefix", "_store", "_unapplied", "observed", "pending")
 
     def __init__(self, store: DataStore, prefix: bytes) -> None:
         self._store = store
         self._get = store.get
         self._prefix = prefix
-        self._pending: dict[bytes, tuple[int, bytes | None]] = {}
+        self.pending: dict[bytes, tuple[int, bytes | None]] = {}
         """Key to (index, value) of its newest effect that is not applied."""
         self._unapplied: deque[tuple[int, dict[bytes, bytes | None]]] = deque()
         """(index, effects) in log order."""
@@ -29,7 +29,7 @@ class Overlay:
 
     def get(self, key: bytes) -> bytes | None:
         """See Store."""
-        pending = self._pending
+        pending = self.pending
         if pending:
             found = pending.get(key)
             if found is not None:
@@ -43,7 +43,7 @@ class Overlay:
         prefix = self._prefix
         cut = len(prefix)
         below = self._store.scan(prefix + start, prefix + stop, reverse)
-        above = sorted((key for key in self._pending if start <= key < stop), reverse=not reverse)
+        above = sorted((key for key in self.pending if start <= key < stop), reverse=not reverse)
         if not above:
             for key, value in below:
                 yield key[cut:], value
@@ -60,14 +60,14 @@ class Overlay:
             yield from self._take(above.pop())
 
     def _take(self, key: bytes) -> Iterator[tuple[bytes, bytes]]:
-        index, value = self._pending[key]
+        index, value = self.pending[key]
         self.observed = max(self.observed, index)
         if value is not None:
             yield key, value
 
     def add(self, index: int, effects: dict[bytes, bytes | None]) -> None:
         """Effects that will be part of the entry at `index`, not lower than any before."""
-        pending = self._pending
+        pending = self.pending
         for key, value in effects.items():
             pending[key] = (index, value)
         self._unapplied.append((index, effects))
@@ -75,7 +75,7 @@ class Overlay:
     def applied(self, index: int) -> None:
         """Everything up to `index` is in the data store."""
         unapplied = self._unapplied
-        pending = self._pending
+        pending = self.pending
         while unapplied and unapplied[0][0] <= index:
             at, effects = unapplied.popleft()
             for key in effects:
@@ -86,11 +86,11 @@ class Overlay:
     def forget(self, index: int) -> None:
         """Drop the effects of `index` and later: they were never proposed."""
         kept = [(at, effects) for at, effects in self._unapplied if at < index]
-        self._pending.clear()
+        self.pending.clear()
         self._unapplied.clear()
         for at, effects in kept:
             self.add(at, effects)
 
     def __len__(self) -> int:
         """How many keys have an effect that is not applied."""
-        return len(self._pending)
+        return len(self.pending)

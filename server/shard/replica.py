@@ -44,6 +44,7 @@ class Replica:
         """The leaders' clock as the applied entries tell it: no later leader's time for this group is before
         it."""
         self.observed = 0
+        self.pending: dict[bytes, tuple[int, bytes | None]] = {}
         """See Store: what is applied is committed."""
         self.sweep_due = True
         """There may be something to sweep, see sweeper.py."""
@@ -51,8 +52,7 @@ class Replica:
         self._staging_key = APPLIED_KEY.pack(b"s", group)
         self._drop_staging()
 
-    # -- reading
-    # ----------------------------------------------------------------------------------------------------
+    # -- reading ---------------------------------------------------------------------------------------------
 
     def meta(self) -> Meta:
         """The group's databases as applied."""
@@ -69,8 +69,7 @@ class Replica:
         for key, value in self._store.scan(self.prefix + start, self.prefix + stop, reverse):
             yield key[cut:], value
 
-    # -- applying (worker thread)
-    # -----------------------------------------------------------------------------------
+    # -- applying (worker thread) ----------------------------------------------------------------------------
 
     def apply(self, entries: list[Entry]) -> None:
         """Apply committed entries, in order, in one atomic batch that is not synced."""
@@ -96,8 +95,7 @@ class Replica:
         batch.write()
         self.applied_index = applied
 
-    # -- snapshots (worker thread)
-    # ----------------------------------------------------------------------------------
+    # -- snapshots (worker thread) ---------------------------------------------------------------------------
 
     def snapshot_read(self, cursor: bytes, bytes_max: int) -> tuple[bytes, bytes | None]:
         """The next chunk from `cursor` (b"": the start), about `bytes_max` long, and where the next one

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from raft.core.errors import NotLeader, ProposalDropped
 from raft.core.messages import Entry, SnapshotMeta
 from raft.core.node import Role
+from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
 from resp import Error, encode
 from server.commands.table import Args, Command
 from server.errors import DISK_FULL, INTERNAL, OUTCOME_UNKNOWN, CommandError
@@ -46,7 +47,7 @@ log = logging.getLogger("redraft.shard")
 
 entry_bytes_max = 1 << 20
 """An entry is closed when it has grown past this; one command's effects are never divided."""
-entry_commands_max = 0xFFFF
+entry_commands_max = 0xF000
 """The number of a command within its entry is the low half of its revision."""
 expire_keys_per_turn_max = 200
 """Keys deleted by active expiry in one go: about a millisecond."""
@@ -69,6 +70,7 @@ class Shard:
         *,
         use_lease: bool,
         stale_max_ms: int,
+        cache_limit: int,
         on_change: Callable[["Shard"], None],
         on_dirty: Callable[["Shard"], None],
     ) -> None:
@@ -95,6 +97,7 @@ class Shard:
         self._stats = stats
         self._use_lease = use_lease
         self._stale_max_ms = stale_max_ms
+        self._cache_limit = cache_limit
         self._on_change = on_change
         self._on_dirty = on_dirty
         self._leading_term = 0
@@ -105,7 +108,6 @@ class Shard:
         self._lease_until_us = 0
         self._commit = 0
         self._next_index = 0
-        self._command_number = 0
         self._operations: list[bytes | None] = []
         """Keys and values of the entry that is being made."""
         self._operations_bytes = 0
@@ -124,8 +126,7 @@ class Shard:
         self._view: View
         self._start_leadership()
 
-    # -- evaluating
-    # -------------------------------------------------------------------------------------------------
+    # -- evaluating ------------------------------------------------------------------------------------------
 
     def evaluate(self, command: Command, args: Args, db: int, protocol: int) -> bytes:
         """Run one command on the newest state and return its encoded reply. Only when `ready`. Sets `gate`
@@ -135,9 +136,13 @@ class Shard:
         base = self._base
         view = self._view
         base.observed = 0
-        self._command_number += 1
-        view.begin(db, self._now_ms, self._next_index << 16 | self._command_number, protocol)
-        reply = self._run(command, args, protocol)
+        view.begin(db, protocol)
+        try:
+            if self.refuse_writes and command.needs_space:
+                raise CommandError(DISK_FULL)
+            reply = encode(command.handler(view, args), protocol)  # type: ignore[misc]
+        except Exception as error:
+            reply = self._failed(command, error, protocol)
         if view.effects:
             self.wrote = True
             self.gate = self._next_index
@@ -158,16 +163,16 @@ class Shard:
         view = self._view
         base.observed = 0
         self.wrote = False
-        view.begin(0, self._now_ms, 0, protocol)
         for db, key, revision in transaction.watched:
-            view.select(db)
+            view.begin(db, protocol)
             if view.watch_revision(key) != revision:
                 self.gate = base.observed
                 return _NULL_ARRAY[protocol]
         replies = [b"*%d\r\n" % len(transaction.commands)]
+        revision = view.revision + 1  # one for all: nobody sees a state in between
         for command, args, db in transaction.commands:
-            self._command_number += 1
-            view.begin(db, self._now_ms, self._next_index << 16 | self._command_number, protocol)
+            view.begin(db, protocol)
+            view.revision = revision
             replies.append(self._run(command, args, protocol))
             if view.effects:
                 self.wrote = True
@@ -183,7 +188,8 @@ class Shard:
         if not self.group.consistent or self.group.silence_s * 1000 > self._stale_max_ms:
             return None
         view = View(self.replica, self.replica.meta(), self._random)
-        view.begin(db, max(self._clock.now_ms, self.replica.clock_ms), 0, protocol)
+        view.begin_entry(max(self._clock.now_ms, self.replica.clock_ms), 0)
+        view.begin(db, protocol)
         leader_view, self._view = self._view, view
         try:
             return self._run(command, args, protocol)
@@ -191,28 +197,34 @@ class Shard:
             self._view = leader_view
 
     def _run(self, command: Command, args: Args, protocol: int) -> bytes:
+        """One command, as `evaluate` does it; there it stands once more, for the sake of a call less."""
         try:
             if self.refuse_writes and command.needs_space:
                 raise CommandError(DISK_FULL)
             return encode(command.handler(self._view, args), protocol)  # type: ignore[misc]
-        except CommandError as error:
-            text = error.text
-        except Exception:
-            log.exception(
-                "The command %s failed; its client was told so and nothing was written", command.name
-            )
-            self._stats.unexpected_errors += 1
-            text = INTERNAL
+        except Exception as error:
+            return self._failed(command, error, protocol)
+
+    def _failed(self, command: Command, error: Exception, protocol: int) -> bytes:
+        """The reply to a command whose handler raised; nothing of what it wrote stays."""
         self._view.rollback()
         command.failed_calls += 1
-        return encode(Error(text), protocol)
+        if isinstance(error, CommandError):
+            return encode(Error(error.text), protocol)
+        log.error(
+            "The command %s failed; its client was told so and nothing was written",
+            command.name,
+            exc_info=error,
+        )
+        self._stats.unexpected_errors += 1
+        return encode(Error(INTERNAL), protocol)
 
     def _begin_turn(self) -> None:
         assert not self._operations, "the turn before was not flushed"
         self._turn = self._clock.turn
         self._now_ms = max(self._clock.now_ms, self.replica.clock_ms)
         self._next_index = self.group.last_index + 1
-        self._command_number = 0
+        self._view.begin_entry(self._now_ms, self._next_index)
         self._lease_until_us = self.group.lease_until_us if self._use_lease else 0
 
     def _collect(self) -> None:
@@ -231,7 +243,8 @@ class Shard:
 
     def is_free(self) -> bool:
         """After `evaluate`: whether its reply may go out at once."""
-        return self.gate <= self._commit and boot_time_us() < self._lease_until_us
+        lease_us = self._lease_until_us
+        return self.gate <= self._commit and (lease_us == NEVER_ENDS_US or boot_time_us() < lease_us)
 
     def hold(self, call: Call, reply: bytes) -> None:
         """After `evaluate`: `reply` to `call` waits for what it has to wait for."""
@@ -240,7 +253,7 @@ class Shard:
         call.wrote = self.wrote
         if call.wrote or boot_time_us() < self._lease_until_us:
             self._wait_for_commit(call)
-            if self._operations_bytes > entry_bytes_max or self._command_number > entry_commands_max:
+            if self._operations_bytes > entry_bytes_max or self._view.commands >= entry_commands_max:
                 self._propose()
         else:
             self._turn_reads.append(call)
@@ -267,8 +280,7 @@ class Shard:
         else:
             self.hold(call, reply)
 
-    # -- proposing
-    # --------------------------------------------------------------------------------------------------
+    # -- proposing -------------------------------------------------------------------------------------------
 
     def flush(self) -> None:
         """The turn ends: propose what it wrote, ask for the proof that its reads need."""
@@ -304,7 +316,7 @@ class Shard:
         self._operations = []
         self._operations_bytes = 0
         self._next_index = index + 1
-        self._command_number = 0
+        view.begin_entry(self._now_ms, self._next_index)
 
     def _forget_operations(self) -> None:
         """What was evaluated since the last entry did not happen: Raft does not take it now."""
@@ -312,7 +324,7 @@ class Shard:
         self._operations_bytes = 0
         self._base.forget(self._next_index)
         self._meta = Meta.decode(self._meta_proposed)
-        self._view = View(self._base, self._meta, self._random)
+        self._view = self._make_view()
         self._do_again(self._gates.pop(self._next_index, []))
         self.refresh()
 
@@ -347,15 +359,13 @@ class Shard:
         view = self._view
         if self._turn != self._clock.turn:
             self._begin_turn()
-        self._command_number += 1
-        view.begin(0, self._now_ms, self._next_index << 16 | self._command_number, 2)
+        view.begin(0, 2)
         if 0 < expiry_time(index_key) <= self._now_ms and view.expire(index_key):
             self._stats.expired_keys += 1
         if view.effects:
             self._collect()
 
-    # -- what Raft tells
-    # --------------------------------------------------------------------------------------------
+    # -- what Raft tells -------------------------------------------------------------------------------------
 
     def committed(self, index: int) -> None:
         """Everything up to `index` is committed: release the replies that waited for it."""
@@ -425,8 +435,7 @@ class Shard:
         """Worker thread: see Replica."""
         self.replica.snapshot_install(meta, consistent_index)
 
-    # -- leadership
-    # -------------------------------------------------------------------------------------------------
+    # -- leadership ------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
         """Find out whether the group is ready now."""
@@ -450,8 +459,12 @@ class Shard:
         self._base = self._make_overlay(self.replica.prefix)
         self._meta = self.replica.meta()
         self._meta_proposed = self._meta.encode()
-        self._view = View(self._base, self._meta, self._random)
+        self._view = self._make_view()
         self._turn = 0
+
+    def _make_view(self) -> View:
+        first_index = self.group.last_index if self._leading_term else 0
+        return View(self._base, self._meta, self._random, self._cache_limit, first_index)
 
     def _lose_leadership(self) -> None:
         again = self._turn_reads

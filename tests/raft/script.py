@@ -479,6 +479,8 @@ def _details(message: Message, kind: MessageKind) -> Iterator[str]:
         yield f"commit={message.commit}"
     elif kind is MessageKind.APPEND_RESPONSE:
         yield f"index={message.index}"
+    if kind.name.endswith(("VOTE", "VOTE_RESPONSE")) and message.commit:
+        yield f"commit={message.commit}/{message.hint_term}"
     if message.transfer:
         yield "transfer"
     if message.context:

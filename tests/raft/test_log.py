@@ -127,18 +127,18 @@ def test_a_late_write_of_a_replaced_entry_makes_nothing_stable() -> None:
     log.stable(None, writing)
     assert log.stable_index == 1
     log.commit_to(2)
-    assert not log.has_committed() or log.take_committed()[-1].index == 1
+    assert not log.has_committed(log.commit) or log.take_committed(log.commit)[-1].index == 1
 
 
 def test_only_stable_entries_are_handed_out_and_each_once() -> None:
     log = log_of(1, unstable=(1, 1))
     log.commit_to(3)
-    assert [entry.index for entry in log.take_committed()] == [1]
-    assert log.take_committed() == []
+    assert [entry.index for entry in log.take_committed(log.commit)] == [1]
+    assert log.take_committed(log.commit) == []
     save(log, list(log.unstable))
-    assert [entry.index for entry in log.take_committed()] == [2, 3]
+    assert [entry.index for entry in log.take_committed(log.commit)] == [2, 3]
     log.applied_to(1)
-    assert log.take_committed() == []
+    assert log.take_committed(log.commit) == []
     with pytest.raises(ValueError, match="handed out"):
         log.applied_to(4)
 
@@ -154,14 +154,14 @@ def test_a_snapshot_begins_the_log_anew_once_it_is_installed() -> None:
         log.entries(2, 10, NO_LIMIT)
     log.append_after(9, 3, entries(3, first=10))
     log.commit_to(10)
-    assert not log.has_committed()
+    assert not log.has_committed(log.commit)
     disk = log.reader
     assert isinstance(disk, MemoryLog)
     disk.apply_snapshot(meta)
     disk.append(list(log.unstable))
     log.stable(meta, list(log.unstable))
     assert log.applied == 9
-    assert [entry.index for entry in log.take_committed()] == [10]
+    assert [entry.index for entry in log.take_committed(log.commit)] == [10]
 
 
 def test_an_older_snapshot_does_not_stand_for_a_newer_one() -> None:
@@ -227,3 +227,16 @@ def test_any_history_of_leaders_and_writes_keeps_disk_and_memory_in_step(
             writing = list(log.unstable)
         assert log.entries(1, log.last_index + 1, NO_LIMIT) == model
         assert disk.entries(1, log.stable_index + 1, NO_LIMIT) == model[: log.stable_index]
+
+
+def test_a_membership_change_waits_for_its_commit_index_to_be_on_disk() -> None:
+    disk = MemoryLog()
+    disk.append([*entries(1), Entry(2, 1, CONF_CHANGE, b""), Entry(3, 1, NORMAL, b"")])
+    log = RaftLog(disk, 0, 0, NO_LIMIT)
+    assert not log.commit_to_save(0)
+    log.commit_to(3)
+    assert log.commit_to_save(1)
+    assert [entry.index for entry in log.take_committed(0)] == [1]
+    assert not log.has_committed(1)
+    assert not log.commit_to_save(3)
+    assert [entry.index for entry in log.take_committed(3)] == [2, 3]

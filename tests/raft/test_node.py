@@ -5,10 +5,15 @@ from typing import Any
 import pytest
 
 from raft.core import (
+    CONF_CHANGE,
+    Change,
+    ChangeKind,
+    ConfChange,
     ConfState,
     Corrupted,
     Entry,
     HardState,
+    JointMode,
     MemoryLog,
     Message,
     MessageKind,
@@ -18,6 +23,7 @@ from raft.core import (
     RaftNode,
     Role,
     SnapshotMeta,
+    encode_conf_change,
 )
 
 
@@ -279,3 +285,216 @@ def test_a_node_says_for_how_long_it_has_not_heard_its_leader() -> None:
     node.tick(3)
     assert node.ticks_since_leader == 2
     assert lead()[0].ticks_since_leader == 0
+
+
+def test_only_what_is_stable_counts_as_the_leaders_own() -> None:
+    node, disk = lead()
+    node.propose(b"a", 2)
+    first = node.ready()
+    node.propose(b"b", 2)
+    disk.append(first.entries)
+    node.advance(first)
+    node.step(Message(MessageKind.APPEND_RESPONSE, 2, 1, 1, index=3), 3)
+    assert node.commit == 2
+
+
+def test_there_is_no_lease_before_the_terms_first_commit() -> None:
+    node, disk = start(1, (1, 2), lease_us=1000)
+    node.campaign(1)
+    settle(node, disk)
+    node.step(Message(MessageKind.PRE_VOTE_RESPONSE, 2, 1, 1), 1)
+    settle(node, disk)
+    node.step(Message(MessageKind.VOTE_RESPONSE, 2, 1, 1), 1)
+    settle(node, disk)
+    node.step(Message(MessageKind.HEARTBEAT_RESPONSE, 2, 1, 1, sent=1), 2)
+    assert not node.lease_valid(2)
+    node.step(Message(MessageKind.APPEND_RESPONSE, 2, 1, 1, index=1, sent=1), 2)
+    assert node.lease_valid(2)
+
+
+def save_commit(node: RaftNode) -> None:
+    """A membership change was committed: it is handed out once the disk knows."""
+    ready = node.ready()
+    assert ready.persist
+    assert ready.committed == []
+    node.advance(ready)
+    assert node.ready().committed
+
+
+def test_there_is_no_lease_while_a_committed_membership_change_is_not_applied() -> None:
+    """Others may have applied it and elect with the new quorum already."""
+    node, disk = lead(lease_us=1000)
+    change = ConfChange((Change(ChangeKind.REMOVE, 3),))
+    index = node.propose_conf_change(change, 2)
+    ready = node.ready()
+    disk.append(ready.entries)
+    node.advance(ready)
+    node.step(Message(MessageKind.APPEND_RESPONSE, 2, 1, 1, index=index, sent=2), 2)
+    assert node.commit == index
+    assert not node.lease_valid(3)
+    save_commit(node)
+    assert not node.lease_valid(3)
+    node.apply_conf_change(change)
+    node.applied_to(index)
+    assert node.lease_valid(3)
+
+
+def joint() -> tuple[RaftNode, MemoryLog]:
+    """A leader in the joint state of (1 4 5) and (1 2 3)."""
+    node, disk = lead()
+    add = [Change(ChangeKind.ADD_VOTER, id) for id in (4, 5)]
+    remove = [Change(ChangeKind.REMOVE, id) for id in (2, 3)]
+    change = ConfChange((*add, *remove), JointMode.EXPLICIT)
+    index = node.propose_conf_change(change, 2)
+    node.step(Message(MessageKind.APPEND_RESPONSE, 2, 1, 1, index=index), 2)
+    settle(node, disk)
+    node.apply_conf_change(change)
+    return node, disk
+
+
+@pytest.mark.parametrize("first", [2, 4])
+def test_in_the_joint_state_neither_majority_commits_alone(first: int) -> None:
+    node, disk = joint()
+    index = node.propose(b"a", 3)
+    settle(node, disk)
+    node.step(Message(MessageKind.APPEND_RESPONSE, first, 1, 1, index=index), 3)
+    assert node.commit < index
+    node.step(Message(MessageKind.APPEND_RESPONSE, 6 - first, 1, 1, index=index), 3)
+    assert node.commit == index
+
+
+@pytest.mark.parametrize("first", [2, 4])
+def test_in_the_joint_state_neither_majority_confirms_a_read_alone(first: int) -> None:
+    node, disk = joint()
+    settle(node, disk)
+    question = node.read_index(3)
+    node.ready()
+    node.step(Message(MessageKind.HEARTBEAT_RESPONSE, first, 1, 1, context=question), 3)
+    assert node.ready().reads == []
+    node.step(Message(MessageKind.HEARTBEAT_RESPONSE, 6 - first, 1, 1, context=question), 3)
+    assert node.ready().reads == [(question, node.commit)]
+
+
+def test_a_smaller_quorum_settles_what_waited_for_the_larger() -> None:
+    node, disk = lead((1, 2))
+    change = ConfChange((Change(ChangeKind.REMOVE, 2),))
+    index = node.propose_conf_change(change, 2)
+    node.propose(b"a", 2)
+    question = node.read_index(2)
+    settle(node, disk)
+    node.step(Message(MessageKind.APPEND_RESPONSE, 2, 1, 1, index=index), 2)
+    save_commit(node)
+    node.apply_conf_change(change)
+    node.applied_to(index)
+    ready = node.ready()
+    assert [entry.data for entry in ready.committed] == [b"a"]
+    assert [number for number, _ in ready.reads] == [question]
+
+
+def test_a_transfer_to_a_member_that_is_removed_meanwhile_ends() -> None:
+    node, disk = lead()
+    change = ConfChange((Change(ChangeKind.REMOVE, 3),))
+    index = node.propose_conf_change(change, 2)
+    settle(node, disk)
+    node.transfer_leadership(3, 2)
+    node.step(Message(MessageKind.APPEND_RESPONSE, 2, 1, 1, index=index), 2)
+    save_commit(node)
+    node.apply_conf_change(change)
+    assert node.transfer_target == 0
+    assert node.propose(b"a", 3) == index + 1
+
+
+def test_a_follower_commits_only_what_the_message_proves_to_agree() -> None:
+    """Its tail may be another history: the leader's commit index says nothing about it."""
+    disk = MemoryLog()
+    disk.append([Entry(index, 1, 0, b"x") for index in (1, 2, 3)])
+    node = RaftNode(RaftConfig(2), disk, HardState(1, 0, 0), ConfState((1, 2, 3)), 0, lambda bound: 0)
+    node.step(Message(MessageKind.APPEND, 1, 2, 2, index=1, log_term=1, commit=3), 1)
+    assert node.commit == 1
+
+
+def test_a_leader_that_stepped_down_has_promised_nobody_anything() -> None:
+    node, disk = start(1, (1, 2))
+    node.step(Message(MessageKind.HEARTBEAT, 2, 1, 1), 1)
+    node.step(Message(MessageKind.TIMEOUT_NOW, 2, 1, 1), 1)
+    settle(node, disk)
+    node.step(Message(MessageKind.VOTE_RESPONSE, 2, 1, 2), 1)
+    assert node.role is Role.LEADER
+    settle(node, disk)
+    node.step(Message(MessageKind.HEARTBEAT_RESPONSE, 2, 1, 5), 2)
+    node.step(Message(MessageKind.VOTE, 2, 1, 6, index=9, log_term=5), 2)
+    assert node.vote == 2
+
+
+def test_questions_before_the_first_commit_are_lost_with_the_leadership() -> None:
+    node, disk = start(1, (1, 2))
+    node.campaign(1)
+    settle(node, disk)
+    node.step(Message(MessageKind.PRE_VOTE_RESPONSE, 2, 1, 1), 1)
+    settle(node, disk)
+    node.step(Message(MessageKind.VOTE_RESPONSE, 2, 1, 1), 1)
+    question = node.read_index(2)
+    node.step(Message(MessageKind.HEARTBEAT, 2, 1, 2), 3)
+    assert node.ready().reads_lost == [question]
+
+
+def test_only_answers_to_the_vote_that_goes_on_count() -> None:
+    node, disk = start(1, (1, 2))
+    node.step(Message(MessageKind.HEARTBEAT, 2, 1, 3), 1)
+    for now in range(2, 40):
+        node.tick(now)
+    settle(node, disk)
+    assert (node.role, node.term) == (Role.PRE_CANDIDATE, 3)
+    node.step(Message(MessageKind.PRE_VOTE_RESPONSE, 2, 1, 3), 40)  # granted when term 3 was asked for
+    node.step(Message(MessageKind.VOTE_RESPONSE, 2, 1, 3), 40)
+    assert (node.role, node.term) == (Role.PRE_CANDIDATE, 3)
+    node.step(Message(MessageKind.PRE_VOTE_RESPONSE, 2, 1, 4), 40)
+    assert (node.role, node.term) == (Role.CANDIDATE, 4)
+
+
+def asking(conf: ConfState, *entries: Entry) -> RaftNode:
+    """Node 1 in term 3, asking for pre-votes; of its log only entry 1 is known to be committed."""
+    disk = MemoryLog()
+    disk.append([Entry(1, 1, 0, b""), *entries])
+    node = RaftNode(RaftConfig(1), disk, HardState(3, 0, 1), conf, 1, lambda bound: 0)
+    for now in range(12):
+        node.tick(now)
+    assert node.role is Role.PRE_CANDIDATE
+    return node
+
+
+REMOVE_3 = Entry(2, 2, CONF_CHANGE, encode_conf_change(ConfChange((Change(ChangeKind.REMOVE, 3),))))
+
+
+@pytest.mark.parametrize("term", [2, 3])
+def test_a_refusal_tells_what_is_committed_even_one_of_a_lower_term(term: int) -> None:
+    """It was removed by a change that we have and did not know to be committed (rule 19)."""
+    node = asking(ConfState((1, 2, 3)), REMOVE_3)
+    node.step(Message(MessageKind.PRE_VOTE_RESPONSE, 3, 1, term, commit=2, reject=True, hint_term=2), 20)
+    assert (node.commit, node.role) == (2, Role.FOLLOWER)
+
+
+def test_a_request_tells_what_is_committed() -> None:
+    node = asking(ConfState((1, 2, 3)), Entry(2, 2, 0, b"a"))
+    node.step(Message(MessageKind.PRE_VOTE, 3, 1, 4, index=2, log_term=2, commit=2, hint_term=2), 20)
+    assert node.commit == 2
+
+
+def test_what_is_committed_elsewhere_is_not_what_we_have_at_that_index() -> None:
+    node = asking(ConfState((1, 2, 3)), Entry(2, 2, 0, b"a"))
+    node.step(Message(MessageKind.PRE_VOTE_RESPONSE, 3, 1, 3, commit=2, reject=True, hint_term=3), 20)
+    node.step(Message(MessageKind.PRE_VOTE_RESPONSE, 3, 1, 3, commit=9, reject=True, hint_term=3), 20)
+    assert node.commit == 1
+
+
+def test_a_committed_membership_change_is_due_even_if_nothing_else_is() -> None:
+    node, disk = lead()
+    index = node.propose_conf_change(ConfChange((Change(ChangeKind.REMOVE, 3),)), 2)
+    writing = node.ready()
+    for peer in (2, 3):
+        node.step(Message(MessageKind.APPEND_RESPONSE, peer, 1, 1, index=index), 2)
+    assert not node.ready().persist
+    disk.append(writing.entries)
+    node.advance(writing)
+    assert node.has_ready()
+    save_commit(node)

@@ -9,7 +9,7 @@ import pytest
 from tests.raft.script import Script
 
 SCRIPTS = sorted(Path(__file__).with_name("scripts").glob("*.txt"))
-RULES = 27  # of the list "what the Raft core must get right"
+RULES = 27  # in raft/core/RULES.md
 
 
 def play(text: str) -> str:

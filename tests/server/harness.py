@@ -29,7 +29,8 @@ class Group:
     def begin(self) -> View:
         """The view, at the start of a command, for tests that have no command."""
         self._revision += 1
-        self.view.begin(self.db, self.now_ms, self._revision, protocol=3)
+        self.view.begin_entry(self.now_ms, self._revision)
+        self.view.begin(self.db, protocol=3)
         return self.view
 
     def commit(self) -> None:

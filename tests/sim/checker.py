@@ -18,7 +18,7 @@ comparisons when nothing changed. Three registries make that enough:
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from raft.core.messages import CONF_CHANGE, Entry, Message, MessageKind
+from raft.core.messages import CONF_CHANGE, ConfState, Entry, Message, MessageKind
 from raft.core.node import RaftNode
 from raft.core.ready import Ready, Role
 from tests.sim.disk import Data, chain
@@ -42,7 +42,7 @@ def _key(index: int, term: int) -> int:
 class View:
     """What one node looked like after its last step."""
 
-    __slots__ = ("term", "commit", "is_leader", "last_index", "last_term", "handed_out", "match")
+    __slots__ = ("commit", "handed_out", "is_leader", "last_index", "last_term", "match", "term")
 
     def __init__(self, term: int, commit: int, handed_out: int) -> None:
         self.term = term
@@ -68,6 +68,8 @@ class Checker:
         self.values: dict[int, tuple[list[int], list[int]]] = {}
         """Per key: indexes of its writes, and the values written."""
         self.entries: dict[int, tuple[Entry, int]] = {}
+        self.confs: dict[int, ConfState] = {}
+        """Index of a membership change -> the members that it made."""
         self.leader_of_term: dict[int, int] = {}
         self.leaders: dict[int, Host] = {}
         """Running nodes that believe they lead, paused ones included."""
@@ -96,6 +98,8 @@ class Checker:
             raise InvariantViolation("state machine safety", f"node {host.id} restarted with a foreign log")
         host.view = View(core.term, core.commit, disk.data.applied)
         self.check_data(host.id, disk.data)
+        self.conf_applied(host, disk.data)
+        self.core_agrees(host)
 
     def stopped(self, host: "Host") -> None:
         self.leaders.pop(host.id, None)
@@ -243,7 +247,7 @@ class Checker:
             found = known.get(key)
             if found is None:
                 known[key] = entry, previous_term
-            elif found[1] != previous_term or found[0] is not entry and found[0] != entry:
+            elif found[1] != previous_term or (found[0] is not entry and found[0] != entry):
                 raise InvariantViolation(
                     "log matching",
                     f"node {host.id}: ({entry.index}, term {entry.term}) follows term {previous_term} "
@@ -394,6 +398,34 @@ class Checker:
             for host in self.leaders.values():
                 if host.core.commit < index:
                     self._lease_is_fresh(host)
+
+    def conf_applied(self, host: "Host", data: Data) -> None:
+        """A membership change, or a snapshot, has taken effect at `host`: the same members as everywhere."""
+        expected = self.confs.setdefault(data.conf_index, data.conf)
+        if data.conf != expected:
+            raise InvariantViolation(
+                "members agree", f"node {host.id} has {data.conf} as of {data.conf_index}, others {expected}"
+            )
+
+    def change_is_durable(self, host: "Host", index: int) -> None:
+        """The state machine may forget in a crash that it applied the membership change at `index`.
+
+        Then the log must still know that it is committed, or the node goes by members that left long ago.
+        """
+        if host.disk.hard_state.commit < index:
+            raise InvariantViolation(
+                "changes are durably committed",
+                f"node {host.id} applies the change at {index}, its disk says {host.disk.hard_state}",
+            )
+
+    def core_agrees(self, host: "Host") -> None:
+        """After a start or an installed snapshot the core goes by the members that the disk names."""
+        data = host.disk.data
+        if host.core.conf != data.conf:
+            raise InvariantViolation(
+                "members agree",
+                f"core {host.id} goes by {host.core.conf}, its data at {data.applied} by {data.conf}",
+            )
 
     def check_data(self, node: int, data: Data) -> None:
         """The state machine of `node` is the one that the committed history makes."""

@@ -36,11 +36,13 @@ class Data:
     term: int
     """Term of the entry at `applied`."""
     conf: ConfState
+    conf_index: int
+    """Index of the membership change that made `conf`."""
     values: dict[int, int]
     digest: int
 
     def clone(self) -> "Data":
-        return Data(self.applied, self.term, self.conf, self.values.copy(), self.digest)
+        return Data(self.applied, self.term, self.conf, self.conf_index, self.values.copy(), self.digest)
 
     def apply(self, entry: Entry) -> None:
         if entry.index != self.applied + 1:
@@ -148,7 +150,7 @@ class SimulatedDisk:
     def __init__(self, index: int, term: int, conf: ConfState) -> None:
         self.log = SimulatedLog(self, index, term)
         self.hard_state = HardState(term, 0, index)
-        self.data = Data(index, term, conf, {}, 0)
+        self.data = Data(index, term, conf, index, {}, 0)
         self.data_synced = self.data.clone()
         self.frozen: dict[int, Data] = {}
         self.freeze_allowed: Callable[[], bool] = lambda: True

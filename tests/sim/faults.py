@@ -198,8 +198,7 @@ def _isolate_unless_mended(world: "World") -> None:
 
 def campaign(world: "World") -> None:
     host = _some_host(world)
-    if host.is_up:
-        _campaign(host, host.life)
+    _campaign(host, host.life)
 
 
 def _draw_change(world: "World", conf: ConfState) -> ConfChange | None:
@@ -281,7 +280,7 @@ def _crash_briefly(world: "World", spared: list[int]) -> None:
 
 
 def _campaign(host: "Host", life: int) -> None:
-    if host.life == life and host.paused_until_us <= host.world.now_us:
+    if host.is_up and host.life == life and host.paused_until_us <= host.world.now_us:
         host.core.campaign(host.local_us())
         host.turn()
 

@@ -48,7 +48,7 @@ class Host:
         self.clock_real_us = 0
         self.clock_local_us = 0
         self.clock_ppm = 0
-        self.tick_us = world.tick_us
+        self.tick_us: int = world.tick_us
         self.turn_scheduled = False
         self.persisting: Ready | None = None
         self.apply_queue: deque[Entry] = deque()
@@ -185,6 +185,8 @@ class Host:
         if world.trace:
             world.trace(f"n{self.id} persisted {disk.hard_state}, log to {disk.log.last_index}")
         self.core.advance(ready)
+        if installed:
+            world.checker.core_agrees(self)
         for message in ready.messages_after:
             self.send(message)
         self.turn()
@@ -210,6 +212,9 @@ class Host:
             data.apply(entry)
             if entry.kind == CONF_CHANGE:
                 data.conf = self.core.apply_conf_change(decode_conf_change(entry.data))
+                data.conf_index = entry.index
+                world.checker.change_is_durable(self, entry.index)
+                world.checker.conf_applied(self, data)
                 if world.trace:
                     world.trace(f"n{self.id} applies at {entry.index} {data.conf}")
         if queue:
@@ -234,6 +239,7 @@ class Host:
 
     def turn(self) -> None:
         """Something happened in the core: check it, and do what is due now or at the end of the turn."""
+        assert self.is_up, "only a running node is called"
         world = self.world
         world.checker.observe(self)
         if not world.turn_us:
@@ -324,6 +330,7 @@ class Host:
             queue.popleft()
         self.view.handed_out = max(self.view.handed_out, data.applied)
         self.world.checker.check_data(self.id, data)
+        self.world.checker.conf_applied(self, data)
         if self.world.trace:
             self.world.trace(f"n{self.id} installed the snapshot at {data.applied}, {data.conf}")
         self.serve_reads()

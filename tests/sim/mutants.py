@@ -10,14 +10,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from raft.core import election, membership, reads, replication
-from raft.core.errors import ConfChangeInvalid, Corrupted
+from raft.core import election, membership, node, reads, replication
 from raft.core.log import RaftLog
-from raft.core.messages import Entry, Message, MessageKind, SnapshotMeta
+from raft.core.messages import ConfChange, ConfState, Entry, Message, MessageKind, SnapshotMeta
 from raft.core.node import RaftNode
 from raft.core.ready import Ready
 from raft.core.state import State
-
 from tests.sim.violation import InvariantViolation
 from tests.sim.world import simulate
 
@@ -26,7 +24,7 @@ STEPS = 1_500
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`rules`: the violations by which it may be found ("corrupted": the core itself noticed)."""
+    """`rules`: the violations by which it may be found, or the name of what the core itself raises."""
 
     name: str
     profile: str
@@ -41,8 +39,8 @@ class Mutant:
                 simulate(seed, self.profile, STEPS)
             except InvariantViolation as violation:
                 return seed, violation.rule
-            except (Corrupted, ConfChangeInvalid):
-                return seed, "corrupted"
+            except Exception as error:
+                return seed, type(error).__name__
         return None
 
 
@@ -53,8 +51,8 @@ def _send_early(patch: pytest.MonkeyPatch, kind: MessageKind) -> None:
     """Messages of `kind` leave before the write that they depend on."""
     take = RaftNode.ready
 
-    def ready(node: RaftNode) -> Ready:
-        taken = take(node)
+    def ready(self: RaftNode) -> Ready:
+        taken = take(self)
         taken.messages += [message for message in taken.messages_after if message.kind == kind]
         taken.messages_after = [message for message in taken.messages_after if message.kind != kind]
         return taken
@@ -73,11 +71,11 @@ def _acknowledge_before_stable(patch: pytest.MonkeyPatch) -> None:
 def _hand_out_unstable(patch: pytest.MonkeyPatch) -> None:
     """etcd #14370: a single voter applied what it had not written yet."""
 
-    def has_committed(log: RaftLog) -> bool:
+    def has_committed(log: RaftLog, _durable_commit: int) -> bool:
         return log.handed < log.commit and log.snapshot is None
 
-    def take_committed(log: RaftLog) -> list[Entry]:
-        if not has_committed(log):
+    def take_committed(log: RaftLog, durable_commit: int) -> list[Entry]:
+        if not has_committed(log, durable_commit):
             return []
         entries = log.entries(log.handed + 1, log.commit + 1, log.apply_bytes_max)
         log.handed = entries[-1].index
@@ -141,8 +139,6 @@ def _forgetful_vote(state: State, message: Message) -> None:
 
 def _handlers(patch: pytest.MonkeyPatch) -> dict[int, Callable[[State, Message], None]]:
     """The core's table of message handlers, as a dict that a mutant may edit."""
-    from raft.core import node
-
     handlers = dict(enumerate(node._HANDLERS))
     patch.setattr(node, "_HANDLERS", handlers)
     return handlers
@@ -254,7 +250,7 @@ def _read_index_before_the_first_commit(patch: pytest.MonkeyPatch) -> None:
 def _several_changes_at_once(patch: pytest.MonkeyPatch) -> None:
     propose = membership.propose
 
-    def hasty(state: State, change: membership.ConfChange) -> int:
+    def hasty(state: State, change: ConfChange) -> int:
         state.pending_conf_index = 0
         return propose(state, change)
 
@@ -264,11 +260,26 @@ def _several_changes_at_once(patch: pytest.MonkeyPatch) -> None:
 def _joint_state_asks_only_the_new_voters(patch: pytest.MonkeyPatch) -> None:
     set_conf = State.set_conf
 
-    def new_only(state: State, conf: membership.ConfState) -> None:
+    def new_only(state: State, conf: ConfState) -> None:
         set_conf(state, conf)
         state.outgoing = ()
 
     patch.setattr(State, "set_conf", new_only)
+
+
+def _campaign_with_a_change_not_applied(patch: pytest.MonkeyPatch) -> None:
+    """The node counts the votes of members that are no more."""
+    patch.setattr(RaftLog, "conf_change_due", lambda log: False)
+
+
+def _apply_a_change_before_its_commit_is_durable(patch: pytest.MonkeyPatch) -> None:
+    """After a crash the node goes by old members, and does not know that the change in its log is committed."""
+
+    def high(log: RaftLog, _durable_commit: int) -> int:
+        return min(log.commit, log.offset - 1) + 1
+
+    patch.setattr(RaftLog, "_high", high)
+    patch.setattr(RaftLog, "commit_to_save", lambda log, durable_commit: False)
 
 
 _STALE_READ = ("linearizable quorum reads", "linearizable reads")
@@ -279,7 +290,7 @@ _LOST = (
     "state machine safety",
     "leader completeness",
     "election safety",
-    "corrupted",
+    "Corrupted",
 )
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -298,8 +309,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("hand out unstable entries", "crashes", ("committed entries are stable",), _hand_out_unstable),
     Mutant(
         "stable by bare index",
-        "everything",
-        ("entries before reply", "progress", *_LOST),
+        "disks",
+        ("entries before reply", *_LOST),
         _stable_by_bare_index,
     ),
     Mutant("count own unwritten entries", "crashes", _LOST, _count_own_unwritten_entries),
@@ -325,6 +336,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("promise forgotten at restart", "leases", _LEASE, _promise_forgotten_at_restart),
     Mutant("read index without quorum", "leases", _STALE_READ, _read_index_without_quorum),
     Mutant("read index before the first commit", "network", _STALE_READ, _read_index_before_the_first_commit),
-    Mutant("several changes at once", "membership", _LOST, _several_changes_at_once),
+    Mutant("several changes at once", "membership", (*_LOST, "ConfChangeInvalid"), _several_changes_at_once),
+    Mutant(
+        "campaign with a change due", "membership", (*_LOST, "KeyError"), _campaign_with_a_change_not_applied
+    ),
+    Mutant(
+        "change before its commit is durable",
+        "membership",
+        ("changes are durably committed",),
+        _apply_a_change_before_its_commit_is_durable,
+    ),
     Mutant("joint state asks only the new", "membership", _LOST, _joint_state_asks_only_the_new_voters),
 )

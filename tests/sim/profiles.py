@@ -64,7 +64,13 @@ PROFILES: dict[str, Profile] = {
         ),
         Profile("partitions", loss=0.01, jitter=2.0, fault_interval=2.0, faults=_PARTITIONS),
         Profile("crashes", loss=0.01, fault_interval=2.0, faults=_CRASHES, compaction_keeps_max=5),
-        Profile("disks", loss=0.02, fault_interval=2.0, faults=_DISK, compaction_keeps_max=10),
+        Profile(
+            "disks",
+            loss=0.02,
+            fault_interval=1.5,
+            faults=_DISK | {"isolate_leader": 1.0, "mend": 2.0, "transfer": 1.0},
+            compaction_keeps_max=10,
+        ),
         Profile(
             "leases",
             loss=0.02,

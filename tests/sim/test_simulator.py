@@ -13,8 +13,8 @@ from tests.sim.mutants import MUTANTS, Mutant
 from tests.sim.profiles import PROFILES
 from tests.sim.world import Outcome, simulate
 
-SEEDS_PER_PROFILE = 250
-STEPS = 500
+SEEDS_PER_PROFILE = 500
+STEPS = 600
 
 
 def run(seed: int, profile: str, steps: int) -> Outcome:

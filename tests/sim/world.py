@@ -38,7 +38,7 @@ KEYS = 6
 TIMEOUT_NOW = int(MessageKind.TIMEOUT_NOW)
 WRITES_WAITING_MAX = 30
 
-type_of_event = tuple[int, int, Callable[..., None], tuple[Any, ...]]
+Event = tuple[int, int, Callable[..., None], tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +62,12 @@ class World:
     def __init__(self, seed: int, profile: Profile, trace: Callable[[str], None] | None = None) -> None:
         self.random = random = Random(seed)
         self.profile = profile
+        self.now_us: int = 0
         self.trace: Callable[[str], None] | None = None
         if trace is not None:
             self.trace = lambda text: trace(f"{self.now_us / 1000:12.3f} ms  {text}")
-        self.now_us = 0
         self.order = 0
-        self.heap: list[type_of_event] = []
+        self.heap: list[Event] = []
         self.steps = 0
         self.faults = 0
         self.acknowledged_writes = 0
@@ -76,7 +76,7 @@ class World:
         self.is_mended = False
 
         # Settings of the run.
-        self.tick_us = TICK_US
+        self.tick_us: int = TICK_US
         self.election_ticks = random.choice((4, 6, 8, 10))
         self.timeout_us = self.election_ticks * TICK_US
         self.turn_us = random.choice((0, 0, 0, 100, 2_000))
@@ -345,10 +345,10 @@ class World:
 
     def _stuck(self, goal: int) -> str:
         lines = [f"{RECOVERY_TIMEOUTS} election timeouts after the faults ended, goal {goal}"]
-        for host in self.hosts.values():
-            lines.append(
-                f"  n{host.id} up={host.is_up} applied={host.disk.data.applied} {host.core.status()}"
-            )
+        lines += [
+            f"  n{host.id} up={host.is_up} applied={host.disk.data.applied} {host.core.status()}"
+            for host in self.hosts.values()
+        ]
         return "\n".join(lines)
 
 

