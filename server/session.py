@@ -37,6 +37,8 @@ class ReplyMode(IntEnum):
     OFF = 1
     SKIP_NEXT = 2
     """The command after this one is not answered."""
+    SKIP = 3
+    """This command is not answered, and then it is ON again."""
 
 
 class Queued:

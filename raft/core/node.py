@@ -139,7 +139,7 @@ class RaftNode:
 
     @property
     def conf(self) -> ConfState:
-        """The members in force: as of the applied index, or of a snapshot being installed."""
+        """The members in force: as of the applied index. A snapshot's come into force when it is installed."""
         return self._state.conf
 
     @property

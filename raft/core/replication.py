@@ -399,5 +399,4 @@ def on_snapshot(state: State, message: Message) -> None:
         _acknowledge(state, message, meta.index)
     else:
         log.restore(meta)
-        state.set_conf(meta.conf)
         _acknowledge(state, message, meta.index)

@@ -299,3 +299,6 @@ class State:
         if ready.hard_state is not None:
             self.durable = ready.hard_state
         self.log.stable(ready.snapshot, ready.entries)
+        if ready.snapshot is not None:
+            # Not when it arrived: a change that was handed out before may have been applied until now.
+            self.set_conf(ready.snapshot.conf)

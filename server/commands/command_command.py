@@ -136,7 +136,7 @@ def _document(row: Command) -> dict[bytes, Any]:
 def command_(context: Context, args: Args) -> Reply:
     """Returns detailed information about all commands."""
     if len(args) > 1:
-        raise CommandError(b"ERR unknown subcommand '%b'. Try COMMAND HELP." % args[1])
+        raise CommandError(b"ERR unknown subcommand '%b'. Try COMMAND HELP." % args[1][:128])
     return [describe_command(row) for row in open_commands()]
 
 

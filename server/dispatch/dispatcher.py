@@ -36,6 +36,15 @@ _IN_MULTI = frozenset(("exec", "discard", "quit", "reset"))
 _GO_ON = b"go on"
 
 
+shown_bytes_max = 128
+"""So much of a request stands in an error text."""
+
+
+def _shown(argument: bytes, bytes_max: int = shown_bytes_max) -> bytes:
+    """An argument as it stands in an error text: cut, and as in Redis up to its first NUL."""
+    return argument.split(b"\0", 1)[0][:bytes_max]
+
+
 class Dispatcher:
     """Takes requests of all connections of a node."""
 
@@ -123,27 +132,21 @@ class Dispatcher:
         if row is None or not row.open:
             if session.queue is not None:
                 session.queue_broken = True
-            name = args[0][:128].decode("latin-1")
-            rest = ""
+            rest = b""
             for argument in args[1:]:
-                if len(rest) >= 128:
+                if len(rest) >= shown_bytes_max:
                     break
-                rest += f"'{argument[: 128 - len(rest)].decode('latin-1')}' "
-            text = f"ERR unknown command '{name}', with args beginning with: {rest}"
-            return encode(Error(text.encode("latin-1")), session.protocol)
+                rest += b"'" + _shown(argument, shown_bytes_max - len(rest)) + b"' "
+            text = b"ERR unknown command '" + _shown(args[0]) + b"', with args beginning with: " + rest
+            return encode(Error(text), session.protocol)
         if row.handler is None:
             if len(args) < 2:
                 return self._wrong_arity(session, row)
             if session.queue is not None:
                 session.queue_broken = True
-            text_b = (
-                b"ERR unknown subcommand '"
-                + args[1][:128]
-                + b"'. Try "
-                + row.name.upper().encode()
-                + b" HELP."
-            )
-            return encode(Error(text_b), session.protocol)
+            name = row.name.upper().encode()
+            text = b"ERR unknown subcommand '" + _shown(args[1]) + b"'. Try " + name + b" HELP."
+            return encode(Error(text), session.protocol)
         return row
 
     def _wrong_arity(self, session: Session, row: Command) -> bytes:

@@ -57,6 +57,7 @@ class Connection:
         "_backlog",
         "_blocked",
         "_closing",
+        "_ended",
         "_marked",
         "_output",
         "_output_bytes",
@@ -89,6 +90,8 @@ class Connection:
         """Requests that have been read but not run: only while blocked or held up."""
         self._blocked = False
         self._closing = False
+        self._ended = False
+        """The client sends nothing any more: answer what it has sent, then close."""
         self._marked = False
         self._soft_since_s = 0.0
         self._scope: trio.CancelScope | None = None
@@ -106,7 +109,8 @@ class Connection:
             self.close()
             return
         if not data:
-            self.close()
+            self._ended = True  # it may only have said all it has to say, and still be listening
+            self.mark()
             return
         reactor = self._reactor
         reactor.stats.net_input_bytes += len(data)
@@ -159,18 +163,20 @@ class Connection:
     def _run_muted(self, args: list[bytes]) -> None:
         """CLIENT REPLY OFF or SKIP is in force."""
         session = self.session
-        before = session.reply_mode
-        count = len(self._waiting)
+        if session.reply_mode is ReplyMode.SKIP_NEXT:
+            session.reply_mode = ReplyMode.SKIP
+        waiting = self._waiting
+        count = len(waiting)
         reply = self._reactor.execute(self, args)
-        for place in list(self._waiting)[count:]:
-            if isinstance(place, Pending):
-                place.muted = True
-                if place.reply is not None:
-                    place.reply = b""
-        after = session.reply_mode
-        if after is ReplyMode.ON and reply is not None:  # CLIENT REPLY ON answers
+        if len(waiting) > count:
+            place = waiting[-1]
+            assert isinstance(place, Pending)
+            place.muted = True
+            if place.reply is not None:
+                place.reply = b""
+        if session.reply_mode is ReplyMode.ON and reply is not None:  # CLIENT REPLY ON answers
             self._emit(reply)
-        elif before is ReplyMode.SKIP_NEXT and after is ReplyMode.SKIP_NEXT:
+        elif session.reply_mode is ReplyMode.SKIP:
             session.reply_mode = ReplyMode.ON
 
     def _keep(self, requests: list[list[bytes]]) -> None:
@@ -226,17 +232,19 @@ class Connection:
         ):
             self._run_backlog()
             self.mark()
-        if self._closing and not self._output and not waiting:
+        done = self._closing or (self._ended and self._backlog is None and not self._blocked)
+        if done and not self._output and not waiting:
             self.close()
             return
         reading = (
             not self._blocked
             and not self._closing
+            and not self._ended
             and self._backlog is None
             and self._output_bytes <= output_pause_bytes
             and len(waiting) < waiting_max
         )
-        self._reactor.watch(self, reading=reading, writing=bool(self._output))
+        self._reactor.watch(self, reading=reading, writing=bool(self._output), blocked=self._blocked)
 
     def _send(self) -> bool:
         """Send what the socket takes; False: the connection is closed now."""

@@ -33,7 +33,7 @@ turn_events_max = 128
 """Sockets served in one turn."""
 accepts_per_turn_max = 64
 backlog = 1024
-_IN, _OUT = select.EPOLLIN | select.EPOLLRDHUP, select.EPOLLOUT
+_IN, _OUT, _GONE = select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP
 TOO_MANY = b"ERR max number of clients reached"
 
 
@@ -130,7 +130,7 @@ class Reactor:
             if events & ~select.EPOLLOUT:
                 if connection.mask & _IN:
                     connection.readable()
-                elif events & (select.EPOLLHUP | select.EPOLLERR):
+                elif events & (_GONE | select.EPOLLHUP | select.EPOLLERR):
                     connection.close()
             if events & select.EPOLLOUT:
                 connection.mark()
@@ -148,9 +148,9 @@ class Reactor:
             if marked:  # a backlog went on: it may have written
                 self._end_turn()
 
-    def watch(self, connection: Connection, *, reading: bool, writing: bool) -> None:
-        """What to wake up for."""
-        mask = (_IN if reading else 0) | (_OUT if writing else 0)
+    def watch(self, connection: Connection, *, reading: bool, writing: bool, blocked: bool) -> None:
+        """What to wake up for. A blocked client is watched for its end, which cancels what it waits for."""
+        mask = (_IN if reading else 0) | (_OUT if writing else 0) | (_GONE if blocked else 0)
         if mask != connection.mask:
             connection.mask = mask
             self._epoll.modify(connection.sock.fileno(), mask)

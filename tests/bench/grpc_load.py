@@ -1,11 +1,12 @@
 """Loading etcd: h2load over gRPC, with requests made by hand.
 
-A gRPC call is a POST whose body is one frame: a byte that says it is not compressed, the length in four bytes, and the message
-in protocol buffers. h2load sends the same body again and again, so every call is for the same key: kind to etcd, whose index and
-pages stay hot. Connections have one call at a time, as those of redis-benchmark without a pipeline.
+A gRPC call is a POST whose body is one frame: a byte that says it is not compressed, the length in four bytes, and
+the message in protocol buffers. h2load sends the same body again and again, so every call is for the same key: kind
+to etcd, whose index and pages stay hot. Connections have one call at a time, as those of redis-benchmark without a
+pipeline.
 
-An error of gRPC comes with HTTP status 200. That calls did what they should is checked by what they left: a PUT raises
-the revision of the store by one, and a Range brings the value, so its bytes are counted.
+An error of gRPC comes with HTTP status 200. That calls did what they should is checked by what they left: a PUT
+raises the revision of the store by one, and a Range brings the value, so its bytes are counted.
 """
 
 import base64

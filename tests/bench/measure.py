@@ -1,9 +1,9 @@
 """Measuring fairly on a noisy machine.
 
-All services of a comparison run at the same time, idle but for one. Each cell (what is done, over how many connections) is
-measured in rounds, each service once a round: ABC ABC ABC. What disturbs the machine for longer than a cell
-then hits all alike, so a ratio is the median of the ratios within each round, and not the ratio of medians. Processor time a
-operation is measured too: it does not grow when the machine is shared.
+All services of a comparison run at the same time, idle but for one. Each cell (what is done, over how many
+connections) is measured in rounds, each service once a round: ABC ABC ABC. What disturbs the machine for longer
+than a cell then hits all alike, so a ratio is the median of the ratios within each round, and not the ratio of
+medians. Processor time a operation is measured too: it does not grow when the machine is shared.
 """
 
 import math
@@ -91,11 +91,13 @@ class Comparison:
     def ratio(self, cell: Cell, subject: str, reference: str, measure: str) -> float:
         """Median over the rounds of `subject` / `reference`; `measure`: a field of Sample."""
         ours, theirs = self.samples[cell.name][subject], self.samples[cell.name][reference]
-        return median_ratio([getattr(one, measure) for one in ours], [getattr(one, measure) for one in theirs])
+        return median_ratio(
+            [getattr(one, measure) for one in ours], [getattr(one, measure) for one in theirs]
+        )
 
     def median(self, cell: Cell, subject: str, measure: str) -> float:
         """Median over the rounds of a field of Sample."""
-        return statistics.median(getattr(one, measure) for one in self.samples[cell.name][subject])
+        return float(statistics.median(getattr(one, measure) for one in self.samples[cell.name][subject]))
 
     def spread(self, cell: Cell, subject: str) -> float:
         """(most - least) / median of the throughput: what the machine's noise was."""
@@ -108,7 +110,9 @@ class Comparison:
             {
                 "cell": cell.name,
                 "targets": dict(cell.targets),
-                "samples": {name: [asdict(one) for one in each] for name, each in self.samples[cell.name].items()},
+                "samples": {
+                    name: [asdict(one) for one in each] for name, each in self.samples[cell.name].items()
+                },
                 "rss_bytes": self.rss_bytes[cell.name],
             }
             for cell in self.cells

@@ -1,4 +1,5 @@
-"""How far it is: a bar on a terminal, a line a step elsewhere. Both go to standard error; the tables go to standard output."""
+"""How far it is: a bar on a terminal, a line a step elsewhere. Both go to standard error; the tables go to standard
+output."""
 
 import sys
 import time

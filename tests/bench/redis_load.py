@@ -1,12 +1,13 @@
 """Loading what speaks Redis: redis-benchmark for throughput, and a loader that writes every key once.
 
-redis-benchmark takes a number of requests and not a time, so `prepare` finds out the rate with a short run and `run` asks for
-as many as will take so long. It has no mixture of commands: mixed means two of them at once, one that
-reads with half of the connections and one that writes with the other half, each with as many requests as it does in the time.
-The throughput is then the sum; a percentile is the worse of the two.
+redis-benchmark takes a number of requests and not a time, so `prepare` finds out the rate with a short run and
+`run` asks for as many as will take so long. It has no mixture of commands: mixed means two of them at once, one
+that reads with half of the connections and one that writes with the other half, each with as many requests as it
+does in the time. The throughput is then the sum; a percentile is the worse of the two.
 
-With --cluster it is a cluster-aware client: it asks for the slots and sends each command to the node that leads them, with one
-thread for each node. Its keys then are `key:{tag}:NUMBER` with a random tag for each of the 16384 slots.
+With --cluster it is a cluster-aware client: it asks for the slots and sends each command to the node that leads
+them, with one thread for each node. Its keys then are `key:{tag}:NUMBER` with a random tag for each of the 16384
+slots.
 """
 
 import csv
@@ -117,7 +118,11 @@ class RedisBenchmark:
                 arguments += ["--cluster"] if self._cluster else []
                 processes.append(
                     subprocess.Popen(
-                        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+                        arguments,
+                        stdout=subprocess.PIPE,
+                        stderr=subprocess.STDOUT,
+                        text=True,
+                        errors="replace",
                     )
                 )
             return [_row(process.communicate()[0], process.returncode) for process in processes]

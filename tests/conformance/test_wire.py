@@ -204,7 +204,7 @@ def random_pipeline() -> bytes:
     """About a MiB of all kinds of commands on keys of all groups."""
     random = Random(1)
     requests: list[Request] = []
-    for _ in range(12_000):
+    for _ in range(16_000):
         key, other = (f"k{random.randrange(200)}" for _ in range(2))
         requests.append(
             random.choice(

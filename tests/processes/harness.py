@@ -199,6 +199,17 @@ class Server:
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
+    def describe(self) -> str:
+        """Its groups, for people."""
+        if not self.running:
+            return f"---- {self.name} is not running"
+        try:
+            with self.client(timeout_s=2) as client:
+                text = client.call("info", "raft").decode()
+        except ConnectionLost as error:
+            text = str(error)
+        return f"---- {self.name} (pid {self.pid}): {text}"
+
     def log_end(self) -> str:
         """The last lines of its log, for people."""
         lines = self.log.splitlines()[-log_lines_shown:]
@@ -215,17 +226,17 @@ class Setup:
         try:
             self.start()
         except BaseException as error:
+            error.add_note(self.describe())
             self.close()
-            error.add_note("\n".join(server.log_end() for server in self.servers))
             raise
         return self
 
     def __exit__(
         self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self.close()
         if error is not None:
-            error.add_note("\n".join(server.log_end() for server in self.servers))
+            error.add_note(self.describe())
+        self.close()
 
     @contextmanager
     def logs_on_failure(self) -> Iterator[None]:
@@ -233,8 +244,12 @@ class Setup:
         try:
             yield
         except BaseException as error:
-            error.add_note("\n".join(server.log_end() for server in self.servers))
+            error.add_note(self.describe())
             raise
+
+    def describe(self) -> str:
+        """How every server is, for people: the groups as it sees them, and the end of its log."""
+        return "\n".join(f"{server.describe()}\n{server.log_end()}" for server in self.servers)
 
     def start(self) -> None:
         """Start every server and wait until all of it works."""
