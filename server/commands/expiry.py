@@ -17,7 +17,7 @@ def _condition(options: Args) -> Condition:
     for option in options:
         one = _CONDITIONS.get(option.lower())
         if one is None:
-            raise CommandError(b"ERR Unsupported option " + option)
+            raise CommandError(b"ERR Unsupported option " + option.split(b"\0")[0])
         condition |= one
     if condition & Condition.NX and condition != Condition.NX:
         raise CommandError(b"ERR NX and XX, GT or LT options at the same time are not compatible")

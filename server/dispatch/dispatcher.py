@@ -8,7 +8,7 @@ who runs it (`where` in the command table).
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from inspect import isawaitable
 from time import perf_counter_ns, time
 from typing import Any
@@ -227,6 +227,14 @@ class Dispatcher:
         route.submit(Call(row, args, session.db, session.protocol, connection.defer()))
         return None
 
+    def groups_of(self, row: Command, args: Args) -> Iterable[int]:
+        """The groups of a command that is not NODE. One whose keys can not be told has none in particular: the
+        handler says what is wrong with it."""
+        try:
+            return self._groups(row, args)
+        except CommandError:
+            return self.data_groups[:1]
+
     def _groups(self, row: Command, args: Args) -> list[int] | tuple[int, ...]:
         """The group of each key, or all groups. Raises CommandError."""
         if row.where is SPREAD_ALL:
@@ -310,7 +318,7 @@ class Dispatcher:
         """Raises CommandError when a command that is being queued could not run in one group, or not here."""
         if row.is_node:
             return
-        groups = set(self._groups(row, args))
+        groups = set(self.groups_of(row, args))
         if len(groups) > 1:
             raise CommandError(CROSS_SLOT)
         route = self.routes[groups.pop()]

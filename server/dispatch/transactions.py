@@ -32,8 +32,6 @@ from server.commands.table import (
     NOSCRIPT,
     READONLY,
     SHARD,
-    SPREAD_ALL,
-    SPREAD_KEYS,
     STALE,
     Args,
     Command,
@@ -234,11 +232,8 @@ class Transactions:
         dispatcher = self._dispatcher
         groups = {dispatcher.group_of(key) for _, key in watched}
         for queued in queue:
-            row = queued.command
-            if row.where is SHARD or row.where is SPREAD_KEYS:
-                groups.update(dispatcher.group_of(queued.args[at]) for at in row.keys.indexes(queued.args))
-            elif row.where is SPREAD_ALL:
-                groups.update(dispatcher.data_groups)
+            if not queued.command.is_node:
+                groups.update(dispatcher.groups_of(queued.command, queued.args))
         if len(groups) > 1:
             raise CommandError(CROSS_SLOT)
         return dispatcher.routes[groups.pop()] if groups else None

@@ -186,7 +186,7 @@ class Forwarder:
         for route, call in peer.asked.values():
             if call.is_write:
                 call.slot.fill(encode(Error(OUTCOME_UNKNOWN), call.protocol))
-                route.answered()
+                route.answered(call)
             else:
                 route.lost(call)
         self._on_turn_end()
@@ -217,7 +217,7 @@ class Forwarder:
                 route.refused(call, response.leader)
             else:
                 call.slot.fill(response.reply)
-                route.answered()
+                route.answered(call)
 
     def _visit(self, visitor: _Visitor, request: Request) -> None:
         route = self._routes[request.group]

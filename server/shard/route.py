@@ -1,12 +1,17 @@
 """Where the calls of one shard group go: to the shard here, to the node that leads it, or into a queue.
 
-The order of a connection's commands on one key is kept whatever happens to leaders: as long as anything of
-the group waits, everything after it waits behind it. What has to be done again (a shard that lost its
-leadership, a node that refused) is sorted by the order in which it first came, and not before all that was
-under way has been answered.
+The order of a connection's commands on one key is kept whatever happens to leaders: as long as anything of the group
+waits, everything after it waits behind it. What has to be done again (a shard that lost its leadership, a node that
+refused) is sorted by the order in which it first came, and not before all that was under way has been answered.
 
-Waiting is bounded: by `leader_wait_s` for a call (then CLUSTERDOWN, or UNKNOWN for a write that was
-proposed), and in number by the connections, which stop reading when many of their commands wait.
+When the leader changes while calls are under way at the old one, that one is given `settle_s` to answer or to refuse
+them: after a hand-over it does, and nobody notices. A node that has stopped does not; then the group goes on with the
+new leader and those calls are left behind: whatever comes back for them, they are not done again, as that would
+overtake.
+
+Waiting is bounded: by `leader_wait_s` for a call that waits for a leader (then CLUSTERDOWN) or for the fate of what was
+proposed (then UNKNOWN), by twice that for a call at another node, and in number by the connections, which stop
+reading when many of their commands wait.
 """
 
 from collections import deque
@@ -14,7 +19,7 @@ from collections.abc import Callable
 
 from raft.core.node import Role
 from resp import Error, encode
-from server.errors import CLUSTERDOWN
+from server.errors import CLUSTERDOWN, OUTCOME_UNKNOWN, not_applied
 from server.shard.call import Call
 from server.shard.clock import TurnClock
 from server.shard.shard import Shard
@@ -24,17 +29,31 @@ refused_pause_s = 0.01
 """
 
 
+settle_s = 0.2
+"""A former leader's time to answer what it was asked, before the new one is asked anything: some round trips."""
+
+
+class _Nowhere:
+    """The slot of a call that was answered without waiting any longer."""
+
+    def fill(self, reply: bytes) -> None:
+        """See Slot."""
+
+
 class Route:
     """The way to one group's leader."""
 
     __slots__ = (
+        "_asked_node",
         "_clock",
         "_leader_wait_s",
+        "_left_behind",
         "_on_dirty",
         "_orphans_since_s",
         "_refused",
         "_retry_at_s",
         "_send",
+        "_settled_at_s",
         "epoch",
         "group",
         "hint",
@@ -69,10 +88,16 @@ class Route:
         self.epoch = 0
         """Grows with each refusal; a node that refused one call refuses all of the same epoch, so order is
         kept."""
-        self.outstanding = 0
-        """Calls at another node, not answered yet."""
+        self.outstanding: dict[Call, float] = {}
+        """Calls at another node, not answered yet, and since when."""
         self.hint = hint
         self._refused: list[Call] = []
+        self._left_behind: dict[Call, float] = {}
+        """Calls at a former leader that we wait no longer for."""
+        self._asked_node = 0
+        """Where the outstanding calls are."""
+        self._settled_at_s = 0.0
+        """When the outstanding calls will be left behind; 0: they are at the leader."""
         self._retry_at_s = 0.0
         self._orphans_since_s = 0.0
         self._clock = clock
@@ -117,17 +142,34 @@ class Route:
         leader = self.leader
         if leader in (0, self.me) or (self.shard is not None and self.shard.orphans):
             return False
+        if self.outstanding and leader != self._asked_node and not self._leave_behind():
+            return False
         call.epoch = self.epoch
         if not self._send(self, leader, call):
             return False
-        self.outstanding += 1
+        self._asked_node = leader
+        self.outstanding[call] = self._clock.now_s
         return True
 
-    def answered(self) -> None:
-        """One outstanding call got its reply."""
-        self.outstanding -= 1
-        if self._refused and not self.outstanding:
-            self._on_dirty(self)
+    def _leave_behind(self) -> bool:
+        """Whether the former leader has had its time; then what it was asked does not hold us up any more."""
+        now_s = self._clock.now_s
+        self._settled_at_s = self._settled_at_s or now_s + settle_s
+        if now_s < self._settled_at_s:
+            return False
+        self._settled_at_s = 0.0
+        self._left_behind.update(self.outstanding)
+        self.outstanding.clear()
+        return True
+
+    def answered(self, call: Call) -> None:
+        """A call at another node got its reply."""
+        self._left_behind.pop(call, None)
+        self.outstanding.pop(call, None)
+        if not self.outstanding:
+            self._settled_at_s = 0.0
+            if self._refused or self.parked:
+                self._on_dirty(self)
 
     def refused(self, call: Call, leader: int) -> None:
         """The other node did not do `call`; it says that `leader` may."""
@@ -135,14 +177,18 @@ class Route:
             self.epoch += 1
         if self.shard is None and leader != self.me:
             self.hint = leader or self.hint
-        self._refused.append(call)
         self._retry_at_s = self._clock.now_s + refused_pause_s
-        self.answered()
+        self.lost(call)
 
     def lost(self, call: Call) -> None:
-        """The connection to the other node broke, and `call` wrote nothing: do it again."""
-        self._refused.append(call)
-        self.answered()
+        """`call` had no effect at the other node: do it again, unless others have gone past it."""
+        if call in self._left_behind:
+            call.slot.fill(
+                encode(Error(not_applied(b"The leader of the shard group changed").text), call.protocol)
+            )
+        else:
+            self._refused.append(call)
+        self.answered(call)
 
     def leader_changed(self) -> None:
         """Whoever refused may be willing now."""
@@ -163,6 +209,8 @@ class Route:
                 self._orphans_since_s = self._orphans_since_s or self._clock.now_s
                 return
             self._orphans_since_s = 0.0
+            if shard.ready and self.outstanding and not self._leave_behind():
+                return  # we have just become the leader: the former one still has its time
             while self.parked and shard.ready:
                 shard.submit(self.parked.popleft())
             self.ready = shard.ready and not self.parked and not shard.retry
@@ -200,5 +248,12 @@ class Route:
         while self.parked and self.parked[0].deadline_s <= now_s:
             call = self.parked.popleft()
             call.slot.fill(encode(Error(CLUSTERDOWN), call.protocol))
+        for waiting in (self._left_behind, self.outstanding):
+            while waiting and now_s > next(iter(waiting.values())) + 2 * self._leader_wait_s:
+                call = next(iter(waiting))
+                text = OUTCOME_UNKNOWN if call.is_write else CLUSTERDOWN
+                call.slot.fill(encode(Error(text), call.protocol))
+                call.slot = _Nowhere()
+                self.answered(call)
         if self.parked or self._refused:
             self._on_dirty(self)

@@ -325,7 +325,9 @@ class Shard:
         self._base.forget(self._next_index)
         self._meta = Meta.decode(self._meta_proposed)
         self._view = self._make_view()
-        self._do_again(self._gates.pop(self._next_index, []))
+        saw_it = [call for call in self._turn_reads if call.gate == self._next_index]
+        self._turn_reads = [call for call in self._turn_reads if call.gate != self._next_index]
+        self._do_again(self._gates.pop(self._next_index, []) + saw_it)
         self.refresh()
 
     def _do_again(self, calls: list[Call]) -> None:

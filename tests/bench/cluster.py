@@ -51,11 +51,11 @@ def run(options: Options) -> Report:
     report.tables = comparison_tables("cluster of 3", comparison, names[:2], names[2:])
     report.notes += [
         f"aware client: redis-benchmark --cluster, which sends each command to the leader of its slot; one node:"
-        f" redis-benchmark through one node, which forwards; {VALUE_BYTES}-byte values,"
-        f" {RANDOM_KEYS:,} random keys; groups led at the start: "
+        f" redis-benchmark through one node, which forwards;"
+        f" {VALUE_BYTES}-byte values, {RANDOM_KEYS:,} random keys; groups led at the start: "
         + ", ".join(f"{group} by {name}" for group, name in sorted(led.items())),
-        "etcd: h2load over gRPC to the leader, one call at a time a connection, KV/Put and linearizable KV/Range of a single key,"
-        " since h2load sends one body",
+        "etcd: h2load over gRPC to the leader, one call at a time a connection, KV/Put and linearizable KV/Range"
+        " of a single key, since h2load sends one body",
         "processor and memory are those of all three processes",
     ]
     report.data = comparison.as_json()

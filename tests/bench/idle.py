@@ -26,6 +26,8 @@ from tests.processes.client import Client
 
 spare_descriptors = 200
 """What a server needs besides one for each client."""
+settle_s = 1.0
+"""After a start, for what it leaves to do."""
 pings_per_second = 1000
 """A guess, for the number of PINGs that are sent."""
 Found = Callable[[Deployment, str, str, float], None]
@@ -77,6 +79,7 @@ def run(options: Options) -> Report:
 
 def _measure(deployment: Deployment, connections: int, seconds: float, found: Found) -> None:
     (server,) = deployment.servers
+    time.sleep(settle_s)
     before_bytes = server.rss_bytes
     _pings(deployment, "without them", seconds / 2, found)
     start_s, start_cpu_s = time.monotonic(), server.cpu_s

@@ -9,6 +9,9 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
+from rich.table import Column
+
+part_width = 10
 
 
 class Progress:
@@ -19,7 +22,7 @@ class Progress:
         self._bar: Bar | None = None
         if sys.stderr.isatty():
             self._bar = Bar(
-                TextColumn("{task.fields[part]}"),
+                TextColumn("{task.fields[part]}", table_column=Column(no_wrap=True, min_width=part_width)),
                 BarColumn(bar_width=24),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),

@@ -23,7 +23,8 @@ NOTHING = "–"
 
 @dataclass(slots=True)
 class Table:
-    """Cells as text; the first `labels` columns are names, the others numbers. A name that is repeated is shown once."""
+    """Cells as text; the first `labels` columns are names, the others numbers. A first name that is repeated is shown
+    once."""
 
     title: str
     headings: list[str]

@@ -3,7 +3,7 @@ the run.
 
 `Server` is one process, `Deployment` the processes that make up one service. A deployment is a context manager: it
 starts its servers, waits until they take commands, and ends them whatever happens; should this process be killed,
-the kernel ends them. What they used is read from /proc, so this works on Linux alone. To add a service: a function
+the kernel ends them. What they used is asked of the kernel, in ways that Linux alone has. To add a service: a function
 here that gives a Deployment.
 """
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from redis.cluster import ClusterNode, RedisCluster
+from redis.cluster import ClusterNode, LoadBalancingStrategy, RedisCluster
 
 from tests.clients.conftest import on
-from tests.conformance.harness.servers import GROUPS, HOST, Server
+from tests.conformance.harness.servers import HOST, Server
 
 pytestmark = [on("forward", "redirect"), pytest.mark.parametrize("protocol", [2, 3])]
 
@@ -25,7 +25,6 @@ def test_it_finds_all_nodes_and_slots(server: Server, client: RedisCluster) -> N
     assert len(slots) == 16384
     assert all(len(nodes) == 3 for nodes in slots.values())
     assert client.cluster_info()["cluster_state"] == "ok"
-    assert client.cluster_info()["cluster_size"] == str(GROUPS) or client.cluster_info()["cluster_size"]
 
 
 def test_keys_of_all_slots(client: RedisCluster) -> None:
@@ -57,7 +56,7 @@ def test_a_transaction_in_one_slot(client: RedisCluster) -> None:
         pipeline.set("{t}a", 1)
         pipeline.incr("{t}a")
         pipeline.get("{t}a")
-        assert pipeline.execute() == [True, 2, b"2"]
+        assert pipeline.execute() == [b"OK", 2, b"2"]  # the status as it is: redis-py's way
 
 
 def test_watch_in_one_slot(client: RedisCluster) -> None:
@@ -85,13 +84,20 @@ def test_scan_and_keys_see_each_key(client: RedisCluster) -> None:
     assert set(client.keys("k*")) == names
 
 
-def test_replicas_answer_reads(server: Server, protocol: int) -> None:
-    with RedisCluster(HOST, server.port, protocol=protocol, read_from_replicas=True) as client:
+def test_replicas_answer_reads(server: Server, client: RedisCluster, protocol: int) -> None:
+    """They may be late, but arrive where the leaders are."""
+    for number in range(50):
+        client.set(f"k{number}", number)
+    reader = RedisCluster(
+        HOST,
+        server.port,
+        protocol=protocol,
+        load_balancing_strategy=LoadBalancingStrategy.ROUND_ROBIN_REPLICAS,
+    )
+    with reader:
         for number in range(50):
-            client.set(f"k{number}", number)
-            assert client.wait(1, 5000, target_nodes=client.get_node_from_key(f"k{number}")) is not None
-        found = {client.get(f"k{number}") for number in range(50)}
-        assert found <= {None, *(b"%d" % number for number in range(50))}
+            while (value := reader.get(f"k{number}")) != b"%d" % number:
+                assert value is None
 
 
 def test_a_client_that_knows_several_nodes_needs_only_one(server: Server, protocol: int) -> None:

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+from binascii import crc_hqx
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -412,3 +413,13 @@ def _toml(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int | float) else f'"{value}"'
+
+
+def key_of(group: int, *, of: int, name: str = "key") -> str:
+    """A key that begins with `name` and belongs to shard group `group` of so many."""
+    number = 0
+    while True:
+        key = f"{name}{number}"
+        if crc_hqx(key.encode(), 0) % 16384 * of // 16384 + 1 == group:
+            return key
+        number += 1

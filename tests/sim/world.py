@@ -10,7 +10,7 @@ everything is mended (`faults.mend_all`), and within `RECOVERY_TIMEOUTS` electio
 elect a leader, commit a new write, confirm a new read and bring every live member up to it.
 
 checker.py holds the invariants; host.py is a node; disk.py what it keeps; faults.py what goes wrong;
-profiles.py how often. The lease is set to the longest that is safe under the profile's drift: one µs less
+profiles.py how often. The lease is set to the longest that is safe under the profile's drift: a few µs less
 than what the slowest leader clock and the fastest follower clock allow, so a lease that the core counts wrong
 by a tick shows up.
 """

@@ -1,0 +1,38 @@
+"""Programs that are not Python's: found on the machine, run to their end.
+
+Where one is missing its tests are left out on a developer's machine, but fail in CI (the environment says CI=true): what
+CI does not run is not tested.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TIMEOUT_S = 120
+
+
+def program(name: str) -> str:
+    """The path of a program; without it the test is left out, or fails in CI."""
+    path = shutil.which(name)
+    if path is None:
+        missing(f"{name} is not installed")
+    return path
+
+
+def missing(reason: str) -> None:
+    """Leave this test out, or fail it in CI."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason}, but CI must run these tests")
+    pytest.skip(reason)
+
+
+def run(*command: str, stdin: str = "", directory: Path | None = None, status: int = 0) -> str:
+    """What a command prints; it must end with this status."""
+    done = subprocess.run(
+        command, input=stdin, capture_output=True, text=True, timeout=TIMEOUT_S, cwd=directory, check=False
+    )
+    assert done.returncode == status, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout

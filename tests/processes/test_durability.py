@@ -1,0 +1,189 @@
+"""What was acknowledged is still there after kill -9, of whomever, whenever; also in the middle of compaction and snapshots."""
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.processes.client import ConnectionLost
+from tests.processes.harness import Cluster, Server, Standalone, eventually, key_of
+
+leader_kills = 4
+small_log = {"log_retain_mb": 1}
+value_bytes = 20_000
+
+
+class Writer:
+    """Writes numbered keys through the nodes one after another, and remembers which were acknowledged. A context manager."""
+
+    def __init__(self, servers: list[Server], name: str, value_bytes: int = 20) -> None:
+        self.acknowledged: list[str] = []
+        self._servers = servers
+        self._name = name
+        self._filling = "x" * value_bytes
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> "Writer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def value(self, key: str) -> bytes:
+        return (key + self._filling).encode()
+
+    def _run(self) -> None:
+        number = 0
+        while not self._stop.is_set():
+            server = self._servers[number % len(self._servers)]
+            try:
+                with server.client() as client:
+                    while not self._stop.is_set():
+                        number += 1
+                        keys = [f"{self._name}:{number}:{part}" for part in range(4)]
+                        for key in keys:
+                            client.send(("set", key, self.value(key)))
+                        for key in keys:
+                            if client.receive() == b"OK":
+                                self.acknowledged.append(key)
+            except ConnectionLost:
+                number += 1
+                self._stop.wait(0.02)
+
+    def wait_for(self, count: int) -> None:
+        """Wait until so many more are acknowledged."""
+        target = len(self.acknowledged) + count
+        eventually(lambda: len(self.acknowledged) >= target, "writes are acknowledged", timeout_s=60)
+
+    def assert_all_there(self, servers: list[Server]) -> None:
+        """Every acknowledged key has its value, asked at each of `servers`."""
+        assert self.acknowledged
+        for server in servers:
+            with server.client(timeout_s=60) as client:
+                for start in range(0, len(self.acknowledged), 100):
+                    keys = self.acknowledged[start : start + 100]
+                    replies = client.pipeline(*(("get", key) for key in keys))
+                    lost = [
+                        key for key, reply in zip(keys, replies, strict=True) if reply != self.value(key)
+                    ]
+                    assert not lost, f"{server.name} has lost {len(lost)}, the first is {lost[0]}"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("durability")) as cluster:
+        yield cluster
+
+
+def test_a_leader_that_is_killed_again_and_again_takes_nothing_with_it(cluster: Cluster) -> None:
+    with cluster.logs_on_failure(), Writer(cluster.servers, "leader") as writer:
+        for turn in range(leader_kills):
+            writer.wait_for(50)
+            leader = cluster.leader(cluster.group_numbers[turn % len(cluster.group_numbers)])
+            leader.kill()
+            writer.wait_for(50)
+            leader.start()
+            cluster.wait_ready()
+    writer.assert_all_there(cluster.servers)
+
+
+def test_writes_go_on_after_a_leader_was_killed(cluster: Cluster) -> None:
+    """The time from kill -9 to the next acknowledged write of the same group is printed (pytest -s), not judged."""
+    with cluster.logs_on_failure():
+        cluster.wait_ready()
+        times_s = []
+        for group in cluster.group_numbers:
+            leader = cluster.leader(group)
+            other = cluster.others(leader)[0]
+            key = key_of(group, of=len(cluster.group_numbers))
+            with other.client() as client:
+                assert client.call("set", key, "before") == b"OK"
+                start_s = time.monotonic()
+                leader.kill()
+                assert eventually(lambda client=client, key=key: client.call("set", key, "after") == b"OK", "a write")
+                times_s.append(time.monotonic() - start_s)
+            leader.start()
+            cluster.wait_ready()
+    print("\nwrites went on after", ", ".join(f"{seconds:.2f} s" for seconds in times_s))
+
+
+def test_all_nodes_killed_at_once_come_back_with_everything(cluster: Cluster) -> None:
+    with cluster.logs_on_failure():
+        with Writer(cluster.servers, "all") as writer:
+            for _ in range(2):
+                writer.wait_for(100)
+                with ThreadPoolExecutor(3) as pool:
+                    list(pool.map(Server.kill, cluster.servers))
+                for server in cluster.servers:
+                    server.start()
+                cluster.wait_ready()
+        writer.assert_all_there(cluster.servers)
+
+
+def test_a_standalone_node_comes_back_with_everything(tmp_path: Path) -> None:
+    with Standalone(tmp_path) as alone:
+        for _ in range(3):
+            with Writer(alone.servers, f"alone{alone.node.pid}") as writer:
+                writer.wait_for(100)
+                alone.node.kill()
+            alone.node.start()
+            alone.wait_ready()
+            writer.assert_all_there(alone.servers)
+
+
+def test_a_node_killed_while_it_compacts_its_log_comes_back_with_everything(tmp_path: Path) -> None:
+    """The log keeps 1 MiB; writes of 80 KB make each node compact all the time, and the kills hit it in the middle."""
+    rng = random.Random(1)
+    with Cluster(tmp_path, groups=1, raft=small_log) as cluster:
+        with Writer(cluster.servers, "compact", value_bytes) as writer:
+            writer.wait_for(200)
+            for server in cluster.servers:
+                compacted = int(server.groups()[1]["first"])
+                eventually(
+                    lambda server=server, compacted=compacted: int(server.groups()[1]["first"]) > compacted,
+                    f"{server.name} compacts",
+                )
+                time.sleep(rng.uniform(0, 0.05))
+                server.kill()
+                writer.wait_for(40)
+                server.start()
+                cluster.wait_ready()
+        cluster.wait_agreed()
+        writer.assert_all_there(cluster.servers)
+
+
+@pytest.mark.parametrize("victim", ["receiver", "sender"])
+def test_a_node_killed_during_a_snapshot_comes_back_with_everything(victim: str, tmp_path: Path) -> None:
+    """A follower misses more than the log keeps; the snapshot that brings it back is slowed down and broken off by kills."""
+    with Cluster(tmp_path, groups=1, raft={**small_log, "snapshot_mb_per_s": 4}) as cluster:
+        leader = cluster.leader(1)
+        follower, other = cluster.others(leader)
+        with Writer([leader], "missed", value_bytes) as writer:
+            writer.wait_for(40)
+            follower.kill()
+            missed = int(leader.groups()[1]["last"])
+            eventually(lambda: int(leader.groups()[1]["first"]) > missed + 1, "the log has been compacted")
+            writer.wait_for(400)
+        follower.start()
+        for _ in range(3):
+            time.sleep(0.5)
+            sender = cluster.leader(1, among=[leader, other])
+            killed = follower if victim == "receiver" else sender
+            killed.kill()
+            killed.start()
+        cluster.wait_ready()
+        cluster.wait_agreed()
+        assert int(follower.groups()[1]["first"]) > missed + 1, "it did not come by a snapshot"
+        writer.assert_all_there(cluster.servers)
+        with follower.client() as client:
+            assert client.call("readonly") == b"OK"  # from here on it answers from its own data
+            for key in writer.acknowledged[::10]:
+                assert client.call("get", key) == writer.value(key)
+
