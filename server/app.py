@@ -8,6 +8,7 @@ import logging
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 
 import trio
 
@@ -17,6 +18,7 @@ from server.config import Config, ConfigError
 from server.cron import run_cron
 from server.keyspace.leveldb import DataStoreError
 from server.node import Node
+from server.settings import make_room_for_clients
 
 log = logging.getLogger("redraft")
 
@@ -35,6 +37,11 @@ def run(config: Config, node_name: str | None) -> int:
     )
     sys.setswitchinterval(switch_interval_s)
     assert all_commands.loaded
+    try:
+        make_room_for_clients(config.clients.maxclients)
+    except ValueError as error:
+        print(f"redraft: clients.maxclients: {error}", file=sys.stderr)
+        return 1
     try:
         return trio.run(_main, config, config.node_name(node_name))
     except (ConfigError, StorageError, DataStoreError) as error:
@@ -67,7 +74,8 @@ async def _main(config: Config, name: str) -> int:
     try:
         await node.listen()
         async with trio.open_nursery() as nursery:
-            await nursery.start(node.host.run)
+            node.reactor.wake_on(node.host.completions_fd)
+            await nursery.start(partial(node.host.run, watch_completions=False))
             await nursery.start(node.reactor.run)
             nursery.start_soon(_signals, node)
             nursery.start_soon(run_cron, node)

@@ -38,6 +38,7 @@ from server.rates import Rates
 from server.session import Session
 from server.settings import Settings
 from server.shard.clock import TurnClock
+from server.shard.digest import DIGEST_BYTES, digest
 from server.shard.forward import LANE as FORWARD_LANE
 from server.shard.forward import Forwarder
 from server.shard.overlay import Overlay
@@ -300,6 +301,14 @@ class Node:
             await self.hand_over()
         self.stopping.set()
         await trio.sleep_forever()
+
+    async def digest(self) -> int:
+        """See Protocol."""
+        digests = [
+            await trio.to_thread.run_sync(digest, shard.replica, abandon_on_cancel=True)
+            for shard in self.shards.values()
+        ]
+        return sum(digests) % (1 << 8 * DIGEST_BYTES)
 
     async def wait_synced(self) -> None:
         """See Protocol."""

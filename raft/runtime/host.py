@@ -22,8 +22,9 @@ are applied again; effects are absolute, and until the machine's old applied ind
 
 Time
 ----
-Leases are measured with CLOCK_BOOTTIME, which counts suspend. A late tick counts for at most `heartbeat_ticks`: a
-process that was paused takes the frames that wait in its sockets before it thinks of an election.
+Leases are measured with CLOCK_BOOTTIME, which counts suspend. A late tick counts once, however late: a process that was
+paused takes the frames that wait in its sockets before it thinks of an election, and a follower's promise not to elect
+another leader never ends early.
 """
 
 import logging
@@ -327,11 +328,9 @@ class Host:
             await trio.sleep_until(due_s)
             late_s = trio.current_time() - due_s
             due_s += tick_s * (1 + late_s // tick_s)
-            ticks = min(1 + int(late_s / tick_s), self.options.heartbeat_ticks)
             now_us = self.now_us()
             for group in self.groups.values():
-                for _ in range(ticks):
-                    group.node.tick(now_us)
+                group.node.tick(now_us)
             self._marked.update(self.groups.values())
             self.turn()
 

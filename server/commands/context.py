@@ -94,6 +94,9 @@ class Node(Protocol):
     async def shutdown(self, *, now: bool) -> None:
         """Hand the leaderships over (unless `now`), flush, and end the process. Does not return."""
 
+    async def digest(self) -> int:
+        """Of all that this node's replicas have applied, below 2**160 (shard/digest.py)."""
+
     async def wait_synced(self) -> None:
         """Return when everything that this node has applied so far is synced in its data store."""
 

@@ -10,7 +10,7 @@ from inspect import isawaitable
 import hiredis
 import trio
 
-import server.commands.object  # noqa: F401  (declares MEMORY)
+import server.commands.object_command  # noqa: F401  (declares MEMORY)
 from resp.encode import encode
 from resp.values import OK, Attribute, BigNumber, Error, Push, Raw, Simple, Verbatim
 from server.commands.context import Context
@@ -118,6 +118,12 @@ async def _reload(context: Context, args: Args) -> Reply:
     return OK
 
 
+async def _digest(context: Context, args: Args) -> Reply:
+    """Of the data that this node's replicas have applied: equal on nodes with the same groups when nothing is
+    written."""
+    return Simple(b"%040x" % await context.node.digest())
+
+
 def _nothing(context: Context, args: Args) -> Reply:
     """For switches of parts that this server does not have."""
     return OK
@@ -147,6 +153,7 @@ _SUBCOMMANDS: dict[bytes, tuple[int, int, Callable[[Context, Args], Reply | Awai
     b"crash-and-recover": (2, 3, _refused),
     b"delay-rdb-client-free-second": (3, 3, _nothing),
     b"dict-resizing": (3, 3, _nothing),
+    b"digest": (2, 2, _digest),
     b"error": (3, 3, _error),
     b"hashtable-can-abort-shrink": (3, 3, _nothing),
     b"help": (2, 2, _help),

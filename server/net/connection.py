@@ -12,6 +12,7 @@ the connection on top.
 
 from __future__ import annotations
 
+import select
 import socket
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ read_large_bytes = 1 << 20
 """One read while a large request is arriving."""
 output_pause_bytes = 1 << 20
 """No more of a client's commands are run while this much of its replies has not been taken."""
+READABLE = select.EPOLLIN
 waiting_max = 4096
 """No more is read from a client while this many of its replies are due."""
 
@@ -232,6 +234,12 @@ class Connection:
         ):
             self._run_backlog()
             self.mark()
+        if not (
+            self._blocked or self._closing or self._ended or self._output or self._backlog is not None
+        ) and (len(waiting) < waiting_max):
+            if self.mask != READABLE:
+                self._reactor.watch(self, reading=True, writing=False, blocked=False)
+            return
         done = self._closing or (self._ended and self._backlog is None and not self._blocked)
         if done and not self._output and not waiting:
             self.close()

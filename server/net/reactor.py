@@ -31,6 +31,8 @@ log = logging.getLogger("redraft.net")
 
 turn_events_max = 128
 """Sockets served in one turn."""
+turns_in_a_row_max = 4
+"""Turns without a look at the other tasks, while sockets are ready: going through Trio costs like some commands."""
 accepts_per_turn_max = 64
 backlog = 1024
 _IN, _OUT, _GONE = select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP
@@ -111,17 +113,27 @@ class Reactor:
                 task_status.started()
                 while True:
                     await trio.lowlevel.wait_readable(descriptor)
-                    self._turn()
+                    for _ in range(turns_in_a_row_max):
+                        if not self._turn():
+                            break
         finally:
             self.stop_listening()
             for connection in self.connections:
                 connection.close()
             self._epoll.close()
 
-    def _turn(self) -> None:
+    def wake_on(self, descriptor: int) -> None:
+        """Make a turn, too, whenever something was written to this eventfd; `end_turn` does what is due then."""
+        self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLET)
+
+    def _turn(self) -> bool:
+        """Serve what is ready; whether there was anything."""
+        ready = self._epoll.poll(0, turn_events_max)
+        if not ready:
+            return False
         self.clock.advance()
         connections = self._connections
-        for descriptor, events in self._epoll.poll(0, turn_events_max):
+        for descriptor, events in ready:
             connection = connections.get(descriptor)
             if connection is None:
                 if descriptor in self._listeners:
@@ -135,6 +147,7 @@ class Reactor:
             if events & select.EPOLLOUT:
                 connection.mark()
         self.end_turn()
+        return True
 
     def end_turn(self) -> None:
         """Carry out what the turn gathered, and send the replies that are ready."""

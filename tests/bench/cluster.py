@@ -12,7 +12,15 @@ from tests.bench.measure import Cell, Subject, compare
 from tests.bench.options import RANDOM_KEYS, Options
 from tests.bench.redis_load import VALUE_BYTES, RedisBenchmark, load_keys
 from tests.bench.report import Report, comparison_tables
-from tests.bench.servers import Unavailable, etcd_cluster, etcd_leader, redraft_cluster, wait_spread
+from tests.bench.servers import (
+    NODES,
+    Unavailable,
+    etcd_cluster,
+    etcd_leader,
+    need,
+    redraft_cluster,
+    wait_spread,
+)
 
 AWARE = "Redraft, aware client"
 FORWARDED = "Redraft, one node"
@@ -32,13 +40,17 @@ def run(options: Options) -> Report:
     report = Report()
     with ExitStack() as stack:
         redraft = stack.enter_context(redraft_cluster(options.directory))
-        aware = RedisBenchmark(redraft.port, RANDOM_KEYS, cluster=True)
+        aware = RedisBenchmark(redraft.port, RANDOM_KEYS, cluster_nodes=len(NODES))
         subjects = [
             Subject(AWARE, redraft, aware),
             Subject(FORWARDED, redraft, RedisBenchmark(redraft.port, RANDOM_KEYS)),
         ]
         try:
             subjects.append(_etcd(stack, options.directory))
+            report.notes.append(
+                "etcd: h2load over gRPC to the leader, one call at a time a connection, KV/Put and linearizable"
+                " KV/Range of a single key, since h2load sends one body"
+            )
         except Unavailable as error:
             report.notes.append(f"etcd is not compared: {error}")
         options.progress.begin("cluster", len(CELLS) * len(subjects) * options.rounds)
@@ -50,12 +62,10 @@ def run(options: Options) -> Report:
     names = [subject.name for subject in subjects]
     report.tables = comparison_tables("cluster of 3", comparison, names[:2], names[2:])
     report.notes += [
-        f"aware client: redis-benchmark --cluster, which sends each command to the leader of its slot; one node:"
-        f" redis-benchmark through one node, which forwards;"
-        f" {VALUE_BYTES}-byte values, {RANDOM_KEYS:,} random keys; groups led at the start: "
+        "aware client: redis-benchmark --cluster, which sends each command to the leader of its slot, and uses one"
+        " slot of each node; one node: redis-benchmark through one node, which forwards",
+        f"{VALUE_BYTES}-byte values, {RANDOM_KEYS:,} random keys; groups led at the start: "
         + ", ".join(f"{group} by {name}" for group, name in sorted(led.items())),
-        "etcd: h2load over gRPC to the leader, one call at a time a connection, KV/Put and linearizable KV/Range"
-        " of a single key, since h2load sends one body",
         "processor and memory are those of all three processes",
     ]
     report.data = comparison.as_json()
@@ -64,9 +74,8 @@ def run(options: Options) -> Report:
 
 def _etcd(stack: ExitStack, directory: Path) -> Subject:
     """etcd, if it and what loads it are here. Raises Unavailable."""
-    deployment = etcd_cluster(directory / "etcd")
-    H2Load(0)
-    stack.enter_context(deployment)
+    need("h2load", "nghttp2-client")
+    deployment = stack.enter_context(etcd_cluster(directory / "etcd"))
     driver = H2Load(etcd_leader(deployment).port)
     driver.check()
     return Subject(ETCD, deployment, driver)

@@ -1,7 +1,7 @@
 """Programs that are not Python's: found on the machine, run to their end.
 
-Where one is missing its tests are left out on a developer's machine, but fail in CI (the environment says CI=true): what
-CI does not run is not tested.
+Where one is missing its tests are left out on a developer's machine, but fail in CI (the environment says CI=true):
+what CI does not run is not tested.
 """
 
 import os
@@ -36,3 +36,13 @@ def run(*command: str, stdin: str = "", directory: Path | None = None, status: i
     )
     assert done.returncode == status, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
+
+
+def first_lines(count: int, *command: str) -> list[str]:
+    """What a command that never ends prints first; then it is ended."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            return [process.stdout.readline() for _ in range(count)]
+        finally:
+            process.kill()

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.clients.conftest import on
-from tests.clients.programs import program, run
+from tests.clients.programs import first_lines, program, run
 from tests.conformance.harness.servers import HOST, Server
 from tests.conformance.harness.wire import Connection, encode
 
@@ -79,15 +79,20 @@ def test_reports_on_large_keys(server: Server, report: str) -> None:
 
 
 @everywhere
-def test_stat_and_latency_modes(server: Server) -> None:
+def test_the_stat_mode_counts_keys_and_requests(server: Server) -> None:
     fill(server, 20)
-    assert "keys" in cli(server, "--stat", "-i", "0.01", "-r", "3")
-    assert re.search(r"\d", cli(server, "--raw", "--latency", "-i", "1") if report_is_quick() else "0")
+    options = ["-h", HOST, "-p", str(server.port), "--stat", "-i", "0.01"]
+    *_, line = first_lines(4, program("redis-cli"), *options)
+    keys, *_, connections = line.split()
+    assert keys.isdecimal()
+    assert int(connections) > 0
 
 
-def report_is_quick() -> bool:
-    """--latency runs for as long as -i says when its output is no terminal."""
-    return True
+@everywhere
+def test_the_latency_mode_measures(server: Server) -> None:
+    low, high, _average, count = cli(server, "--raw", "--latency", "-i", "1").split()
+    assert 0 <= int(low) <= int(high)
+    assert int(count) > 1
 
 
 @clusters
@@ -110,16 +115,15 @@ def test_without_cluster_mode_a_redirect_is_shown(server: Server) -> None:
 def test_the_cluster_tools_are_content(server: Server) -> None:
     where = f"{HOST}:{server.port}"
     redis_cli = program("redis-cli")
-    fill_by = [["-c", "set", f"k{number}", "v"] for number in range(10)]
-    for arguments in fill_by:
-        cli(server, *arguments)
+    for number in range(10):
+        cli(server, "-c", "set", f"k{number}", "v")
     checked = run(redis_cli, "--cluster", "check", where)
     assert "[OK] All nodes agree about slots configuration." in checked
     assert "[OK] All 16384 slots covered." in checked
     assert "[ERR]" not in checked
     assert "[WARNING]" not in checked
     told = run(redis_cli, "--cluster", "info", where)
-    assert re.search(r"\[OK\] 10 keys in \d masters?\.", told)
+    assert re.search(r"\[OK\] \d+ keys in \d masters?\.", told)
     called = run(redis_cli, "--cluster", "call", where, "ping")
     assert called.count("PONG") == len(server.ports)
 

@@ -111,9 +111,8 @@ KEYS = (
     | words("SELECT", database)
     | words("OBJECT", one("ENCODING", "REFCOUNT", "FREQ", "NOPE"), key)
     | words("DUMP", key)
-    | words(
-        "RESTORE", key, one("0", "33000000000000", "-1"), payload, some(one("REPLACE", "ABSTTL", "NOPE"), 2)
-    )
+    | words("RESTORE", key, one("0", "x"), payload, some(one("REPLACE", "NOPE"), 2))
+    | words("RESTORE", key, one("0", "33000000000000", "-1"), payload, one("ABSTTL"), some(one("REPLACE"), 1))
 )
 EXPIRY = (
     words("EXPIREAT", key, second, some(expiry_option, 2))
@@ -122,12 +121,8 @@ EXPIRY = (
     | words(one("PERSIST", "EXPIRETIME", "PEXPIRETIME"), key)
     | words("SETEX", key, one("0", "-1", "x"), value)
 )
-TRANSACTIONS = (
-    one("MULTI", "EXEC", "DISCARD", "UNWATCH")
-    | one("MULTI", "EXEC")
-    | one("EXEC")
-    | words("WATCH", many(key))
-)
+TRANSACTIONS = one("MULTI", "EXEC", "DISCARD", "UNWATCH", "MULTI", "EXEC") | words("WATCH", many(key))
+"""Mostly out of place; see `transactions`."""
 CONNECTION = words(one("PING", "ECHO"), some(value, 2)) | one("NOSUCH", "")
 WHOLE = (
     one("DBSIZE", "FLUSHDB", "FLUSHALL")
@@ -146,22 +141,41 @@ def requests(draw: st.DrawFn, commands: Words, *, other: bool) -> Request:
     if damage == 0:
         request = request[:-1] or ["GET"]
     elif damage == 1:
-        request = [*request, *draw(value)]
-    if other and request[0] != "@sorted" and draw(st.integers(0, 4)) == 0:
+        request = [*request, "{t}more"]
+    if other and draw(st.integers(0, 4)) == 0:
         request = ["@other", *request]
     return request
 
 
-FAMILIES = {
-    "strings": STRINGS | STRINGS | KEYS | EXPIRY,
-    "bits": BITS | BITS | STRINGS,
-    "keys": KEYS | EXPIRY | STRINGS | WHOLE,
-    "expiry": EXPIRY | EXPIRY | STRINGS | KEYS,
-    "transactions": TRANSACTIONS | STRINGS | KEYS | EXPIRY | CONNECTION,
+ANYTHING = STRINGS | STRINGS | BITS | KEYS | KEYS | EXPIRY
+PARTS = {
+    "strings": requests(STRINGS | STRINGS | KEYS | EXPIRY, other=False),
+    "bits": requests(BITS | BITS | STRINGS, other=False),
+    "keys": requests(KEYS | EXPIRY | STRINGS | WHOLE, other=False),
+    "expiry": requests(EXPIRY | EXPIRY | STRINGS | KEYS, other=False),
+    "transactions": requests(TRANSACTIONS | CONNECTION | ANYTHING | ANYTHING | ANYTHING, other=True),
 }
-"""What a sequence is made of, by the family that it is about."""
+"""What sequences are made of, by the family that they are about."""
+
+
+@st.composite
+def transactions(draw: st.DrawFn) -> list[Request]:
+    """A whole transaction, with what two clients do before and meanwhile."""
+    anything = requests(ANYTHING, other=True)
+    watched = st.lists(requests(words("WATCH", many(key)), other=False), max_size=1)
+    inside = requests(ANYTHING | ANYTHING | ANYTHING | ANYTHING | CONNECTION, other=True)
+    return [
+        *draw(watched),
+        *draw(st.lists(anything, max_size=2)),
+        ["MULTI"],
+        *draw(st.lists(inside, max_size=6)),
+        ["EXEC"] if draw(st.integers(0, 9)) else ["DISCARD"],
+    ]
 
 
 def sequences(family: str) -> st.SearchStrategy[list[Request]]:
-    """Up to 30 requests; those of transactions by two clients."""
-    return st.lists(requests(FAMILIES[family], other=family == "transactions"), min_size=1, max_size=30)
+    """Some dozen requests; those of transactions by two clients."""
+    part = st.lists(PARTS[family], min_size=1, max_size=10)
+    if family == "transactions":
+        part = transactions() | transactions() | part
+    return st.lists(part, min_size=1, max_size=8).map(lambda parts: [step for part in parts for step in part])

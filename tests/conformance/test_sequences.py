@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from tests.conformance.commands import FAMILIES, sequences
+from tests.conformance.commands import PARTS, sequences
 from tests.conformance.harness.compare import agree, run, transcript
 from tests.conformance.harness.servers import Server
 from tests.conformance.harness.wire import Request
 
-EXAMPLES = int(os.environ.get("CONFORMANCE_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("CONFORMANCE_EXAMPLES", "300"))
 
 
 def bounded(examples: int) -> settings:
@@ -38,7 +38,7 @@ def check(valkey: Server, redraft: Server, steps: list[Request], protocol: int) 
         )
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", PARTS)
 def test_a_standalone_server_answers_as_valkey(valkey: Server, standalone: Server, family: str) -> None:
     @bounded(EXAMPLES)
     @given(steps=sequences(family), protocol=st.sampled_from([2, 3]))
@@ -48,7 +48,7 @@ def test_a_standalone_server_answers_as_valkey(valkey: Server, standalone: Serve
     compare()
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", PARTS)
 def test_a_cluster_answers_as_valkey(valkey: Server, cluster: Server, family: str) -> None:
     @bounded(max(EXAMPLES // 4, 1))
     @given(steps=sequences(family), protocol=st.sampled_from([2, 3]))

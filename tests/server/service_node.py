@@ -133,6 +133,9 @@ class ServiceNode:
     async def shutdown(self, *, now: bool) -> None:
         self.events.append("shutdown now" if now else "shutdown")
 
+    async def digest(self) -> int:
+        return 0
+
     async def wait_synced(self) -> None:
         self.events.append("synced")
 

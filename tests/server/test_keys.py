@@ -6,7 +6,7 @@ import pytest
 
 import server.commands.expiry
 import server.commands.keys
-import server.commands.object  # noqa: F401  (declares its commands)
+import server.commands.object_command  # noqa: F401  (declares its commands)
 from resp.values import OK, Error, Simple
 from server.keyspace.layout import Head
 from server.keyspace.meta import DATABASES

@@ -1,0 +1,186 @@
+"""Any node takes any command: replies, order and transactions are those of one server, also while leaders change."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hiredis
+import pytest
+
+from tests.processes.client import ConnectionLost
+from tests.processes.harness import Cluster, Server, eventually, key_of
+
+Request = tuple[str | bytes | int, ...]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("forwarding")) as cluster:
+        cluster.wait_spread()
+        yield cluster
+
+
+def transcript(prefix: str) -> list[Request]:
+    """A pipeline that touches every group in turn, with errors, large values, many keys and transactions in it."""
+    requests: list[Request] = []
+    for number in range(60):
+        key = f"{prefix}:{number % 7}"
+        requests += [
+            ("set", key, number),
+            ("incrby", key, 5),
+            ("append", key, "0"),
+            ("get", key),
+            ("set", key, "x" * (number * 300), "px", 100_000),
+            ("incr", key) if number else ("ping",),
+            ("strlen", key),
+            ("echo", number),
+            ("mget", f"{prefix}:0", f"{prefix}:1", f"{prefix}:2", key),
+            ("nonsense",),
+            ("get",),
+            ("del", f"{prefix}:3", f"{prefix}:4", key),
+            ("set", key, number, "nx", "get"),
+            ("multi",),
+            ("incr", key),
+            ("get", key),
+            ("exec",),
+            ("exists", f"{prefix}:0", f"{prefix}:1", f"{prefix}:2"),
+            ("multi",),
+            ("set", f"{prefix}:a", 1),
+            ("set", f"{prefix}:b", 1),
+            ("discard",),
+        ]
+    return requests
+
+
+def comparable(reply: Any) -> Any:
+    """hiredis.ReplyError compares by identity."""
+    if isinstance(reply, list):
+        return [comparable(element) for element in reply]
+    return ("error", str(reply)) if isinstance(reply, hiredis.ReplyError) else reply
+
+
+def test_a_pipeline_gives_the_same_replies_in_the_same_order_through_every_node(cluster: Cluster) -> None:
+    answers = []
+    with cluster.logs_on_failure():
+        for server in cluster.servers:
+            with server.client() as client:
+                answers.append([comparable(reply) for reply in client.pipeline(*transcript(f"p{server.name}"))])
+    for number, replies in enumerate(zip(*answers, strict=True)):
+        assert replies.count(replies[0]) == 3, (transcript("p")[number], replies)
+
+
+def test_commands_of_one_connection_keep_their_order_while_the_leader_changes(cluster: Cluster) -> None:
+    """A counter through a follower, in deep pipelines: every number once, in order, no error, while nodes restart."""
+    key = key_of(1, of=3, name="order")
+    with cluster.logs_on_failure():
+        for _ in range(2):
+            leader = cluster.leader(1)
+            follower = cluster.others(leader)[0]
+            stop = threading.Event()
+            replies: list[Any] = []
+
+            def count(follower: Server = follower, stop: threading.Event = stop, replies: list[Any] = replies) -> None:
+                with follower.client(timeout_s=30) as client:
+                    while not stop.is_set():
+                        replies += client.pipeline(*[("incr", key)] * 50)
+
+            first = int(follower.call("get", key) or 0)
+            thread = threading.Thread(target=count)
+            thread.start()
+            time.sleep(0.3)
+            assert leader.stop() == 0
+            time.sleep(0.3)
+            leader.start()
+            cluster.wait_ready()
+            stop.set()
+            thread.join()
+            assert replies == list(range(first + 1, first + 1 + len(replies)))
+
+
+def test_optimistic_transactions_lose_and_repeat_nothing_across_failovers(cluster: Cluster) -> None:
+    """WATCH, read, MULTI, write, EXEC from many clients through all nodes, while leaders are killed."""
+    account, history = "{bank}account", "{bank}history"
+    stop = threading.Event()
+    succeeded: list[int] = []
+    unknown: list[int] = []
+    surprises: list[Any] = []
+
+    def work(server: Server) -> None:
+        while not stop.is_set():
+            sent = False
+            try:
+                with server.client() as client:
+                    while not stop.is_set():
+                        sent = False
+                        watching, value = client.pipeline(("watch", account), ("get", account))
+                        if isinstance(watching, hiredis.ReplyError) or isinstance(value, hiredis.ReplyError):
+                            continue  # nothing was written
+                        number = int(value or 0) + 1
+                        sent = True
+                        *_, reply = client.pipeline(
+                            ("multi",), ("set", account, number), ("append", history, f"{number},"), ("exec",)
+                        )
+                        if isinstance(reply, list):
+                            succeeded.append(number)
+                        elif isinstance(reply, hiredis.ReplyError):
+                            text = str(reply)
+                            if text.startswith("UNKNOWN"):
+                                unknown.append(number)
+                            elif not text.startswith(("TRYAGAIN", "CLUSTERDOWN")):
+                                surprises.append(text)
+            except ConnectionLost:
+                if sent:
+                    unknown.append(number)
+                time.sleep(0.02)
+
+    with cluster.logs_on_failure():
+        cluster.wait_ready()
+        threads = [threading.Thread(target=work, args=(server,)) for server in cluster.servers * 2]
+        for thread in threads:
+            thread.start()
+        try:
+            for group in (1, 2, 3):
+                time.sleep(0.4)
+                leader = cluster.leader(group)
+                leader.kill()
+                time.sleep(0.8)
+                leader.start()
+                cluster.wait_ready()
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        assert not surprises, surprises[:5]
+        assert len(succeeded) > 50
+        assert len(set(succeeded)) == len(succeeded), "two transactions saw the same value, and both succeeded"
+        log = [int(number) for number in cluster.servers[0].call("get", history).decode().split(",")[:-1]]
+        assert log == list(range(1, len(log) + 1)), "a transaction was applied twice, or half"
+        assert int(cluster.servers[0].call("get", account)) == len(log)
+        assert set(succeeded) <= set(log)
+        assert set(log) - set(succeeded) <= set(unknown)
+
+
+def test_with_redirects_every_node_names_the_leader_and_only_the_leader_answers(tmp_path: Path) -> None:
+    with Cluster(tmp_path, routing="redirect") as cluster:
+        cluster.wait_spread()
+        for group in cluster.group_numbers:
+            key = key_of(group, of=3)
+            leader = cluster.leader(group)
+            for server in cluster.others(leader):
+                reply = server.call("set", key, server.name)
+                assert isinstance(reply, hiredis.ReplyError)
+                code, _slot, address = str(reply).split()
+                assert (code, address) == ("MOVED", f"127.0.0.1:{leader.port}")
+            assert leader.call("get", key) is None
+            assert leader.call("set", key, "v") == b"OK"
+
+        def moved_to() -> str:
+            reply = cluster.servers[1].call("set", key_of(1, of=3), "again")
+            return str(reply).split()[2] if str(reply).startswith("MOVED") else ""
+
+        gone = cluster.leader(1)
+        assert gone is cluster.servers[0]
+        gone.kill()
+        eventually(lambda: moved_to() in ("", f"127.0.0.1:{cluster.servers[2].port}"), "another leader is named")

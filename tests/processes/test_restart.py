@@ -1,0 +1,91 @@
+"""A clean stop and start of a node costs the clients of the other nodes nothing but a moment."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import hiredis
+import pytest
+
+from tests.processes.client import ConnectionLost
+from tests.processes.harness import Cluster, Server, key_of
+
+pause_s = 0.002
+
+
+class Steady:
+    """A client that writes and reads one key all the time and keeps what went wrong. A context manager."""
+
+    def __init__(self, server: Server, key: str) -> None:
+        self.problems: list[str] = []
+        self.done_s: list[float] = []
+        self._server = server
+        self._key = key
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> "Steady":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        number = 0
+        try:
+            with self._server.client() as client:
+                while not self._stop.is_set():
+                    number += 1
+                    for reply in client.pipeline(("set", self._key, number), ("get", self._key)):
+                        if isinstance(reply, hiredis.ReplyError):
+                            self.problems.append(f"{self._server.name} {self._key}: {reply}")
+                        elif reply not in (b"OK", str(number).encode()):
+                            self.problems.append(f"{self._server.name} {self._key}: {reply!r} instead of {number}")
+                    self.done_s.append(time.monotonic())
+                    time.sleep(pause_s)
+        except ConnectionLost as error:
+            self.problems.append(f"{self._server.name} {self._key}: {error}")
+
+    @property
+    def longest_gap_s(self) -> float:
+        """The longest time between two replies."""
+        return max(later - earlier for earlier, later in zip(self.done_s, self.done_s[1:], strict=False))
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("restart")) as cluster:
+        yield cluster
+
+
+@pytest.mark.parametrize("name", ["n1", "n2", "n3"])
+def test_a_restart_costs_the_clients_of_the_other_nodes_no_error(name: str, cluster: Cluster) -> None:
+    """The longest time that a client waited is printed (pytest -s), not judged."""
+    with cluster.logs_on_failure():
+        cluster.wait_ready()
+        node = cluster.nodes[name]
+        led = [group for group in cluster.group_numbers if cluster.leader(group) is node]
+        clients = [
+            Steady(server, key_of(group, of=len(cluster.group_numbers), name=f"{name}{server.name}"))
+            for server in cluster.others(node)
+            for group in cluster.group_numbers
+        ]
+        for client in clients:
+            client.__enter__()
+        try:
+            time.sleep(0.5)
+            assert node.stop() == 0
+            time.sleep(1)
+            node.start()
+            cluster.wait_ready()
+            time.sleep(1)
+        finally:
+            for client in clients:
+                client.__exit__()
+        problems = [problem for client in clients for problem in client.problems]
+        assert not problems, f"{len(problems)}: {problems[:5]}"
+        assert all(len(client.done_s) > 50 for client in clients)
+        longest_s = max(client.longest_gap_s for client in clients)
+        print(f"\n{name} led groups {led}; its restart made a client of the others wait for {longest_s:.3f} s at most")

@@ -1,0 +1,164 @@
+"""A group's data on one node: what is applied is there, replicas agree, a snapshot carries all of it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from raft.core.messages import NORMAL, ConfState, Entry, SnapshotMeta
+from server.keyspace.layout import META_KEY, STRING
+from server.keyspace.leveldb import DataStore
+from server.keyspace.view import View
+from server.shard.digest import digest
+from server.shard.effects import encode_effects
+from server.shard.replica import Replica
+from server.shard.sweeper import sweep
+
+GROUP = 1
+
+
+class Copy:
+    """A replica of a group in a store of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.store = DataStore(path, block_cache_bytes=1 << 20, write_buffer_bytes=1 << 20)
+        self.replica = Replica(self.store, GROUP)
+
+    def everything(self) -> dict[bytes, bytes]:
+        """All tables of the group, without what waits to be swept."""
+        return {key: value for key, value in self.replica.scan(b"", b"\xff") if key[:1] != b"q"}
+
+
+@pytest.fixture
+def make_copy(tmp_path: Path) -> Iterator[Callable[[], Copy]]:
+    copies: list[Copy] = []
+
+    def make() -> Copy:
+        copies.append(Copy(tmp_path / str(len(copies))))
+        return copies[-1]
+
+    yield make
+    for copy in copies:
+        copy.store.close()
+
+
+def entry(index: int, copy: Copy, change: Callable[[View], object]) -> Entry:
+    """What a leader with the data of `copy` proposes for a change."""
+    meta = copy.replica.meta()
+    view = View(copy.replica, meta, Random(0))
+    view.begin_entry(1000, index)
+    view.begin(0, 2)
+    change(view)
+    operations: list[bytes | None] = []
+    for key, value in view.take_effects().items():
+        operations += (key, value)
+    operations += (META_KEY, meta.encode())
+    return Entry(index, 1, NORMAL, encode_effects(1000, operations))
+
+
+def put(key: bytes, value: bytes, expire_ms: int = 0) -> Callable[[View], object]:
+    return lambda view: view.put(key, STRING, value, expire_ms)
+
+
+def test_replicas_that_applied_the_same_log_have_the_same_digest(make_copy: Callable[[], Copy]) -> None:
+    one, other = make_copy(), make_copy()
+    assert digest(one.replica) == digest(other.replica)
+    for index in range(2, 30):
+        written = entry(index, one, put(b"k%d" % (index % 7), b"v%d" % index))
+        one.replica.apply([written])
+        assert digest(one.replica) != digest(other.replica)
+        other.replica.apply([written])
+        assert digest(one.replica) == digest(other.replica)
+
+
+def test_applying_again_from_an_earlier_index_changes_nothing(make_copy: Callable[[], Copy]) -> None:
+    """What a restart does: the data store may be ahead of what is known to be durable."""
+    copy = make_copy()
+    entries = []
+    for index in range(2, 20):
+        entries.append(entry(index, copy, put(b"k%d" % (index % 5), b"v%d" % index, 5000 * (index % 2))))
+        copy.replica.apply([entries[-1]])
+    entries.append(entry(20, copy, lambda view: view.delete(b"k1")))
+    copy.replica.apply(entries[-1:])
+    before = copy.everything()
+    for entry_again in entries[5:]:
+        copy.replica.apply([entry_again])
+        assert copy.replica.applied_index == 20
+    assert copy.everything() == before
+
+
+def test_a_snapshot_read_while_entries_are_applied_converges(make_copy: Callable[[], Copy]) -> None:
+    """Chunks are read at different applied indexes; the log from the first of them on makes them one state."""
+    random = Random(7)
+    sender, receiver = make_copy(), make_copy()
+    receiver.replica.apply([entry(2, receiver, put(b"old", b"gone after the install"))])
+    index = 1
+    log: list[Entry] = []
+
+    def write_some(count: int) -> None:
+        nonlocal index
+        for _ in range(count):
+            index += 1
+            key = b"k%d" % random.randrange(300)
+            if random.random() < 0.3:
+                written = entry(index, sender, lambda view, key=key: view.delete(key))  # type: ignore[misc]
+            else:
+                written = entry(index, sender, put(key, b"v%d" % index, random.choice((0, 9000 + index))))
+            sender.replica.apply([written])
+            log.append(written)
+
+    write_some(400)
+    start = sender.replica.applied_index
+    cursor: bytes | None = receiver.replica.snapshot_begin(b"token")
+    assert cursor == b""
+    while cursor is not None:
+        chunk, after = sender.replica.snapshot_read(cursor, 2000)
+        receiver.replica.snapshot_write(b"token", chunk, after)
+        write_some(20)
+        cursor = after
+        if cursor is not None:
+            assert (
+                receiver.replica.snapshot_begin(b"token") == cursor
+            )  # the connection broke: go on from here
+    consistent = sender.replica.applied_index
+    receiver.replica.snapshot_install(SnapshotMeta(start, 1, ConfState((1,))), consistent)
+    assert receiver.replica.applied_index == start
+    assert receiver.replica.consistent_index == consistent
+    assert receiver.replica.get(META_KEY) is not None
+    receiver.replica.apply([written for written in log if written.index > start])
+    assert receiver.everything() == sender.everything()
+    assert digest(receiver.replica) == digest(sender.replica)
+
+
+def test_another_snapshot_drops_what_was_staged(make_copy: Callable[[], Copy]) -> None:
+    sender, receiver = make_copy(), make_copy()
+    for index in range(2, 100):
+        sender.replica.apply([entry(index, sender, put(b"k%d" % index, b"x" * 100))])
+    receiver.replica.snapshot_begin(b"first")
+    chunk, cursor = sender.replica.snapshot_read(b"", 1000)
+    receiver.replica.snapshot_write(b"first", chunk, cursor)
+    assert receiver.replica.snapshot_begin(b"second") == b""
+    chunk, cursor = sender.replica.snapshot_read(b"", 1 << 20)
+    assert cursor is None
+    receiver.replica.snapshot_write(b"second", chunk, None)
+    receiver.replica.snapshot_install(SnapshotMeta(99, 1, ConfState((1,))), 99)
+    while sweep(receiver.store, receiver.replica):
+        pass
+    assert receiver.everything() == sender.everything()
+    prefix_bytes = 5
+    groups_data = [key for key, _ in receiver.store.scan(b"d", b"e")]
+    assert {key[:prefix_bytes] for key in groups_data} == {receiver.replica.prefix}, "the staged one is swept"
+
+
+def test_a_flushed_database_is_swept_with_its_expiry_index(make_copy: Callable[[], Copy]) -> None:
+    copy = make_copy()
+    for index in range(2, 50):
+        copy.replica.apply([entry(index, copy, put(b"k%d" % index, b"v", 5000))])
+    copy.replica.apply([entry(50, copy, lambda view: view.flush())])
+    copy.replica.apply([entry(51, copy, put(b"new", b"v", 6000))])
+    while sweep(copy.store, copy.replica):
+        pass
+    left = list(copy.replica.scan(b"", b"\xff"))
+    assert len(left) == 3, "the new key's head, its place in the expiry index, and Meta"
+    assert not sweep(copy.store, copy.replica)
