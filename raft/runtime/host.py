@@ -46,7 +46,7 @@ from raft.runtime.options import HostOptions
 from raft.runtime.snapshots import Snapshots
 from raft.runtime.wire import Envelope, decode_messages, encode_messages
 from raft.runtime.workers import Completions, Worker
-from raft.storage import GroupLog, GroupWrite, LogDamaged, LogStore
+from raft.storage import GroupLog, GroupWrite, LogDamaged, LogStore, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -132,14 +132,14 @@ class Host:
         if applied > group_log.last_index:
             raise LogDamaged(
                 f"the log of group {group_id} ends at {group_log.last_index}, but its data already holds"
-                f" {applied}: the end of the log was lost; restore it, or rebuild the node from its peers"
+                f" {applied}: the end of the log was lost; {REMEDY}"
             )
         if (
             applied < group_log.durable_applied and group_log.durable_applied > 1
         ):  # 1: a group without any data yet
             raise LogDamaged(
                 f"the data of group {group_id} ends at {applied}, but {group_log.durable_applied} had been synced:"
-                " the data was lost or is of another node; restore it, or rebuild the node from its peers"
+                f" the data was lost or is of another node; {REMEDY}"
             )
         if applied > max(group_log.consistent_index, group_log.durable_applied):
             self.store.note_consistent(group_id, applied)
@@ -213,7 +213,8 @@ class Host:
         """Fall silent for good."""
         if self.failed is None:
             self.failed = error
-            log.critical("the node stops: %s", error, exc_info=error)
+            if not isinstance(error, StorageError):  # its sentence says all, and on_fatal has it said
+                log.critical("the node stops: %s", error, exc_info=error)
             self._on_fatal(error)
 
     def route(self, group: Group, messages: list[Message]) -> None:

@@ -1,5 +1,12 @@
 """What can be wrong with a log directory. Each text is one sentence with what to do about it."""
 
+REMEDY = (
+    "move the node's data directory away and rebuild the node from its peers; a backup is of use to a node without"
+    " peers only"
+)
+"""For a replica that is not all there. Not from a backup: that would not know what the node acknowledged since, nor
+whom it voted for, and its peers would take it for the node that it was."""
+
 
 class StorageError(Exception):
     """The log store can not be used. `str()` is a sentence for the person who runs the node."""

@@ -16,7 +16,7 @@ import msgspec
 
 from raft.core.messages import ConfState, Entry, HardState, SnapshotMeta
 from raft.core.storage import Compacted, SnapshotUnavailable, Unavailable
-from raft.storage.errors import LogDamaged
+from raft.storage.errors import REMEDY, LogDamaged
 from raft.storage.records import BadRecord, Base, decode_entry, entry_key, entry_key_index
 
 CACHE_BYTES_MAX = 8 << 20  # per group; a follower in step never makes the leader read its disk
@@ -27,8 +27,7 @@ _MARK_BYTES = 64 << 10  # how fine index_keeping answers
 def damaged(path: str, group_id: int, fact: str) -> LogDamaged:
     """The error for a log that is not all there, with the remedy."""
     return LogDamaged(
-        f"the log in {path} is damaged (group {group_id}: {fact}): move the node's data directory away and start the"
-        " node with an empty one under a new identity, so that its peers rebuild it; or restore a backup"
+        f"the log in {path} is damaged (group {group_id}: {fact}): {REMEDY}"
     )
 
 

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, Self
 import plyvel
 
 from raft.core.messages import ConfState, Entry, HardState, SnapshotMeta
-from raft.storage.errors import LogDamaged, LogFailed, LogForeign, LogLocked, LogMissing
+from raft.storage.errors import REMEDY, LogDamaged, LogFailed, LogForeign, LogLocked, LogMissing
 from raft.storage.group_log import GroupLog, damaged
 from raft.storage.records import (
     GROUP_MAX,
@@ -135,9 +135,7 @@ class LogStore:
         """16 random bytes made with the directory: a node with an empty disk is not the node it was."""
         value = self.get_meta("incarnation")
         if value is None:
-            raise LogDamaged(
-                f"the log in {self._path} has lost its identity: restore it, or start an empty one"
-            )
+            raise LogDamaged(f"the log in {self._path} has lost its identity: {REMEDY}")
         return value
 
     def get_meta(self, key: str) -> bytes | None:
@@ -149,11 +147,17 @@ class LogStore:
         try:
             return unseal(name, record)
         except BadRecord as error:
-            raise LogDamaged(f"the log in {self._path} is damaged ({key}: {error}): restore it") from error
+            raise LogDamaged(f"the log in {self._path} is damaged ({key}: {error}): {REMEDY}") from error
 
     def put_meta(self, key: str, value: bytes) -> None:
         """Store a fact, synced. Raises LogFailed."""
         self._put_meta({key: value})
+
+    def delete_meta(self, key: str) -> None:
+        """Forget a fact, synced; nothing when it is not there. Raises LogFailed."""
+        batch = self._begin()
+        batch.delete(NODE_PREFIX + key.encode())
+        self._commit(batch)
 
     def _put_meta(self, facts: dict[str, bytes]) -> None:
         batch = self._begin()
@@ -356,6 +360,5 @@ def _reset_base(meta: SnapshotMeta, consistent_index: int) -> Base:
 
 def _unreadable(directory: Path, error: Exception) -> LogDamaged:
     return LogDamaged(
-        f"the log in {directory} can not be opened ({error}): if the disk is healthy, move the node's data directory"
-        " away and start the node with an empty one, so that its peers rebuild it"
+        f"the log in {directory} can not be opened ({error}): if the disk is healthy, {REMEDY}"
     )

@@ -4,6 +4,9 @@ A data directory remembers the cluster, the node and the layout it was made for,
 edited file is noticed before any harm is done. It also remembers every peer's incarnation, the identity of
 the peer's own data directory: a voter that comes back with an empty disk has forgotten what it acknowledged
 and whom it voted for, so its word must not count.
+
+A peer whose data is lost for good is rebuilt (membership.py): first it is fenced, so that no data directory of
+its is accepted, and when it is no member of any group any more it is forgotten, so that the next one is.
 """
 
 import msgspec
@@ -52,6 +55,10 @@ def check_identity(store: LogStore, cluster: str, name: str, topology: Topology)
         )
 
 
+_FENCED = b"fenced"
+"""What stands for the incarnation of a peer that is being rebuilt; real ones are 16 bytes long."""
+
+
 class PeerCheck:
     """Remembers each peer's incarnation from its first connection on."""
 
@@ -59,6 +66,7 @@ class PeerCheck:
         self._store = store
         self._topology = topology
         self._known: dict[int, bytes] = {}
+        self._refused: set[int] = set()
         for number in topology.nodes:
             record = store.get_meta(f"peer/{number}")
             if record is not None:
@@ -70,16 +78,40 @@ class PeerCheck:
         if known is None:
             self._known[number] = incarnation
             self._store.put_meta(f"peer/{number}", incarnation)
+        if known is None or known == incarnation:
+            self._refused.discard(number)
             return None
-        if known == incarnation:
-            return None
+        self._refused.add(number)
         name = self._topology.nodes[number].name
+        if known == _FENCED:
+            return f"node {name} is being rebuilt: it can take part when `redraft rebuild` has come to its end"
         return (
             f"node {name} has another data directory than before: what it acknowledged is not there, so it can not"
-            " take part; start it with its old data directory, or stop the other process that calls itself so"
+            " take part; start it with its old data directory, or stop the other process that calls itself so, or,"
+            f" if its data is lost, stop it, run `redraft rebuild FILE --node {name}`, and start it again empty"
         )
 
+    def refused(self, number: int) -> bool:
+        """Whether the peer was refused when it was last heard of."""
+        return number in self._refused
 
-def peer_check(store: LogStore, topology: Topology) -> PeerCheck:
-    """What Links asks about each peer."""
-    return PeerCheck(store, topology)
+    def fenced(self, number: int) -> bool:
+        """Whether the peer is being rebuilt: nobody is accepted in its name."""
+        return self._known.get(number) == _FENCED
+
+    def fence(self, number: int) -> None:
+        """Accept nobody in the peer's name from now on; `write_fence` makes it last."""
+        self._known[number] = _FENCED
+
+    def forget(self, number: int) -> None:
+        """Accept whoever comes next in the peer's name; only after `write_forgotten`, or that would forget him."""
+        self._known.pop(number, None)
+        self._refused.discard(number)
+
+    def write_fence(self, number: int) -> None:
+        """Disk thread: the fence outlasts a restart. Raises LogFailed."""
+        self._store.put_meta(f"peer/{number}", _FENCED)
+
+    def write_forgotten(self, number: int) -> None:
+        """Disk thread: after a restart the peer is unknown. Raises LogFailed."""
+        self._store.delete_meta(f"peer/{number}")

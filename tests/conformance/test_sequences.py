@@ -15,7 +15,7 @@ from tests.conformance.harness.compare import agree, run, transcript
 from tests.conformance.harness.servers import Server
 from tests.conformance.harness.wire import Request
 
-EXAMPLES = int(os.environ.get("CONFORMANCE_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("CONFORMANCE_EXAMPLES", "150"))
 
 
 def bounded(examples: int) -> settings:

@@ -1,0 +1,372 @@
+"""The leader of a group: what a reply waits for, and what becomes of it when the leadership is lost."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from raft.core.errors import NotLeader, ProposalDropped
+from raft.core.messages import NORMAL, Entry
+from raft.core.node import Role
+from server.commands import all as all_commands
+from server.commands.table import lookup
+from server.dispatch import transactions
+from server.errors import OUTCOME_UNKNOWN
+from server.keyspace.leveldb import DataStore
+from server.shard.call import Call, Later, Transaction
+from server.shard.clock import TurnClock, boot_time_us
+from server.shard.overlay import Overlay
+from server.shard.replica import Replica
+from server.shard.shard import Shard
+from server.stats import Stats
+
+assert all_commands.loaded
+assert transactions.watch_key
+FOREVER_US = 1 << 62
+
+
+class FakeGroup:
+    """Raft's side of a group, moved by hand. Its log is a list of entries; entry 1 is at index 0."""
+
+    def __init__(self) -> None:
+        self.term = 1
+        self.log = [Entry(1, 1, NORMAL, b"")]
+        self.commit = 1
+        self.can_propose = True
+        self.refusing = False
+        self.lease_until_us = FOREVER_US
+        self.contexts = 0
+
+    @property
+    def last_index(self) -> int:
+        return self.log[-1].index
+
+    def term_at(self, index: int) -> int | None:
+        return self.log[index - 1].term
+
+    def propose(self, data: bytes) -> int:
+        if self.refusing:
+            raise ProposalDropped("full")
+        self.log.append(Entry(self.last_index + 1, self.term, NORMAL, data))
+        return self.last_index
+
+    def read_index(self) -> int:
+        if not self.term:
+            raise NotLeader(0)
+        self.contexts += 1
+        return self.contexts
+
+
+class Bench:
+    """One shard with everything around it under the test's hand."""
+
+    def __init__(self, path: Path, *, use_lease: bool = True) -> None:
+        self.store = DataStore(path, block_cache_bytes=1 << 20, write_buffer_bytes=1 << 20)
+        self.clock = TurnClock()
+        self.group = FakeGroup()
+        self.shard = Shard(
+            Replica(self.store, 1),
+            partial(Overlay, self.store),
+            self.clock,
+            Stats(),
+            use_lease=use_lease,
+            stale_max_ms=1000,
+            cache_limit=100,
+            on_change=lambda shard: None,
+            on_dirty=lambda shard: None,
+        )
+        self.shard.group = self.group  # type: ignore[assignment]
+        self.applied_upto = 0
+        self.lead()
+
+    def lead(self, term: int | None = None) -> None:
+        """Become leader, with the no-op of the term applied."""
+        group = self.group
+        group.term = term or group.term
+        if group.log[-1].term != group.term:
+            group.log.append(Entry(group.last_index + 1, group.term, NORMAL, b""))
+        self.shard.role_changed(Role.LEADER, group.term, 1)
+        self.commit(group.last_index)
+        self.apply()
+
+    def commit(self, index: int) -> None:
+        self.group.commit = index
+        self.shard.committed(index)
+
+    def apply(self) -> None:
+        """Apply what is committed."""
+        entries = self.group.log[self.applied_upto : self.group.commit]
+        if entries:
+            self.shard.apply(entries)
+            self.applied_upto = entries[-1].index
+            self.shard.applied(self.applied_upto)
+
+    def turn(self) -> None:
+        """The turn ends; a new one begins."""
+        self.shard.flush()
+        self.clock.advance()
+
+    def ask(self, *words: str) -> list[bytes]:
+        """Send a command; the list gets its reply."""
+        replies: list[bytes] = []
+        args = [word.encode() for word in words]
+        row = lookup(args)
+        assert row is not None
+        self.shard.submit(Call(row, args, 0, 2, Later(replies.append)))
+        return replies
+
+    def follow(self, term: int) -> None:
+        """Somebody else leads `term`."""
+        self.group.term = term
+        self.group.can_propose = False
+        self.shard.role_changed(Role.FOLLOWER, term, 2)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    benches: list[Bench] = []
+
+    def bench(**options: bool) -> Bench:
+        benches.append(Bench(tmp_path / str(len(benches)), **options))
+        return benches[-1]
+
+    yield bench
+    for one in benches:
+        one.store.close()
+
+
+def test_a_write_is_answered_when_its_entry_commits_and_not_before(make: Callable[..., Bench]) -> None:
+    bench = make()
+    reply = bench.ask("SET", "k", "v")
+    bench.turn()
+    assert not reply
+    bench.commit(bench.group.last_index)
+    assert reply == [b"+OK\r\n"]
+
+
+def test_all_writes_of_a_turn_are_one_entry(make: Callable[..., Bench]) -> None:
+    bench = make()
+    before = bench.group.last_index
+    replies = [bench.ask("INCR", "k") for _ in range(10)]
+    bench.turn()
+    assert bench.group.last_index == before + 1
+    bench.commit(bench.group.last_index)
+    assert [reply[0] for reply in replies] == [b":%d\r\n" % number for number in range(1, 11)]
+
+
+def test_a_read_of_something_uncommitted_waits_for_it(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.ask("SET", "k", "v")
+    bench.turn()
+    read, other = bench.ask("GET", "k"), bench.ask("GET", "other")
+    assert other == [b"$-1\r\n"], "it saw nothing uncommitted"
+    assert not read
+    bench.commit(bench.group.last_index)
+    assert read == [b"$1\r\nv\r\n"]
+
+
+def test_an_error_that_looked_at_something_uncommitted_waits_too(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.ask("SET", "k", "text")
+    bench.turn()
+    failed = bench.ask("INCR", "k")
+    assert not failed
+    bench.commit(bench.group.last_index)
+    assert failed == [b"-ERR value is not an integer or out of range\r\n"]
+
+
+def test_without_a_lease_a_read_waits_for_a_read_index_round(make: Callable[..., Bench]) -> None:
+    bench = make(use_lease=False)
+    reads = [bench.ask("GET", "k") for _ in range(3)]
+    bench.turn()
+    assert reads == [[], [], []]
+    assert bench.group.contexts == 1, "one round for all reads of the turn"
+    bench.shard.reads_confirmed(1)
+    assert reads == [[b"$-1\r\n"]] * 3
+
+
+def test_the_lease_is_looked_at_after_the_evaluation(make: Callable[..., Bench]) -> None:
+    """A process may be stopped between the two."""
+    bench = make()
+    bench.group.lease_until_us = boot_time_us() - 1
+    read = bench.ask("GET", "k")
+    assert not read
+
+
+def test_an_uncommitted_read_without_proof_of_leadership_needs_both(make: Callable[..., Bench]) -> None:
+    """The commit of what it saw is no proof that nothing came after it under another leader."""
+    bench = make(use_lease=False)
+    bench.ask("SET", "k", "v")
+    bench.turn()
+    read = bench.ask("GET", "k")
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    assert not read
+    bench.shard.reads_confirmed(1)
+    assert read == [b"$1\r\nv\r\n"]
+
+
+def test_a_deposed_leader_learns_that_its_write_was_committed(make: Callable[..., Bench]) -> None:
+    bench = make()
+    reply = bench.ask("SET", "k", "v")
+    bench.turn()
+    index = bench.group.last_index
+    bench.follow(term=2)
+    assert not reply
+    assert len(bench.shard.orphans) == 1
+    bench.group.log.append(Entry(index + 1, 2, NORMAL, b""))
+    bench.commit(index + 1)
+    assert reply == [b"+OK\r\n"]
+    assert not bench.shard.orphans
+
+
+def test_a_write_that_was_overwritten_is_done_again_and_never_answered_here(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make()
+    reply = bench.ask("SET", "k", "v")
+    bench.turn()
+    bench.follow(term=2)
+    bench.group.log[-1] = Entry(bench.group.last_index, 2, NORMAL, b"")
+    bench.commit(bench.group.last_index)
+    assert not reply
+    assert [call.args for call in bench.shard.retry] == [[b"SET", b"k", b"v"]]
+
+
+def test_a_write_beyond_the_new_leaders_log_is_done_again(make: Callable[..., Bench]) -> None:
+    bench = make()
+    first = bench.ask("SET", "k", "1")
+    bench.turn()
+    second = bench.ask("SET", "k", "2")
+    bench.turn()
+    index = bench.group.last_index
+    bench.follow(term=2)
+    del bench.group.log[-2:]
+    bench.group.log.append(Entry(index - 1, 2, NORMAL, b""))
+    bench.commit(index - 1)
+    assert (first, second) == ([], [])
+    assert [call.args[2] for call in bench.shard.retry] == [b"1", b"2"]
+
+
+def test_what_nobody_tells_in_time_is_unknown(make: Callable[..., Bench]) -> None:
+    bench = make()
+    reply = bench.ask("SET", "k", "v")
+    bench.turn()
+    bench.follow(term=2)
+    bench.shard.give_up_orphans()
+    assert reply == [b"-" + OUTCOME_UNKNOWN + b"\r\n"]
+
+
+def test_reads_of_a_deposed_leader_are_done_again_even_if_what_they_saw_commits(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make()
+    bench.ask("SET", "k", "v")
+    bench.turn()
+    read = bench.ask("GET", "k")
+    bench.follow(term=2)
+    bench.group.log.append(Entry(bench.group.last_index + 1, 2, NORMAL, b""))
+    bench.commit(bench.group.last_index)
+    assert not read
+    assert [call.args for call in bench.shard.retry] == [[b"GET", b"k"]]
+
+
+def test_a_leader_that_returns_knows_that_what_it_lacks_never_happened(make: Callable[..., Bench]) -> None:
+    bench = make()
+    reply = bench.ask("SET", "k", "v")
+    bench.turn()
+    bench.follow(term=2)
+    del bench.group.log[-1]
+    bench.group.can_propose = True
+    bench.lead(term=3)
+    assert not reply
+    assert len(bench.shard.retry) == 1
+    assert bench.ask("GET", "k") == [b"$-1\r\n"], "the overlay was dropped with the leadership"
+
+
+def test_what_raft_does_not_take_did_not_happen(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.ask("SET", "kept", "1")
+    bench.turn()
+    bench.group.refusing = True
+    reply = bench.ask("SET", "k", "v")
+    size, read = bench.ask("DBSIZE"), bench.ask("GET", "k")
+    bench.turn()
+    bench.group.refusing = False
+    assert (reply, size, read) == ([], [], [])
+    assert [call.args[0] for call in bench.shard.retry] == [b"SET", b"DBSIZE", b"GET"]
+    again = bench.ask("DBSIZE")
+    bench.commit(bench.group.last_index)
+    assert again == [b":1\r\n"]
+
+
+def test_nothing_is_evaluated_before_the_own_terms_noop_is_applied(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.follow(term=2)
+    bench.group.term = 3
+    bench.group.can_propose = True
+    bench.group.log.append(Entry(bench.group.last_index + 1, 3, NORMAL, b""))
+    bench.shard.role_changed(Role.LEADER, 3, 1)
+    assert not bench.shard.ready
+    bench.commit(bench.group.last_index)
+    assert not bench.shard.ready, "committed is not applied"
+    bench.apply()
+    assert bench.shard.ready
+
+
+def test_a_transaction_is_one_entry_and_waits_for_it(make: Callable[..., Bench]) -> None:
+    bench = make()
+    replies: list[bytes] = []
+    rows = [[b"SET", b"a", b"1"], [b"INCR", b"a"], [b"INCR", b"text"], [b"GET", b"a"]]
+    bench.ask("SET", "text", "x")
+    bench.turn()
+    before = bench.group.last_index
+    transaction = Transaction([(row, args, 0) for args in rows if (row := lookup(args))], [])
+    row = lookup([b"exec"])
+    assert row is not None
+    bench.shard.submit(Call(row, [b"exec"], 0, 2, Later(replies.append), transaction))
+    bench.turn()
+    assert bench.group.last_index == before + 1
+    assert not replies
+    bench.commit(bench.group.last_index)
+    error = b"-ERR value is not an integer or out of range\r\n"
+    assert replies == [b"*4\r\n+OK\r\n:2\r\n" + error + b"$1\r\n2\r\n"]
+
+
+def test_an_exec_whose_watched_key_changed_is_null(make: Callable[..., Bench]) -> None:
+    bench = make()
+    replies: list[bytes] = []
+    bench.ask("SET", "k", "1")
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    [revision] = bench.ask("_WATCH", "k")
+    bench.ask("SET", "k", "1")
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    args = [b"SET", b"k", b"2"]
+    row, exec_row = lookup(args), lookup([b"exec"])
+    assert row is not None
+    assert exec_row is not None
+    transaction = Transaction([(row, args, 0)], [(0, b"k", int(revision[1:]))])
+    bench.shard.submit(Call(exec_row, [b"exec"], 0, 2, Later(replies.append), transaction))
+    assert replies == [b"*-1\r\n"]
+    assert bench.ask("GET", "k") == [b"$1\r\n1\r\n"]
+
+
+def test_keys_past_their_time_are_deleted_through_the_log(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.ask("SET", "k", "v", "PX", "1")
+    bench.ask("SET", "stays", "v")
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    bench.apply()
+    bench.clock.advance()
+    bench.clock.now_ms += 1000
+    before = bench.group.last_index
+    assert not bench.shard.expire_due(), "there is no more"
+    bench.shard.flush()
+    assert bench.group.last_index == before + 1
+    bench.commit(before + 1)
+    bench.apply()
+    assert bench.ask("DBSIZE") == [b":1\r\n"]
