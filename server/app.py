@@ -4,6 +4,7 @@ Exit codes: 0 after a clean shutdown, 1 when the node can not start or can not g
 standard error says why and what to do.
 """
 
+import gc
 import logging
 import signal
 import sys
@@ -12,7 +13,8 @@ from functools import partial
 
 import trio
 
-from raft.storage import StorageError
+from raft.core import Corrupted
+from raft.storage import LogDamaged, StorageError
 from server.commands import all as all_commands
 from server.config import Config, ConfigError
 from server.cron import run_cron
@@ -27,6 +29,8 @@ switch_interval_s = 0.0005
 write."""
 drain_timeout_s = 2.0
 """How long a clean shutdown waits for the replies that are due."""
+drain_quiet_s = 0.1
+"""A clean shutdown ends when the other nodes have sent nothing for so long: a round trip and a heartbeat's delay."""
 
 
 def run(config: Config, node_name: str | None) -> int:
@@ -44,8 +48,8 @@ def run(config: Config, node_name: str | None) -> int:
         return 1
     try:
         return trio.run(_main, config, config.node_name(node_name))
-    except (ConfigError, StorageError, DataStoreError) as error:
-        print(f"redraft: {error}", file=sys.stderr)
+    except (ConfigError, StorageError, DataStoreError, Corrupted) as error:
+        print(f"redraft: {error}{_way_back(config, node_name, error)}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"redraft: {_port_in_use(config, node_name, error)}", file=sys.stderr)
@@ -80,6 +84,11 @@ async def _main(config: Config, name: str) -> int:
             nursery.start_soon(_signals, node)
             nursery.start_soon(run_cron, node)
             me = node.topology.nodes[node.topology.me]
+            # What is there now stays; and the hot path makes many short-lived objects but no cycles, so the collector
+            # need not look at ten thousand connections again and again.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(50_000, 20, 100)
             log.info("Node %s of cluster %s is ready for clients on port %d", name, config.cluster, me.port)
             await node.stopping.wait()
             if not failure:
@@ -89,7 +98,8 @@ async def _main(config: Config, name: str) -> int:
         await node.host.close()
         node.close()
     if failure:
-        print(f"redraft: node {name} stops: {_explain(failure[0])}", file=sys.stderr)
+        way_back = _way_back(config, name, failure[0])
+        print(f"redraft: node {name} stops: {_explain(failure[0])}{way_back}", file=sys.stderr)
         return 1
     log.info("Node %s has shut down", name)
     return 0
@@ -99,15 +109,43 @@ def _explain(error: BaseException) -> str:
     """One sentence on why the node can not go on."""
     if isinstance(error, OSError) and error.errno == 28:
         return "the disk is full; free some space and start it again, nothing acknowledged is lost"
+    if isinstance(error, LogDamaged | Corrupted):
+        return str(error)
     return f"{error}; nothing acknowledged is lost, start it again when the cause is gone"
 
 
+def _way_back(config: Config, name: str | None, error: BaseException) -> str:
+    """What is to be added to an error that only the other nodes can help with."""
+    if not config.clustered or not isinstance(error, LogDamaged | Corrupted):
+        return ""
+    return (
+        f" (while it is stopped: redraft rebuild {config.source} --node {config.node_name(name)}; then start it with"
+        " an empty data directory)"
+    )
+
+
 async def _drain(node: Node) -> None:
-    """No new clients; let those that are there have the replies that are due."""
+    """No new clients; let those that are there, and the other nodes, have the replies that are due.
+
+    What was handed over is settled when its new leader says so, and what the other nodes had sent by the time they
+    heard of that is still on its way here: so it ends only when nothing has come for a while.
+    """
     node.reactor.stop_listening()
+    forwarder = node.router.forwarder
+    quiet_s = 0.0 if forwarder is None else drain_quiet_s
+    quiet_since_s = trio.current_time()
+    visits = 0
     with trio.move_on_after(drain_timeout_s):
-        while node.busy_connections:
+        while True:
             node.end_turn()
+            busy = bool(node.busy_connections)
+            if forwarder is not None:
+                busy = busy or forwarder.busy or forwarder.visits != visits
+                visits = forwarder.visits
+            if busy:
+                quiet_since_s = trio.current_time()
+            elif trio.current_time() >= quiet_since_s + quiet_s:
+                return
             await trio.sleep(0.005)
 
 

@@ -116,6 +116,27 @@ def status(host: str, port: int, password: str, as_json: bool) -> None:
     console.print(tables(found))
 
 
+@main.command()
+@click.argument("file", type=_FILE)
+@click.option("--node", metavar="NAME", required=True, help="The node whose data is lost.")
+@click.option(
+    "--password", default="", envvar="REDRAFT_PASSWORD", help="Or in the environment as REDRAFT_PASSWORD."
+)
+def rebuild(file: str, node: str, password: str) -> None:
+    """Make the other nodes of FILE take back a node whose data directory is lost or damaged.
+
+    Run it while that node is stopped. Move what is left of its data directory away, and start it again when this is
+    done: the others send it everything.
+    """
+    from server.rebuild import RebuildError
+    from server.rebuild import rebuild as run
+
+    try:
+        run(load(file), node, password, click.echo)
+    except (ConfigError, RebuildError) as error:
+        _fail(error)
+
+
 def _summary(config: Config) -> str:
     """A sentence about a configuration that is right."""
     if not config.clustered:

@@ -1,5 +1,5 @@
-"""What a node does now and then: deadlines, expiry, idle clients, leadership balance, free disk space,
-sweeping.
+"""What a node does now and then: deadlines, expiry, idle clients, leadership balance, members of the groups,
+free disk space, sweeping.
 
 Each job is a loop with a period; to add one, write it and start it in `run_cron`. None of them holds the
 loop: work on data is bounded per turn, work on the store runs on a thread.
@@ -24,6 +24,7 @@ clients_period_s = 1.0
 balance_period_s = 2.0
 balance_after_s = 5.0
 """A node takes no part in balancing this soon after its start."""
+members_period_s = 1.0
 disk_period_s = 1.0
 sweep_period_s = 0.5
 
@@ -31,7 +32,7 @@ sweep_period_s = 0.5
 async def run_cron(node: Node) -> None:
     """All jobs, until cancelled."""
     async with trio.open_nursery() as nursery:
-        for job in (_deadlines, _rates, _expire, _clients, _balance, _disk, _sweep):
+        for job in (_deadlines, _rates, _expire, _clients, _balance, _members, _disk, _sweep):
             nursery.start_soon(job, node)
 
 
@@ -75,6 +76,14 @@ async def _balance(node: Node) -> None:
         node.balance()
         node.end_turn()
         await trio.sleep(balance_period_s)
+
+
+async def _members(node: Node) -> None:
+    membership = node.membership
+    while membership is not None:
+        await trio.sleep(members_period_s)
+        membership.heal()
+        node.end_turn()
 
 
 async def _disk(node: Node) -> None:

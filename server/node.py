@@ -24,7 +24,8 @@ from raft.runtime.links import Links
 from raft.runtime.options import HostOptions
 from raft.storage import LogStore
 from resp import Limits
-from server.cluster.identity import check_identity, peer_check
+from server.cluster.identity import PeerCheck, check_identity
+from server.cluster.membership import Membership
 from server.cluster.topology import Topology
 from server.commands.context import GroupInfo
 from server.config import MIB, Config
@@ -95,6 +96,7 @@ class Node:
             block_cache_bytes=config.storage.block_cache_mb * MIB,
             write_buffer_bytes=config.storage.write_buffer_mb * MIB,
         )
+        self.peer_check = PeerCheck(self.log_store, self.topology)
         self.links_: Links | None = None
         if self.topology.clustered:
             self.links_ = self._make_links()
@@ -122,12 +124,18 @@ class Node:
         for group in self.topology.groups.values():
             self.router.add(group.number, self._make_shard(group.number, group.replicas))
         if self.links_ is not None:
+            self.links_.poller = self.reactor
             self.router.forwarder = Forwarder(
                 self.links_,
                 self.router.routes,
                 on_turn_start=self.clock.advance,
                 on_turn_end=self.end_turn,
                 on_link=self.router.link_opened,
+            )
+        self.membership: Membership | None = None
+        if self.links_ is not None:
+            self.membership = Membership(
+                self.topology, self.shards, self.links_, self.peer_check, self.host.disk
             )
         self.dispatcher = Dispatcher(
             self, self.topology, self.router.routes, databases=DATABASES, end_turn=self.end_turn
@@ -150,7 +158,7 @@ class Node:
                 if node.number != me.number
             },
             secret=self.config.raft.secret or None,
-            check_peer=peer_check(self.log_store, self.topology),
+            check_peer=self.peer_check,
         )
 
     def _make_shard(self, number: int, replicas: tuple[int, ...]) -> Shard | None:
@@ -239,6 +247,8 @@ class Node:
                     uncommitted_bytes=raft.uncommitted_bytes,
                     lease=shard.group.lease_valid(),
                     peers=tuple((peer.id, peer.match, peer.next, peer.state) for peer in raft.peers),
+                    voters=tuple(sorted({*raft.conf.voters, *raft.conf.voters_outgoing})),
+                    learners=raft.conf.learners,
                 )
             )
         for number, route in self.router.routes.items():
@@ -317,12 +327,22 @@ class Node:
     # -- leadership ------------------------------------------------------------------------------------------
 
     async def hand_over(self, timeout_s: float = 2.0) -> None:
-        """Give every leadership to a replica that has caught up; what can not be given in time is kept."""
+        """Give every leadership to a replica that has caught up; what can not be given in time is kept.
+
+        Right after a leader has counted who is there it knows of nobody until they answer again, so that it is not
+        before `nobody_s` that nobody there means nobody.
+        """
+        nobody_s = 3 * self.config.raft.heartbeat_ms / 1000
+        start_s = trio.current_time()
         with trio.move_on_after(timeout_s):
             while True:
-                leading = [shard for shard in self.shards.values() if shard.role == Role.LEADER]
+                leading = [
+                    shard
+                    for shard in self.shards.values()
+                    if shard.role == Role.LEADER and len(shard.group.status().raft.peers) > 1
+                ]
                 pending = [shard for shard in leading if self._transfer(shard, None)]
-                if not pending:
+                if not pending and (not leading or trio.current_time() > start_s + nobody_s):
                     return
                 self.end_turn()
                 await trio.sleep(0.005)

@@ -9,11 +9,12 @@ The `# Raft` section has, besides its head, lines that each list pairs:
     node2:name=n2,host=127.0.0.1,port=7002,peer_port=17002,link=up
     group1:role=follower,leader=n2,term=3,first=1,last=9,commit=9,applied=9,log_bytes=512,lag=0,slots=0-4095,replicas=n2+n1
 
-Pairs that are not known here are ignored, so that nodes may say more.
+and behind these voters=n2+n1,learners=: a leader's say which replicas are members. Pairs that are not known here are
+ignored, so that nodes may say more.
 """
 
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -34,6 +35,15 @@ TABLE_WIDTH_MIN = 110
 
 class StatusError(Exception):
     """The node could not be asked; the text says why, in one sentence."""
+
+
+class RequestRefused(StatusError):
+    """The node answered with an error, and `reply` is that."""
+
+    def __init__(self, place: str, reply: str) -> None:
+        remedy = ": give the password with --password" if reply.startswith("NOAUTH") else ""
+        super().__init__(f"{place} refuses: {reply}{remedy}")
+        self.reply = reply
 
 
 @dataclass(slots=True)
@@ -70,6 +80,16 @@ class ShardGroup:
     replicas: list[Replica]
     missing: list[str] = field(default_factory=list)
     """Nodes that have a replica and did not answer."""
+    learners: list[str] = field(default_factory=list)
+    """Nodes that the leader sends the data to and that have no say yet."""
+    outsiders: list[str] = field(default_factory=list)
+    """Nodes that should have a replica and are no members: they were taken out to be rebuilt."""
+
+    def role_of(self, replica: Replica) -> str:
+        """What a replica is for people; the leader knows best who is a member."""
+        if replica.node in self.outsiders:
+            return "no member"
+        return "learner" if replica.node in self.learners else replica.role
 
 
 @dataclass(slots=True)
@@ -103,11 +123,13 @@ class ClusterStatus:
         return asdict(self)
 
 
-def ask(host: str, port: int, password: str = "", timeout_s: float = ANSWER_TIMEOUT_S) -> dict[str, str]:
-    """The fields of INFO raft of the node at `host`:`port`. Blocks for up to about `timeout_s`, once to connect and
-    once for each packet of the answer. Raises StatusError."""
-    commands = [("AUTH", password)] if password else []
-    commands.append(("INFO", "raft"))
+def request(
+    host: str, port: int, words: Sequence[str], password: str = "", timeout_s: float = ANSWER_TIMEOUT_S
+) -> Any:
+    """The reply of the node at `host`:`port` to the command `words`. Blocks for up to about `timeout_s`, once to
+    connect and once for each packet of the answer. Raises StatusError, for an error reply too."""
+    commands: list[Sequence[str]] = [("AUTH", password)] if password else []
+    commands.append(words)
     place = f"{host}:{port}"
     try:
         with socket.create_connection((host, port), timeout=timeout_s) as connection:
@@ -119,11 +141,15 @@ def ask(host: str, port: int, password: str = "", timeout_s: float = ANSWER_TIME
         raise StatusError(f"{place} can not be reached: {error.strerror or error}") from error
     for reply in replies:
         if isinstance(reply, hiredis.ReplyError):
-            remedy = ": give the password with --password" if str(reply).startswith("NOAUTH") else ""
-            raise StatusError(f"{place} refuses: {reply}{remedy}")
-    text = replies[-1]
+            raise RequestRefused(place, str(reply))
+    return replies[-1]
+
+
+def ask(host: str, port: int, password: str = "", timeout_s: float = ANSWER_TIMEOUT_S) -> dict[str, str]:
+    """The fields of INFO raft of the node at `host`:`port`. Blocks and raises as `request` does."""
+    text = request(host, port, ("INFO", "raft"), password, timeout_s)
     if not isinstance(text, bytes) or b"raft_node:" not in text:
-        raise StatusError(f"{place} is not a Redraft node: its INFO has no Raft section")
+        raise StatusError(f"{host}:{port} is not a Redraft node: its INFO has no Raft section")
     lines = text.decode("utf-8", "replace").splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line)
 
@@ -194,10 +220,13 @@ def tables(status: ClusterStatus) -> RenderableType:
             lag = "?" if replica.lag is None else str(replica.lag)
             log = f"{replica.first}-{replica.last}"
             progress = [log, str(replica.commit), str(replica.applied), lag]
-            groups.add_row(*head, replica.node, replica.role, *progress)
+            role = group.role_of(replica)
+            style = "[yellow]" if role in ("learner", "no member") else ""
+            groups.add_row(*head, replica.node, style + role, *progress)
             head = [""] * 4
         for name in group.missing:
-            groups.add_row(*head, name, "[red]no answer")
+            lost = " (no member)" if name in group.outsiders else ""
+            groups.add_row(*head, name, f"[red]no answer{lost}")
             head = [""] * 4
         groups.add_section()
     return Group(nodes, groups)
@@ -242,6 +271,11 @@ def _listed(fields: Mapping[str, str], kind: str) -> Iterable[tuple[int, dict[st
     return sorted(found, key=lambda numbered: numbered[0])
 
 
+def _names(joined: str) -> list[str]:
+    """Names of nodes from a pair's value."""
+    return joined.split("+") if joined else []
+
+
 def _groups(answers: Mapping[str, Mapping[str, str]], names: Iterable[str]) -> list[ShardGroup]:
     """All groups that some answer speaks of; `names`: all nodes, in order."""
     groups: dict[int, ShardGroup] = {}
@@ -261,6 +295,10 @@ def _groups(answers: Mapping[str, Mapping[str, str]], names: Iterable[str]) -> l
         leading = [replica for replica in newest if replica.role == "leader"]
         if leading:
             group.leader = leading[0].node
+            pairs = dict(_listed(answers[group.leader], "group"))[number]
+            group.learners = _names(pairs.get("learners", ""))
+            members = [*_names(pairs.get("voters", "")), *group.learners]
+            group.outsiders = [name for name in homes[number] if members and name not in members]
             for replica in group.replicas:
                 replica.lag = max(0, leading[0].last - replica.applied)
         else:

@@ -47,6 +47,7 @@ from raft.runtime.snapshots import Snapshots
 from raft.runtime.wire import Envelope, decode_messages, encode_messages
 from raft.runtime.workers import Completions, Worker
 from raft.storage import GroupLog, GroupWrite, LogDamaged, LogStore, StorageError
+from raft.storage.errors import REMEDY
 
 log = logging.getLogger(__name__)
 

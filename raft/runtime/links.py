@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import trio
 
@@ -52,6 +53,16 @@ class Lane:
     on_pause: "Callable[[Link], None] | None"
     buffer_bytes_max: int
     frame_bytes_max: int
+
+
+class Poller(Protocol):
+    """Somebody with an epoll of his own, who serves our sockets along with his in one turn of the loop."""
+
+    def add_reader(self, descriptor: int, on_readable: Callable[[], None]) -> None:
+        """Call `on_readable` whenever the descriptor is readable; after a round of such calls, act on them all."""
+
+    def remove_reader(self, descriptor: int) -> None:
+        """No more."""
 
 
 class Link:
@@ -115,37 +126,52 @@ class Link:
             self.buffered_bytes = 0
             self._scope.cancel()
 
-    async def _run(self, parser: FrameParser, receive_buffer: bytearray) -> str:
+    async def _run(self, parser: FrameParser, receive_buffer: bytearray, poller: Poller | None) -> str:
         """Serve the link until it ends. Returns why. Cancelled: the connection is closed."""
         with self._scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write)
-                cause = await self._read(parser, memoryview(receive_buffer))
-                self.close(cause)
+                if poller is None:
+                    await self._read(parser, memoryview(receive_buffer))
+                else:
+                    await self._be_polled(parser, memoryview(receive_buffer), poller)
         return self._cause
 
-    async def _read(self, parser: FrameParser, buffer: memoryview) -> str:
-        on_frame, on_pause = self._lane.on_frame, self._lane.on_pause
+    async def _be_polled(self, parser: FrameParser, buffer: memoryview, poller: Poller) -> None:
+        descriptor = self._sock.fileno()
+        poller.add_reader(descriptor, partial(self._receive, parser, buffer))
         try:
-            while True:
-                await trio.lowlevel.wait_readable(self._sock)
-                try:
-                    count = self._sock.recv_into(buffer)
-                except BlockingIOError:
-                    continue
-                if count == 0:
-                    return ""
-                # At most one buffer per wake-up: a peer that sends without end does not keep the loop.
-                for payload in parser.feed(buffer[:count]):
-                    on_frame(self, payload)
-                    if self.closed:
-                        return self._cause
-                if on_pause is not None:
-                    on_pause(self)
+            await trio.sleep_forever()  # until close
+        finally:
+            poller.remove_reader(descriptor)
+
+    async def _read(self, parser: FrameParser, buffer: memoryview) -> None:
+        on_pause = self._lane.on_pause
+        while not self.closed:
+            await trio.lowlevel.wait_readable(self._sock)
+            self._receive(parser, buffer)
+            if on_pause is not None and not self.closed:
+                on_pause(self)
+
+    def _receive(self, parser: FrameParser, buffer: memoryview) -> None:
+        """Take one buffer of what has arrived, at most: a peer that sends without end does not keep the loop."""
+        if self.closed:
+            return
+        on_frame = self._lane.on_frame
+        try:
+            count = self._sock.recv_into(buffer)
+            if count == 0:
+                self.close()
+            for payload in parser.feed(buffer[:count]):
+                on_frame(self, payload)
+                if self._scope.cancel_called:  # closed meanwhile
+                    return
+        except BlockingIOError:
+            return
         except FrameError as error:
-            return str(error)
+            self.close(str(error))
         except OSError as error:
-            return f"receiving failed: {error}"
+            self.close(f"receiving failed: {error}")
 
     async def _write(self) -> None:
         try:
@@ -193,6 +219,8 @@ class Links:
         check_peer(id, incarnation) is asked about each peer that has proved itself: a reason to refuse it, or None.
         """
         self.node_id = node_id
+        self.poller: Poller | None = None
+        """Who reads our connections, instead of a task for each; set before `run`. There is no on_pause then."""
         self.port = listen[1]
         """The port listened on, once `bind` has been called."""
         self._listen = listen
@@ -260,6 +288,12 @@ class Links:
         for (_lane, other), link in [*self._accepted.items()]:
             if other == peer:
                 link.close()
+
+    def disconnect(self, peer: int, cause: str) -> None:
+        """Close all links with a peer, either way. It is dialed again, and may dial: check_peer has the say."""
+        for (_lane, other), link in [*self._dialed.items(), *self._accepted.items()]:
+            if other == peer:
+                link.close(cause)
 
     async def bind(self) -> None:
         """Listen, before `run` if the port must be known earlier. Raises OSError."""
@@ -421,7 +455,7 @@ class Links:
         try:
             if link._lane.on_open is not None:
                 link._lane.on_open(link)
-            cause = await link._run(parser, self._receive_buffer)
+            cause = await link._run(parser, self._receive_buffer, self.poller)
             if cause:
                 log.warning("closed the %s link with %s: %s", link.lane, where, cause)
         finally:

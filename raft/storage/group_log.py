@@ -26,9 +26,7 @@ _MARK_BYTES = 64 << 10  # how fine index_keeping answers
 
 def damaged(path: str, group_id: int, fact: str) -> LogDamaged:
     """The error for a log that is not all there, with the remedy."""
-    return LogDamaged(
-        f"the log in {path} is damaged (group {group_id}: {fact}): {REMEDY}"
-    )
+    return LogDamaged(f"the log in {path} is damaged (group {group_id}: {fact}): {REMEDY}")
 
 
 class GroupLog:

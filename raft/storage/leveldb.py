@@ -359,6 +359,4 @@ def _reset_base(meta: SnapshotMeta, consistent_index: int) -> Base:
 
 
 def _unreadable(directory: Path, error: Exception) -> LogDamaged:
-    return LogDamaged(
-        f"the log in {directory} can not be opened ({error}): if the disk is healthy, {REMEDY}"
-    )
+    return LogDamaged(f"the log in {directory} can not be opened ({error}): if the disk is healthy, {REMEDY}")

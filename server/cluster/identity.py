@@ -84,7 +84,9 @@ class PeerCheck:
         self._refused.add(number)
         name = self._topology.nodes[number].name
         if known == _FENCED:
-            return f"node {name} is being rebuilt: it can take part when `redraft rebuild` has come to its end"
+            return (
+                f"node {name} is being rebuilt: it can take part when `redraft rebuild` has come to its end"
+            )
         return (
             f"node {name} has another data directory than before: what it acknowledged is not there, so it can not"
             " take part; start it with its old data directory, or stop the other process that calls itself so, or,"

@@ -1,14 +1,17 @@
 """CLUSTER, READONLY, READWRITE, ASKING: the shard groups as Redis Cluster clients want to see them.
 
 How groups and leaders become masters, slaves and slots is in server/cluster/roles.py. What changes the topology by
-hand is refused: the config file fixes it, and leaders are elected.
+hand is refused: the config file fixes it, and leaders are elected. CLUSTER REBUILD is ours alone: the steps of
+`redraft rebuild` on one node, see server/cluster/membership.py.
 """
 
 from typing import Any
 
 import hiredis
+import msgspec
 
 from resp.values import OK, Verbatim
+from server.cluster.membership import RebuildRefused
 from server.cluster.roles import Roles, shard_id
 from server.commands.arguments import integer
 from server.commands.context import Context
@@ -26,7 +29,7 @@ from server.commands.table import (
     command,
     container,
 )
-from server.errors import CommandError
+from server.errors import SYNTAX, CommandError
 from server.keyspace.slots import SLOTS, key_slot
 
 DISABLED = b"ERR This instance has cluster support disabled"
@@ -35,6 +38,7 @@ FIXED_TOPOLOGY = (
 )
 _READ = LOADING | STALE
 _PER_NODE = "O(N) where N is the total number of cluster nodes"
+_PER_GROUP = "O(N) where N is the number of shard groups"
 
 
 def _roles(context: Context) -> Roles:
@@ -325,6 +329,33 @@ for _name, _arity, _since, _flags, _summary in (
     )
 
 
+@command("cluster|rebuild", arity=4, flags=ADMIN | STALE, where=NODE, group="cluster", complexity=_PER_GROUP)
+async def cluster_rebuild(context: Context, args: Args) -> Reply:
+    """Takes one step of rebuilding a node whose data is lost."""
+    membership = context.node.membership
+    if membership is None:
+        raise CommandError(DISABLED)
+    name = args[3].decode("utf-8", "replace")
+    numbers = [address.number for address in context.node.topology.nodes.values() if address.name == name]
+    if not numbers:
+        raise CommandError(b"ERR Unknown node %b" % args[3])
+    try:
+        match args[2].lower():
+            case b"check":
+                report = membership.check(numbers[0])
+            case b"fence":
+                report = await membership.fence(numbers[0])
+            case b"remove":
+                report = membership.remove(numbers[0])
+            case b"accept":
+                report = await membership.accept(numbers[0])
+            case _:
+                raise CommandError(SYNTAX)
+    except RebuildRefused as error:
+        raise CommandError(b"ERR %b" % str(error).encode()) from error
+    return msgspec.json.encode(report)
+
+
 @command("cluster|help", arity=2, flags=_READ, where=NODE, since="5.0.0", group="cluster")
 def cluster_help(context: Context, args: Args) -> Reply:
     """Returns helpful text about the different subcommands."""
@@ -377,6 +408,8 @@ MYSHARDID
 NODES
     Return cluster configuration seen by node. Output format:
     <id> <ip:port@bus-port[,hostname]> <flags> <primary> <pings> <pongs> <epoch> <link> <slot> ...
+REBUILD CHECK|FENCE|REMOVE|ACCEPT <node-name>
+    Take one step of rebuilding a node whose data is lost. `redraft rebuild` takes them all, in their order.
 REPLICAS <node-id>
     Return <node-id> replicas.
 SLOTS

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from server.session import Session
 
 if TYPE_CHECKING:
+    from server.cluster.membership import Membership
     from server.cluster.topology import Topology
     from server.diagnostics import Latency, Slowlog
     from server.rates import Rates
@@ -38,6 +39,10 @@ class GroupInfo:
     """Leader with a valid lease."""
     peers: tuple[tuple[int, int, int, str], ...]
     """At the leader: (node, match, next, state) of every replica."""
+    voters: tuple[int, ...] = ()
+    """Nodes whose word counts, as far as this replica knows; in a joint state those before and after."""
+    learners: tuple[int, ...] = ()
+    """Nodes that get the data and have no say yet."""
 
 
 class Node(Protocol):
@@ -60,6 +65,8 @@ class Node(Protocol):
     data_directory: str
     config_file: str
     """Path, or empty."""
+    membership: "Membership | None"
+    """Members of the groups; None on a node that stands alone."""
     active_expire: bool
     """DEBUG SET-ACTIVE-EXPIRE."""
 

@@ -338,11 +338,15 @@ def _raft(context: Context) -> Fields:
         group = topology.groups[info.group]
         leader = topology.nodes[info.leader].name if info.leader else ""
         slots = f"{group.first_slot}-{group.last_slot}" if group.first_slot <= group.last_slot else ""
-        replicas = "+".join(topology.nodes[number].name for number in group.replicas)
+        replicas, voters, learners = (
+            "+".join(topology.nodes[number].name for number in numbers)
+            for numbers in (group.replicas, info.voters, info.learners)
+        )
         fields[f"group{info.group}"] = (
             f"role={info.role},leader={leader},term={info.term},first={info.first_index},last={info.last_index},"
             f"commit={info.commit},applied={info.applied},log_bytes={info.log_bytes},lag={_lag(info)},"
-            f"slots={slots},replicas={replicas},uncommitted_bytes={info.uncommitted_bytes},lease={int(info.lease)}"
+            f"slots={slots},replicas={replicas},uncommitted_bytes={info.uncommitted_bytes},lease={int(info.lease)},"
+            f"voters={voters},learners={learners}"
         )
     return fields
 

@@ -106,7 +106,11 @@ class Dispatcher:
                 reply = shard.evaluate(row, args, session.db, session.protocol)  # type: ignore[union-attr]
                 if reply[0] == 45:
                     self._count_error(reply)
-                self._took(row, args, session, began_ns)
+                elapsed_ns = perf_counter_ns() - began_ns
+                row.elapsed_ns += elapsed_ns
+                row.buckets[(elapsed_ns // 1000).bit_length()] += 1
+                if elapsed_ns >= self._slow_ns:
+                    self._was_slow(row, args, session, elapsed_ns // 1000)
                 if shard.is_free():  # type: ignore[union-attr]
                     return reply
                 shard.hold(Call(row, args, session.db, session.protocol, connection.defer()), reply)  # type: ignore[union-attr]

@@ -32,6 +32,7 @@ from server.commands.table import (
     NOSCRIPT,
     READONLY,
     SHARD,
+    SKIP_SLOWLOG,
     STALE,
     Args,
     Command,
@@ -105,7 +106,7 @@ def watch(context: Context, args: Args) -> Reply:
 @command(
     "exec",
     arity=1,
-    flags=NOSCRIPT | LOADING | STALE,
+    flags=NOSCRIPT | LOADING | STALE | SKIP_SLOWLOG,
     where=NODE,
     since="1.2.0",
     group="transactions",

@@ -48,7 +48,8 @@ class DataStore:
         except (plyvel.Error, OSError) as error:
             raise DataStoreError(
                 f"The data store in {path} does not open ({error}). "
-                "If another process uses it, stop that one; if it is damaged, rebuild this node from its peers."
+                "If another process uses it, stop that one; if it is damaged, move the data directory away and "
+                "rebuild this node from its peers with `redraft rebuild`."
             ) from error
         self.get = self.db.get
         """get(key) -> value or None, without any wrapping: it is the hot path."""

@@ -8,25 +8,22 @@ from binascii import crc_hqx
 
 SLOTS = 16384
 
-_last: tuple[bytes, int] = (b"", 0)
-"""The key that was asked for last, and its slot: routing and the view ask for the same object one after the other."""
+_last_key = b""
+_last_slot = 0
+"""What was asked for last, on the loop: routing and the view ask for the same object one after the other."""
 
 
 def key_slot(key: bytes) -> int:
     """The slot of `key`, 0 to 16383."""
-    global _last
-    last = _last
-    if last[0] is key:
-        return last[1]
-    slot = _slot(key)
-    _last = (key, slot)
-    return slot
-
-
-def _slot(key: bytes) -> int:
+    global _last_key, _last_slot
+    if key is _last_key:
+        return _last_slot
+    hashed = key
     if b"{" in key:
         start = key.index(b"{") + 1
         end = key.find(b"}", start)
         if end > start:
-            return crc_hqx(key[start:end], 0) & 16383
-    return crc_hqx(key, 0) & 16383
+            hashed = key[start:end]
+    _last_slot = crc_hqx(hashed, 0) & 16383
+    _last_key = key
+    return _last_slot

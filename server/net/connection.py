@@ -5,7 +5,7 @@ Bytes become requests (resp), requests become replies (dispatch), replies leave 
 reply that is not there yet holds a place in `_waiting`; everything behind it waits with it.
 
 What bounds its memory. Reading stops while the client does not take its replies (`output_pause_bytes`), while
-many replies are due (`waiting_max`), and while a command that takes long keeps the connection blocked; the
+many replies are due (`_window`), and while a command that takes long keeps the connection blocked; the
 rest of what had been read by then is at most one read's worth of requests. Redis's output buffer limits close
 the connection on top.
 """
@@ -31,9 +31,12 @@ read_large_bytes = 1 << 20
 """One read while a large request is arriving."""
 output_pause_bytes = 1 << 20
 """No more of a client's commands are run while this much of its replies has not been taken."""
+waiting_min, waiting_max = 64, 4096
+"""So many replies may be due to a client before no more of its commands are run. It begins with the first, doubles each
+time that all have come, and shrinks when they are large: see `waiting_bytes_max`."""
+waiting_bytes_max = 16 << 20
+"""About so much may come in for a client that does not take it, from another node or a commit."""
 READABLE = select.EPOLLIN
-waiting_max = 4096
-"""No more is read from a client while this many of its replies are due."""
 
 
 class Pending:
@@ -49,7 +52,7 @@ class Pending:
     def fill(self, reply: bytes) -> None:
         """See Slot."""
         self.reply = b"" if self.muted else reply
-        self._connection.mark()
+        self._connection.arrived(len(reply))
 
 
 class Connection:
@@ -68,7 +71,7 @@ class Connection:
         "_scope",
         "_soft_since_s",
         "_waiting",
-        "_watching",
+        "_window",
         "closed",
         "mask",
         "session",
@@ -90,6 +93,8 @@ class Connection:
         self._waiting: deque[Pending | bytes] = deque()
         self._backlog: deque[list[bytes]] | None = None
         """Requests that have been read but not run: only while blocked or held up."""
+        self._window = waiting_min
+        """How many replies may be due."""
         self._blocked = False
         self._closing = False
         self._ended = False
@@ -156,7 +161,12 @@ class Connection:
                     else:
                         output.append(reply)
                         self._output_bytes += len(reply)
-            if self._blocked or self._closing or self._output_bytes > output_pause_bytes:
+            if (
+                self._blocked
+                or self._closing
+                or self._output_bytes > output_pause_bytes
+                or len(waiting) >= self._window
+            ):
                 self._keep(requests[number + 1 :])
                 return
         session.total_commands += len(requests)
@@ -202,6 +212,12 @@ class Connection:
             self._output.append(reply)
             self._output_bytes += len(reply)
 
+    def arrived(self, size: int) -> None:
+        """A reply of `size` bytes that was due is there."""
+        if size * self._window > waiting_bytes_max:
+            self._window = max(waiting_bytes_max // size, 1)
+        self.mark()
+
     def mark(self) -> None:
         """There may be something to send at the end of this turn."""
         if not self._marked:
@@ -224,19 +240,21 @@ class Connection:
                 waiting.popleft()
                 output.append(reply)
                 self._output_bytes += len(reply)
+            if not waiting and self._window < waiting_max:
+                self._window *= 2
         if self._output and not self._send():
             return
         if (
             self._backlog is not None
             and not self._blocked
             and self._output_bytes <= output_pause_bytes
-            and len(waiting) < waiting_max
+            and len(waiting) < self._window
         ):
             self._run_backlog()
             self.mark()
         if not (
             self._blocked or self._closing or self._ended or self._output or self._backlog is not None
-        ) and (len(waiting) < waiting_max):
+        ) and (len(waiting) < self._window):
             if self.mask != READABLE:
                 self._reactor.watch(self, reading=True, writing=False, blocked=False)
             return
@@ -250,7 +268,7 @@ class Connection:
             and not self._ended
             and self._backlog is None
             and self._output_bytes <= output_pause_bytes
-            and len(waiting) < waiting_max
+            and len(waiting) < self._window
         )
         self._reactor.watch(self, reading=reading, writing=bool(self._output), blocked=self._blocked)
 

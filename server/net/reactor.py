@@ -1,4 +1,4 @@
-"""The reactor: every client socket of the node in one epoll, inside one Trio task.
+"""The reactor: every socket of the node, of clients and other nodes, in one epoll inside one Trio task.
 
 Trio waits for the epoll descriptor; when it wakes, every ready socket is served in one go, and at the end of
 that turn the node proposes what the turn has written, one entry per group, and sends what is ready. That is
@@ -73,6 +73,8 @@ class Reactor:
         self._connections: dict[int, Connection] = {}
         """By file descriptor."""
         self._listeners: dict[int, socket.socket] = {}
+        self._readers: dict[int, Callable[[], None]] = {}
+        """Sockets of other nodes, by file descriptor."""
         self._ids = count(1)
         self._nursery: trio.Nursery
         self._dispatcher: Dispatcher
@@ -122,6 +124,16 @@ class Reactor:
                 connection.close()
             self._epoll.close()
 
+    def add_reader(self, descriptor: int, on_readable: Callable[[], None]) -> None:
+        """Serve another node's socket, too: see raft.runtime.links.Poller."""
+        self._readers[descriptor] = on_readable
+        self._epoll.register(descriptor, select.EPOLLIN)
+
+    def remove_reader(self, descriptor: int) -> None:
+        """No more."""
+        del self._readers[descriptor]
+        self._epoll.unregister(descriptor)
+
     def wake_on(self, descriptor: int) -> None:
         """Make a turn, too, whenever something was written to this eventfd; `end_turn` does what is due then."""
         self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLET)
@@ -136,7 +148,9 @@ class Reactor:
         for descriptor, events in ready:
             connection = connections.get(descriptor)
             if connection is None:
-                if descriptor in self._listeners:
+                if descriptor in self._readers:
+                    self._readers[descriptor]()
+                elif descriptor in self._listeners:
                     self._accept(self._listeners[descriptor])
                 continue
             if events & ~select.EPOLLOUT:

@@ -72,10 +72,12 @@ class _Peer:
 class _Visitor:
     """A node that forwards calls to us, over one connection."""
 
-    __slots__ = ("link", "outbox", "refused_epochs")
+    __slots__ = ("due", "link", "outbox", "refused_epochs")
 
     def __init__(self, link: Link) -> None:
         self.link = link
+        self.due = 0
+        """Requests that have not been answered or refused."""
         self.outbox: list[Response] = []
         self.refused_epochs: dict[int, int] = {}
         """Group to the newest epoch of which something was refused."""
@@ -95,6 +97,7 @@ class _Visit:
 
     def fill(self, reply: bytes) -> None:
         """See Slot."""
+        self._visitor.due -= 1
         self._visitor.outbox.append(Response(self._id, reply))
         self._dirty.add(self._visitor)
 
@@ -102,6 +105,7 @@ class _Visit:
         """See Refusable."""
         epochs = self._visitor.refused_epochs
         epochs[self._group] = max(epochs.get(self._group, -1), self._epoch)
+        self._visitor.due -= 1
         self._visitor.outbox.append(Response(self._id, None, leader))
         self._dirty.add(self._visitor)
 
@@ -118,8 +122,8 @@ class Forwarder:
         on_turn_end: Callable[[], None],
         on_link: Callable[[], None],
     ) -> None:
-        """`on_turn_start`, `on_turn_end`: frame what one incoming frame causes; `on_link`: a connection came
-        up."""
+        """Frames arrive within a turn of whoever polls the links. `on_turn_start`, `on_turn_end`: make a turn when
+        a connection breaks; `on_link`: one came up."""
         self._links = links
         self._routes = routes
         self._on_turn_start = on_turn_start
@@ -130,6 +134,8 @@ class Forwarder:
         self._visitors: dict[Link, _Visitor] = {}
         self._dirty_peers: set[int] = set()
         self._dirty_visitors: set[_Visitor] = set()
+        self.visits = 0
+        """Requests of other nodes so far."""
         links.lane(
             LANE,
             on_frame=self._on_frame,
@@ -169,6 +175,14 @@ class Forwarder:
                 visitor.link.close()
         self._dirty_visitors.clear()
 
+    @property
+    def busy(self) -> bool:
+        """Another node waits for an answer from here, or it has not left yet."""
+        return any(
+            visitor.due or visitor.outbox or visitor.link.buffered_bytes
+            for visitor in self._visitors.values()
+        )
+
     def _on_open(self, link: Link) -> None:
         if link.dialed:
             self._on_link()
@@ -199,14 +213,12 @@ class Forwarder:
                 requests = _decode_requests(payload)
         except UNDECODABLE as error:
             raise FrameError(f"node {link.peer} sent a frame that is no list of calls: {error}") from None
-        self._on_turn_start()
         if link.dialed:
             self._take(self._peers.get(link.peer), responses)
         else:
             visitor = self._visitors[link]
             for request in requests:
                 self._visit(visitor, request)
-        self._on_turn_end()
 
     def _take(self, peer: _Peer | None, responses: list[Response]) -> None:
         if peer is None:
@@ -222,6 +234,8 @@ class Forwarder:
     def _visit(self, visitor: _Visitor, request: Request) -> None:
         route = self._routes[request.group]
         visit = _Visit(visitor, request, self._dirty_visitors)
+        visitor.due += 1
+        self.visits += 1
         transaction = None
         row = lookup(request.args)
         assert row is not None

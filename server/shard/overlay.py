@@ -22,9 +22,10 @@ class Overlay:
         self._get = store.get
         self._prefix = prefix
         self.pending: dict[bytes, tuple[int, bytes | None]] = {}
-        """Key to (index, value) of its newest effect that is not applied."""
-        self._unapplied: deque[tuple[int, dict[bytes, bytes | None]]] = deque()
-        """(index, effects) in log order."""
+        """Key to (index, value) of its newest effect that is not applied. The leader puts effects in here as it makes
+        them."""
+        self._unapplied: deque[tuple[int, list[bytes | None]]] = deque()
+        """(index, keys and values in turn) of proposed entries, in log order."""
         self.observed = 0
 
     def get(self, key: bytes) -> bytes | None:
@@ -65,31 +66,27 @@ class Overlay:
         if value is not None:
             yield key, value
 
-    def add(self, index: int, effects: dict[bytes, bytes | None]) -> None:
-        """Effects that will be part of the entry at `index`, not lower than any before."""
-        pending = self.pending
-        for key, value in effects.items():
-            pending[key] = (index, value)
-        self._unapplied.append((index, effects))
+    def proposed(self, index: int, operations: list[bytes | None]) -> None:
+        """The entry at `index` was proposed with these keys and values in turn, which are in `pending` already."""
+        self._unapplied.append((index, operations))
 
     def applied(self, index: int) -> None:
         """Everything up to `index` is in the data store."""
         unapplied = self._unapplied
         pending = self.pending
         while unapplied and unapplied[0][0] <= index:
-            at, effects = unapplied.popleft()
-            for key in effects:
-                found = pending.get(key)
+            at, operations = unapplied.popleft()
+            for key in operations[::2]:
+                found = pending.get(key)  # type: ignore[arg-type]
                 if found is not None and found[0] == at:
-                    del pending[key]
+                    del pending[key]  # type: ignore[arg-type]
 
-    def forget(self, index: int) -> None:
-        """Drop the effects of `index` and later: they were never proposed."""
-        kept = [(at, effects) for at, effects in self._unapplied if at < index]
+    def forget(self) -> None:
+        """Drop the effects that were never proposed."""
         self.pending.clear()
-        self._unapplied.clear()
-        for at, effects in kept:
-            self.add(at, effects)
+        for index, operations in self._unapplied:
+            for key, value in zip(operations[::2], operations[1::2], strict=True):
+                self.pending[key] = (index, value)  # type: ignore[index]
 
     def __len__(self) -> int:
         """How many keys have an effect that is not applied."""

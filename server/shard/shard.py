@@ -24,7 +24,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from raft.core.errors import NotLeader, ProposalDropped
-from raft.core.messages import Entry, SnapshotMeta
+from raft.core.messages import ConfChange, Entry, SnapshotMeta
 from raft.core.node import Role
 from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
 from resp import Error, encode
@@ -234,12 +234,13 @@ class Shard:
         if not operations:
             self._on_dirty(self)
         size = self._operations_bytes
+        index = self._next_index
+        pending = self._base.pending
         for key, value in effects.items():
-            operations.append(key)
-            operations.append(value)
+            operations += (key, value)
+            pending[key] = (index, value)
             size += len(key) + (len(value) if value is not None else 0) + 10
         self._operations_bytes = size
-        self._base.add(self._next_index, effects)
 
     def is_free(self) -> bool:
         """After `evaluate`: whether its reply may go out at once."""
@@ -297,6 +298,12 @@ class Shard:
         if self.ready and (not self.group.can_propose or len(self._base) > overlay_keys_max):
             self.refresh()
 
+    def change_members(self, change: ConfChange) -> None:
+        """Propose a membership change. Raises RaftError when it can not be now."""
+        self.flush()  # what was evaluated gets the index that it was evaluated for
+        self.group.propose_conf_change(change)
+        self._turn = 0  # what comes next is for an index behind the change
+
     def _propose(self) -> None:
         """Make what was evaluated since the last entry the next one."""
         operations = self._operations
@@ -312,6 +319,7 @@ class Shard:
         if view.meta_changed:
             view.meta_changed = False
             self._meta_proposed = self._meta.encode()
+        self._base.proposed(index, operations)
         self._stats.evaluated_batches += 1
         self._operations = []
         self._operations_bytes = 0
@@ -322,7 +330,7 @@ class Shard:
         """What was evaluated since the last entry did not happen: Raft does not take it now."""
         self._operations = []
         self._operations_bytes = 0
-        self._base.forget(self._next_index)
+        self._base.forget()
         self._meta = Meta.decode(self._meta_proposed)
         self._view = self._make_view()
         saw_it = [call for call in self._turn_reads if call.gate == self._next_index]

@@ -13,7 +13,6 @@ from tests.bench.options import RANDOM_KEYS, Options
 from tests.bench.redis_load import VALUE_BYTES, RedisBenchmark, load_keys
 from tests.bench.report import Report, comparison_tables
 from tests.bench.servers import (
-    NODES,
     Unavailable,
     etcd_cluster,
     etcd_leader,
@@ -40,7 +39,7 @@ def run(options: Options) -> Report:
     report = Report()
     with ExitStack() as stack:
         redraft = stack.enter_context(redraft_cluster(options.directory))
-        aware = RedisBenchmark(redraft.port, RANDOM_KEYS, cluster_nodes=len(NODES))
+        aware = RedisBenchmark(redraft.port, RANDOM_KEYS, redraft)
         subjects = [
             Subject(AWARE, redraft, aware),
             Subject(FORWARDED, redraft, RedisBenchmark(redraft.port, RANDOM_KEYS)),

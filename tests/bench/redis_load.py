@@ -6,9 +6,9 @@ that reads with half of the connections and one that writes with the other half,
 does in the time. The throughput is then the sum; a percentile is the worse of the two.
 
 With --cluster it is a cluster-aware client: it asks for the slots and sends each command to the node that leads them,
-with one thread for each node. Its keys are `key:{tag}:NUMBER`, with one tag, so one slot, for each node that leads any. With
-threads it looks only four times a second whether it is done, and counts that time too: the time for which it did nothing
-at its end, seen by its processor clock, is taken off again.
+with one thread for each node. Its keys are `key:{tag}:NUMBER`, with one tag, so one slot, for each node that leads any.
+With threads it looks only four times a second whether it is done, spins until then and counts that time too. So the
+time for which the servers did nothing at its end, seen by their processor clock, is taken off again.
 """
 
 import csv
@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tests.bench.measure import Cell, Load
-from tests.bench.servers import HOST, ServerFailed, cpu_clock, need
+from tests.bench.servers import HOST, Deployment, ServerFailed, need
 
 VALUE_BYTES = 64
 CLUSTER_SLOTS = 16384
@@ -28,9 +28,11 @@ probe_requests_pipelined = 40000
 window_commands = 200
 """Commands on the way on each connection of the loader: 20 kB, some milliseconds of work."""
 answer_timeout_s = 60.0
-watch_s = 0.01
-busy_share = 0.1
-"""Of a processor; a redis-benchmark that is done uses next to nothing."""
+spin_s_max = 0.25
+"""How long redis-benchmark with threads can take to see that it is done."""
+watch_s = 0.02
+busy_share = 0.4
+"""Of one processor, of all servers together: between what they use under load and what keeping in touch takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,13 @@ def combine(rows: Sequence[Row], operations: int) -> Load:
 class RedisBenchmark:
     """redis-benchmark against one port, with keys out of `keys`."""
 
-    def __init__(self, port: int, keys: int, *, cluster_nodes: int = 0) -> None:
-        """`cluster_nodes`: how many nodes a cluster-aware client will find; 0: a plain client. Raises Unavailable."""
+    def __init__(self, port: int, keys: int, cluster: Deployment | None = None) -> None:
+        """`cluster`: be a cluster-aware client of these servers, for cells of one command. Raises Unavailable."""
         self._program = need("redis-benchmark", "redis-tools")
         self._port = port
         self._keys = keys
-        self._cluster = cluster_nodes > 0
-        self._key_range = keys // max(1, cluster_nodes)
+        self._cluster = cluster
+        self._key_range = keys // len(cluster.servers) if cluster else keys
         self._rates: dict[tuple[str, str], float] = {}
 
     def prepare(self, cell: Cell) -> None:
@@ -126,9 +128,12 @@ class RedisBenchmark:
                         errors="replace",
                     )
                 )
-            idle_s = _idle_ends_s(processes) if self._cluster else [0.0] * len(processes)
-            rows = [_row(process.communicate()[0], process.returncode) for process in processes]
-            return list(map(without_idle_end, rows, requests, idle_s))
+            if self._cluster is None:
+                return [_row(process.communicate()[0], process.returncode) for process in processes]
+            (process,) = processes
+            idle_s = _idle_end_s(process, self._cluster)
+            row = _row(process.communicate()[0], process.returncode)
+            return [without_idle_end(row, requests[0], idle_s)]
         finally:
             for process in processes:
                 if process.poll() is None:
@@ -137,30 +142,20 @@ class RedisBenchmark:
 
 
 def without_idle_end(row: Row, requests: int, idle_s: float) -> Row:
-    """The result of so many requests, had the client not counted `idle_s` in which it did nothing."""
+    """The result of so many requests, had the client not counted `idle_s` in which there was nothing to do."""
     took_s = requests / row.throughput_per_s
-    return replace(row, throughput_per_s=requests / max(took_s - idle_s, took_s / 2))
+    return replace(row, throughput_per_s=requests / max(took_s - min(idle_s, spin_s_max), took_s / 2))
 
 
-def _idle_ends_s(processes: Sequence[subprocess.Popen[str]]) -> list[float]:
-    """Wait for the end of processes. Returns for how long each did nothing before; precise to `watch_s`."""
-    start_s = time.monotonic()
-    used_s = [0.0] * len(processes)
-    busy_at_s = [start_s] * len(processes)
-    ended_at_s = [0.0] * len(processes)
-    while not all(ended_at_s):
+def _idle_end_s(process: subprocess.Popen[str], servers: Deployment) -> float:
+    """Wait for the end of a client. Returns for how long it left the servers idle before; precise to `watch_s`."""
+    busy_at_s, used_s = time.monotonic(), servers.cpu_s
+    while process.poll() is None:
         time.sleep(watch_s)
-        now_s = time.monotonic()
-        for number, process in enumerate(processes):
-            if ended_at_s[number]:
-                continue
-            if process.poll() is not None:
-                ended_at_s[number] = now_s
-                continue
-            before_s, used_s[number] = used_s[number], time.clock_gettime(cpu_clock(process.pid))
-            if used_s[number] - before_s > busy_share * watch_s:
-                busy_at_s[number] = now_s
-    return [ended - busy for ended, busy in zip(ended_at_s, busy_at_s, strict=True)]
+        before_s, used_s = used_s, servers.cpu_s
+        if used_s - before_s > busy_share * watch_s:
+            busy_at_s = time.monotonic()
+    return time.monotonic() - busy_at_s
 
 
 def _commands(cell: Cell) -> list[str]:

@@ -34,7 +34,8 @@ def many(part: Words, most: int = 3) -> Words:
     )
 
 
-key = one("{t}a", "{t}b", "{t}c", "{t}d")
+KEYS_USED = ("{t}a", "{t}b", "{t}c", "{t}d")
+key = one(*KEYS_USED)
 integer = one("0", "1", "-1", "2", "7", "12", "100", "-5")
 hard_integer = one(
     *("9223372036854775807", "-9223372036854775808", "9223372036854775808", "2147483648", "4294967295"),
@@ -109,11 +110,13 @@ KEYS = (
     | words("COPY", key, key, some(words("DB", database) | one("REPLACE"), 2))
     | words("MOVE", key, database)
     | words("SELECT", database)
-    | words("OBJECT", one("ENCODING", "REFCOUNT", "FREQ", "NOPE"), key)
+    | words("OBJECT", one("REFCOUNT", "FREQ", "NOPE"), key)
     | words("DUMP", key)
     | words("RESTORE", key, one("0", "x"), payload, some(one("REPLACE", "NOPE"), 2))
-    | words("RESTORE", key, one("0", "33000000000000", "-1"), payload, one("ABSTTL"), some(one("REPLACE"), 1))
+    | words("RESTORE", key, one("0", "33000000000000", "-1"), payload, "ABSTTL", one("REPLACE", "ABSTTL"))
 )
+ENCODING = words("OBJECT", "ENCODING", key)
+"""Not together with BITS: what changes no bit writes nothing here, so that an int stays an int."""
 EXPIRY = (
     words("EXPIREAT", key, second, some(expiry_option, 2))
     | words("PEXPIREAT", key, millisecond, some(expiry_option, 2))
@@ -149,9 +152,9 @@ def requests(draw: st.DrawFn, commands: Words, *, other: bool) -> Request:
 
 ANYTHING = STRINGS | STRINGS | BITS | KEYS | KEYS | EXPIRY
 PARTS = {
-    "strings": requests(STRINGS | STRINGS | KEYS | EXPIRY, other=False),
+    "strings": requests(STRINGS | STRINGS | KEYS | EXPIRY | ENCODING, other=False),
     "bits": requests(BITS | BITS | STRINGS, other=False),
-    "keys": requests(KEYS | EXPIRY | STRINGS | WHOLE, other=False),
+    "keys": requests(KEYS | EXPIRY | STRINGS | WHOLE | ENCODING, other=False),
     "expiry": requests(EXPIRY | EXPIRY | STRINGS | KEYS, other=False),
     "transactions": requests(TRANSACTIONS | CONNECTION | ANYTHING | ANYTHING | ANYTHING, other=True),
 }
@@ -173,9 +176,20 @@ def transactions(draw: st.DrawFn) -> list[Request]:
     ]
 
 
+LOOK: list[Request] = [
+    ["DISCARD"],
+    *([*question, name] for name in KEYS_USED for question in (["GET"], ["PEXPIRETIME"])),
+    ["DBSIZE"],
+]
+"""The end of every sequence: what is there must be the same too, not only what was answered on the way."""
+LOOK_AT_ENCODINGS: list[Request] = [["OBJECT", "ENCODING", name] for name in KEYS_USED]
+
+
 def sequences(family: str) -> st.SearchStrategy[list[Request]]:
     """Some dozen requests; those of transactions by two clients."""
     part = st.lists(PARTS[family], min_size=1, max_size=10)
     if family == "transactions":
         part = transactions() | transactions() | part
-    return st.lists(part, min_size=1, max_size=8).map(lambda parts: [step for part in parts for step in part])
+    parts = st.lists(part, min_size=1, max_size=8)
+    look = LOOK if family in ("bits", "transactions") else [*LOOK, *LOOK_AT_ENCODINGS]
+    return parts.map(lambda parts: [step for part in parts for step in part] + look)

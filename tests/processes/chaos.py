@@ -1,7 +1,7 @@
 """What can happen to a cluster, and a sequence of such things drawn from a seed.
 
-A fault is a function that does harm to a cluster, waits for some time while clients go on, and undoes it. To add one: write it and put
-it into FAULTS.
+A fault is a function that does harm to a cluster, waits for some time while clients go on, and undoes it. To
+add one: write it and put it into FAULTS.
 """
 
 import random
@@ -139,12 +139,12 @@ FAULTS: Sequence[Fault] = (
 
 
 def suffer(
-    cluster: Cluster, faults: Sequence[Fault], seed: int, name: str, directory: Path, *, rest_s: float = 0.5
+    cluster: Cluster, faults: Sequence[Fault], seed: int, name: str, directory: Path, *, rest_s: float = 0.3
 ) -> Workload:
     """Let clients work while `faults` happen one after another; then everything must be as if nothing had.
 
-    Raises AssertionError when the history is not linearizable, a client was told something surprising, or writes do not go on
-    after a fault.
+    Raises AssertionError when the history is not linearizable, a client was told something surprising, or
+    writes do not go on after a fault.
     """
     rng = random.Random(seed)
     with Workload(cluster.servers, seed, name) as workload:

@@ -1,7 +1,8 @@
-"""The smallest client: a blocking socket and hiredis. It hides nothing, retries nothing, and never reconnects by itself.
+"""The smallest client: a blocking socket and hiredis. It hides nothing, retries nothing, and never reconnects
+by itself.
 
-An error reply is returned as hiredis.ReplyError, not raised; a lost or silent connection raises ConnectionLost, after which
-the outcome of what was sent is unknown and the client is closed.
+An error reply is returned as hiredis.ReplyError, not raised; a lost or silent connection raises ConnectionLost,
+after which the outcome of what was sent is unknown and the client is closed.
 """
 
 import socket

@@ -1,9 +1,9 @@
 """Real servers in processes of their own, and everything that can be done to them.
 
-`Cluster` writes a configuration file for each node in which the other nodes stand behind a proxy (proxy.py), so that the
-network between any two can be broken; clients go straight to the node. `Standalone` is one node with nothing around it.
-Both are context managers that reap what they started, by process id, and show the ends of the logs when a test fails
-inside of them.
+`Cluster` writes a configuration file for each node in which the other nodes stand behind a proxy (proxy.py), so
+that the network between any two can be broken; clients go straight to the node. `Standalone` is one node with
+nothing around it. Both are context managers that reap what they started, by process id, and show the ends of
+the logs when a test fails inside of them.
 
 Waiting is always for a fact (`eventually`), with a bound that is far above what it takes.
 """
@@ -18,6 +18,7 @@ import time
 from binascii import crc_hqx
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, TypeVar
@@ -37,7 +38,7 @@ _ports_given: set[int] = set()
 Found = TypeVar("Found")
 
 
-def eventually(look: Callable[[], Found], claim: str, timeout_s: float = patience_s) -> Found:
+def eventually(look: Callable[[], Found | None], claim: str, timeout_s: float = patience_s) -> Found:
     """Call `look` until it gives something true, and return that. A lost connection counts as not yet.
 
     Raises AssertionError with `claim` after `timeout_s`.
@@ -92,13 +93,15 @@ class Server:
         self.log_path = log_path
         self.process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
+        self._log_start = 0
 
     # -- its life ---------------------------------------------------------------------------------------------------
 
     def start(self, *, limits: Callable[[], None] | None = None) -> None:
         """Start the process; `limits` runs in it before the server does."""
         assert not self.running, f"{self.name} is running"
-        self._log = open(self.log_path, "ab")
+        self._log = self.log_path.open("ab")
+        self._log_start = self._log.tell()
         self.process = subprocess.Popen(
             [*self.wrapper, sys.executable, "-m", "server", *self.arguments],
             cwd=ROOT,
@@ -181,6 +184,11 @@ class Server:
         """Everything it has said so far."""
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
+    @property
+    def log_since_start(self) -> str:
+        """What it has said since it was last started."""
+        return self.log_path.read_bytes()[self._log_start :].decode(errors="replace")
+
     def info(self, section: str) -> dict[str, str]:
         """The fields of a section of INFO."""
         text = self.call("info", section).decode()
@@ -261,7 +269,7 @@ class Setup:
     def wait_ready(self) -> None:
         """Wait until every server takes writes for every group."""
         for server in self.servers:
-            eventually(lambda server=server: ready(server), f"{server.name} is ready")
+            eventually(partial(ready, server), f"{server.name} is ready")
 
     def close(self) -> None:
         """Reap everything."""
@@ -274,6 +282,11 @@ def ready(server: Server) -> bool:
     assert server.running, f"{server.name} has ended"
     with server.client(timeout_s=7) as client:
         return not isinstance(client.call("dbsize"), hiredis.ReplyError)
+
+
+def leads(server: Server, group: int) -> bool:
+    """The server leads the group, and says so itself."""
+    return server.groups()[group]["role"] == "leader"
 
 
 class Standalone(Setup):
@@ -327,7 +340,11 @@ class Cluster(Setup):
             f"replicas = {nodes}",
             f'routing = "{routing}"',
         ]
-        self._tables = {"raft": raft or {}, "storage": {"disk_free_min_mb": 0, **(storage or {})}, "redis": redis or {}}
+        self._tables = {
+            "raft": raft or {},
+            "storage": {"disk_free_min_mb": 0, **(storage or {})},
+            "redis": redis or {},
+        }
         self.group_numbers = range(1, groups + 1)
         self.nodes = {
             name: Server(
@@ -390,10 +407,7 @@ class Cluster(Setup):
         """Wait until every group is led by the node that should lead it."""
         for group in self.group_numbers:
             preferred = self.servers[(group - 1) % len(self.servers)]
-            eventually(
-                lambda group=group, preferred=preferred: preferred.groups()[group]["role"] == "leader",
-                f"{preferred.name} leads group {group}",
-            )
+            eventually(partial(leads, preferred, group), f"{preferred.name} leads group {group}")
 
     def wait_agreed(self) -> None:
         """Wait until every node has applied everything that any node has committed."""
@@ -401,7 +415,10 @@ class Cluster(Setup):
         def look() -> bool:
             states = [server.groups() for server in self.servers]
             return all(
-                len({state[group]["applied"] for state in states} | {state[group]["commit"] for state in states})
+                len(
+                    {state[group]["applied"] for state in states}
+                    | {state[group]["commit"] for state in states}
+                )
                 == 1
                 for group in self.group_numbers
             )

@@ -1,20 +1,22 @@
 """Was it possible? A checker for linearizability over recorded histories of one-key commands.
 
-A history is a list of operations, each with the time at which a client sent it and the time at which it had the reply. It
-is linearizable when there is an instant between the two for each, such that carrying them out at those instants
-gives the replies that were seen. Keys are independent (Herlihy and Wing, locality), so each is checked alone.
+A history is a list of operations, each with the time at which a client sent it and the time at which it had the
+reply. It is linearizable when there is an instant between the two for each, such that carrying them out at
+those instants gives the replies that were seen. Keys are independent (Herlihy and Wing, locality), so each is
+checked alone.
 
-The search is that of Wing and Gong, with the memory of Lowe ("Testing for linearizability", 2017): go down by choosing
-any operation that no other, not yet chosen one precedes; remember every (set of chosen operations, state) that has been
-seen. What keeps it short:
+The search is that of Wing and Gong, with the memory of Lowe ("Testing for linearizability", 2017): go down by
+choosing any operation that no other, not yet chosen one precedes; remember every (set of chosen operations,
+state) that has been seen. What keeps it short:
 
-* an operation that leaves the state as it is and gives the reply that was seen is taken at once, without alternatives:
-  taking it later could only be harder;
+* an operation that leaves the state as it is and gives the reply that was seen is taken at once, without
+  alternatives: taking it later could only be harder;
 * an operation whose outcome is unknown (no reply, or one that says so) may take effect at any later time or never. It
   never has to be chosen; it is chosen only right before something that sees what it did; and of several that do the
   same, the one that was sent first.
 
-What was definitely refused must not be in the history: if it had an effect after all, somebody's reply becomes impossible.
+What was definitely refused must not be in the history: if it had an effect after all, somebody's reply becomes
+impossible.
 
 Values are bytes, None for a key that does not exist. To add a command: a line in `apply`.
 """
@@ -40,7 +42,8 @@ class Operation:
     client: str
     key: str
     command: tuple[str, ...]
-    """Name and arguments without the key: ("set", "v"), ("set", "v", "nx"), ("set", "v", "ifeq", "old"), ("get",), ("incr",), ("del",)."""
+    """Name and arguments without the key: ("set", "v"), ("set", "v", "nx"), ("set", "v", "ifeq", "old"),
+    ("get",), ("incr",), ("del",)."""
     sent_ns: int
     done_ns: int
     """NEVER: the outcome is unknown."""

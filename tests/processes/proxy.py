@@ -1,14 +1,15 @@
 """A TCP proxy between each pair of nodes, so that a test can break the network of a cluster on one machine.
 
 `Network(ports)` listens once for each ordered pair (dialer, target): node `a` is configured to find node `b` at
-`network.port(a, b)`. Bytes flow through one thread. What a test may do to the direction from `a` to `b`, whoever of the
-two dialed the connection:
+`network.port(a, b)`. Bytes flow through one thread. What a test may do to the direction from `a` to `b`,
+whoever of the two dialed the connection:
 
 * `block`: bytes stay where they are, as if packets were lost and sent again; `heal` lets them through;
 * `delay`: bytes arrive so much later, in order;
 * `cut`: connections of the pair are reset, and what was under way is lost.
 
-A blocked direction stops reading once `held_bytes_max` wait, so that the sender feels it as it would feel a full window.
+A blocked direction stops reading once `held_bytes_max` wait, so that the sender feels it as it would feel a
+full window.
 """
 
 import selectors

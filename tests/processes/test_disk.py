@@ -1,8 +1,9 @@
-"""Trouble with a disk, a data directory or a name: the node says so in a sentence and steps aside, the cluster goes on.
+"""Trouble with a disk, a data directory or a name: the node says so in a sentence and steps aside, the cluster
+goes on.
 
-What a full disk does is shown in two ways: by a limit on the size of files, which needs nothing, and on a small file system of
-its own, which needs root. A sync that fails is injected by strace. CI has both (root, and the package strace); where one is
-missing, these tests are skipped and the report of pytest says why.
+What a full disk does is shown in two ways: by a limit on the size of files, which needs nothing, and on a small
+file system of its own, which needs root. A sync that fails is injected by strace. CI has both (root, and the
+package strace); where one is missing, these tests are skipped and the report of pytest says why.
 """
 
 import os
@@ -10,6 +11,7 @@ import resource
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import hiredis
@@ -23,26 +25,39 @@ file_bytes_max = 3 << 20
 value = "x" * 50_000
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    with Cluster(tmp_path, groups=groups) as cluster:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """For tests that leave it whole."""
+    with Cluster(tmp_path_factory.mktemp("disk"), groups=groups) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def cluster(shared: Cluster) -> Iterator[Cluster]:
+    with shared.logs_on_failure():
+        shared.wait_ready()
+        yield shared
 
 
 def last_words(server: Server) -> str:
     """The last line of a node that has ended, which must be its one sentence, and no traceback before it."""
-    text = server.log
+    text = server.log_since_start
     assert "Traceback" not in text, text[-3000:]
     sentence = text.splitlines()[-1]
     assert sentence.startswith("redraft: "), sentence
     return sentence
 
 
+def written(server: Server, key: str, value: str) -> bool:
+    """A write, and whether it was acknowledged."""
+    return bool(server.call("set", key, value) == b"OK")
+
+
 def write_everywhere(server: Server, name: str) -> None:
     """A write to every group through `server`, and all of it read again."""
     for group in range(1, groups + 1):
         key = key_of(group, of=groups, name=name)
-        eventually(lambda key=key: server.call("set", key, name) == b"OK", f"group {group} takes writes")
+        eventually(partial(written, server, key, name), f"group {group} takes writes")
         assert server.call("get", key) == name.encode()
 
 
@@ -63,7 +78,7 @@ def flip(path: Path, place: float) -> None:
     path.write_bytes(data)
 
 
-# -- a disk that takes no more ------------------------------------------------------------------------------------------
+# -- a disk that takes no more -------------------------------------------------------------------------------
 
 
 def test_a_node_whose_disk_takes_no_more_stops_and_the_cluster_goes_on(cluster: Cluster) -> None:
@@ -86,12 +101,11 @@ def test_a_leader_without_disk_never_says_ok_for_what_is_not_kept(tmp_path: Path
         node.start(limits=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes_max, file_bytes_max)))
         alone.wait_ready()
         acknowledged = []
-        with node.client() as client:
-            with pytest.raises(ConnectionLost):
-                for start in range(0, 4000, 10):
-                    numbers = range(start, start + 10)
-                    client.send(*(("set", f"k{number}", f"{number}{value}") for number in numbers))
-                    acknowledged += [number for number in numbers if client.receive() == b"OK"]
+        with node.client() as client, pytest.raises(ConnectionLost):
+            for start in range(0, 4000, 10):
+                numbers = range(start, start + 10)
+                client.send(*(("set", f"k{number}", f"{number}{value}") for number in numbers))
+                acknowledged += [number for number in numbers if client.receive() == b"OK"]
         assert node.wait() == 1
         last_words(node)
         assert 0 < len(acknowledged) < 4000
@@ -102,12 +116,17 @@ def test_a_leader_without_disk_never_says_ok_for_what_is_not_kept(tmp_path: Path
                 assert client.call("get", f"k{number}") == f"{number}{value}".encode()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="a file system of its own can be mounted by root only; CI is root")
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="a file system of its own can be mounted by root only; CI is root"
+)
 def test_a_node_whose_file_system_is_full_stops_and_the_cluster_goes_on(tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
     mount = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(small)], capture_output=True, text=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(small)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if mount.returncode:
         pytest.skip(f"root may not mount here: {mount.stderr.strip()}")
@@ -126,7 +145,9 @@ def test_a_node_with_little_space_left_leads_nothing_and_the_others_do(tmp_path:
         node, other, third = cluster.servers
         config = Path(node.arguments[1])
         node.stop()
-        config.write_text(config.read_text().replace('"disk_free_min_mb" = 0', '"disk_free_min_mb" = 1000000000'))
+        config.write_text(
+            config.read_text().replace('"disk_free_min_mb" = 0', '"disk_free_min_mb" = 1000000000')
+        )
         node.start()
         eventually(lambda: "this node takes no writes" in node.log, "it says that there is little space")
         for server in (other, third, node):
@@ -149,13 +170,13 @@ def test_a_node_whose_sync_fails_stops_and_the_cluster_goes_on(tmp_path: Path) -
         write_everywhere(other, "after")
 
 
-# -- damage -------------------------------------------------------------------------------------------------------------
+# -- damage --------------------------------------------------------------------------------------------------
 
 
 def test_a_node_with_a_damaged_log_does_not_start_and_the_cluster_goes_on(cluster: Cluster) -> None:
     node, other, _ = cluster.servers
-    for number in range(300):
-        assert other.call("set", f"k{number}", "v" * 500) == b"OK"
+    with other.client() as client:
+        client.pipeline(*(("set", f"k{number}", "v" * 500) for number in range(500)))
     cluster.wait_agreed()
     node.kill()
     log = max((node.data / "log").glob("*.log"), key=lambda path: path.stat().st_size)
@@ -164,6 +185,9 @@ def test_a_node_with_a_damaged_log_does_not_start_and_the_cluster_goes_on(cluste
     assert node.wait() == 1
     assert "log" in last_words(node)
     write_everywhere(other, "after")
+    flip(log, 0.5)
+    node.start()
+    cluster.wait_ready()
 
 
 @pytest.mark.parametrize("kind", ["log", "ldb"])
@@ -182,7 +206,10 @@ def test_a_node_with_a_damaged_data_store_does_not_serve_wrong_data(kind: str, t
         node.start()
         eventually(lambda: not node.running or node.call("ping") == b"PONG", "it runs, or it has ended")
         if node.running:
-            eventually(lambda: node.groups() and not isinstance(node.call("dbsize"), hiredis.ReplyError), "it is back")
+            eventually(
+                lambda: node.groups() and not isinstance(node.call("dbsize"), hiredis.ReplyError),
+                "it is back",
+            )
         if node.running:
             cluster.wait_agreed()
             with node.client() as client:
@@ -196,7 +223,7 @@ def test_a_node_with_a_damaged_data_store_does_not_serve_wrong_data(kind: str, t
         write_everywhere(other, "after")
 
 
-# -- whose directory, whose name ----------------------------------------------------------------------------------------
+# -- whose directory, whose name -----------------------------------------------------------------------------
 
 
 def test_a_node_does_not_start_on_the_data_of_another_one(cluster: Cluster, tmp_path: Path) -> None:
@@ -204,7 +231,9 @@ def test_a_node_does_not_start_on_the_data_of_another_one(cluster: Cluster, tmp_
     one.stop()
     two.stop()
     config = cluster.write_config("n1", "wrong.toml", n1=two.data, n2=tmp_path / "elsewhere")
-    confused = Server("confused", one.port, ["serve", str(config), "--node", "n1"], tmp_path / "confused.log", two.data)
+    confused = Server(
+        "confused", one.port, ["serve", str(config), "--node", "n1"], tmp_path / "confused.log", two.data
+    )
     confused.start()
     assert confused.wait() == 1
     assert "belongs to node n2" in last_words(confused)
@@ -246,10 +275,14 @@ def test_a_second_process_with_the_name_of_a_node_gets_no_say(cluster: Cluster, 
     mine = lines.index("[nodes.n1]")
     lines[mine + 1 : mine + 3] = [f"port = {port}", f"peer_port = {peer_port}"]
     config.write_text("\n".join(lines) + "\n")
-    impostor = Server("impostor", port, ["serve", str(config), "--node", "n1"], tmp_path / "impostor.log", tmp_path)
+    impostor = Server(
+        "impostor", port, ["serve", str(config), "--node", "n1"], tmp_path / "impostor.log", tmp_path
+    )
     impostor.start()
     try:
-        eventually(lambda: "n1 has another data directory than before" in impostor.log, "it is told why")
+        eventually(
+            lambda: "n1 has another data directory than before" in impostor.log_since_start, "it is told why"
+        )
         assert impostor.groups()[1]["role"] != "leader"
         reply = impostor.call("set", key_of(1, of=groups), "wrong")
         assert isinstance(reply, hiredis.ReplyError)
@@ -267,7 +300,7 @@ def test_a_node_that_lost_its_data_gets_no_vote_until_it_has_it_back(cluster: Cl
     node.stop()
     node.data.rename(node.data.with_name("lost"))
     node.start()
-    eventually(lambda: "has another data directory than before" in node.log, "it is told why")
+    eventually(lambda: "has another data directory than before" in node.log_since_start, "it is told why")
     write_everywhere(other, "without")
     assert int(node.groups()[1]["commit"]) <= 1, "nobody may send it anything"
     # One more away: no majority, and the empty node must not make up for it.

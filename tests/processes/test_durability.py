@@ -1,24 +1,27 @@
-"""What was acknowledged is still there after kill -9, of whomever, whenever; also in the middle of compaction and snapshots."""
+"""What was acknowledged is still there after kill -9, of whomever, whenever; also in the middle of compaction
+and snapshots."""
 
 import random
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
+import hiredis
 import pytest
 
 from tests.processes.client import ConnectionLost
-from tests.processes.harness import Cluster, Server, Standalone, eventually, key_of
+from tests.processes.harness import Cluster, Server, Standalone, eventually, key_of, patience_s
 
-leader_kills = 4
 small_log = {"log_retain_mb": 1}
 value_bytes = 20_000
 
 
 class Writer:
-    """Writes numbered keys through the nodes one after another, and remembers which were acknowledged. A context manager."""
+    """Writes numbered keys through the nodes one after another, and remembers which were acknowledged. A
+    context manager."""
 
     def __init__(self, servers: list[Server], name: str, value_bytes: int = 20) -> None:
         self.acknowledged: list[str] = []
@@ -70,9 +73,7 @@ class Writer:
                 for start in range(0, len(self.acknowledged), 100):
                     keys = self.acknowledged[start : start + 100]
                     replies = client.pipeline(*(("get", key) for key in keys))
-                    lost = [
-                        key for key, reply in zip(keys, replies, strict=True) if reply != self.value(key)
-                    ]
+                    lost = [key for key, reply in zip(keys, replies, strict=True) if reply != self.value(key)]
                     assert not lost, f"{server.name} has lost {len(lost)}, the first is {lost[0]}"
 
 
@@ -82,35 +83,27 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield cluster
 
 
-def test_a_leader_that_is_killed_again_and_again_takes_nothing_with_it(cluster: Cluster) -> None:
-    with cluster.logs_on_failure(), Writer(cluster.servers, "leader") as writer:
-        for turn in range(leader_kills):
-            writer.wait_for(50)
-            leader = cluster.leader(cluster.group_numbers[turn % len(cluster.group_numbers)])
-            leader.kill()
-            writer.wait_for(50)
-            leader.start()
-            cluster.wait_ready()
-    writer.assert_all_there(cluster.servers)
-
-
-def test_writes_go_on_after_a_leader_was_killed(cluster: Cluster) -> None:
-    """The time from kill -9 to the next acknowledged write of the same group is printed (pytest -s), not judged."""
+def test_writes_go_on_after_a_leader_was_killed_and_nothing_is_lost(cluster: Cluster) -> None:
+    """The times from kill -9 to the next acknowledged write of the same group are printed (pytest -s), not judged."""
+    times_s = []
     with cluster.logs_on_failure():
-        cluster.wait_ready()
-        times_s = []
-        for group in cluster.group_numbers:
-            leader = cluster.leader(group)
-            other = cluster.others(leader)[0]
-            key = key_of(group, of=len(cluster.group_numbers))
-            with other.client() as client:
-                assert client.call("set", key, "before") == b"OK"
-                start_s = time.monotonic()
-                leader.kill()
-                assert eventually(lambda client=client, key=key: client.call("set", key, "after") == b"OK", "a write")
-                times_s.append(time.monotonic() - start_s)
-            leader.start()
-            cluster.wait_ready()
+        with Writer(cluster.servers, "leader") as writer:
+            for group in cluster.group_numbers:
+                writer.wait_for(50)
+                leader = cluster.leader(group)
+                key = key_of(group, of=len(cluster.group_numbers))
+                with cluster.others(leader)[0].client() as client:
+                    assert client.call("set", key, "before") == b"OK"
+                    start_s = time.monotonic()
+                    leader.kill()
+                    while (reply := client.call("set", key, "after")) != b"OK":
+                        assert isinstance(reply, hiredis.ReplyError), reply
+                        assert time.monotonic() < start_s + patience_s, "writes do not go on"
+                    times_s.append(time.monotonic() - start_s)
+                writer.wait_for(50)
+                leader.start()
+                cluster.wait_ready()
+        writer.assert_all_there(cluster.servers)
     print("\nwrites went on after", ", ".join(f"{seconds:.2f} s" for seconds in times_s))
 
 
@@ -129,7 +122,7 @@ def test_all_nodes_killed_at_once_come_back_with_everything(cluster: Cluster) ->
 
 def test_a_standalone_node_comes_back_with_everything(tmp_path: Path) -> None:
     with Standalone(tmp_path) as alone:
-        for _ in range(3):
+        for _ in range(2):
             with Writer(alone.servers, f"alone{alone.node.pid}") as writer:
                 writer.wait_for(100)
                 alone.node.kill()
@@ -139,17 +132,15 @@ def test_a_standalone_node_comes_back_with_everything(tmp_path: Path) -> None:
 
 
 def test_a_node_killed_while_it_compacts_its_log_comes_back_with_everything(tmp_path: Path) -> None:
-    """The log keeps 1 MiB; writes of 80 KB make each node compact all the time, and the kills hit it in the middle."""
+    """The log keeps 1 MiB; writes of 80 KB make each node compact all the time, and the kills hit it in the
+    middle."""
     rng = random.Random(1)
     with Cluster(tmp_path, groups=1, raft=small_log) as cluster:
         with Writer(cluster.servers, "compact", value_bytes) as writer:
-            writer.wait_for(200)
+            writer.wait_for(100)
             for server in cluster.servers:
-                compacted = int(server.groups()[1]["first"])
-                eventually(
-                    lambda server=server, compacted=compacted: int(server.groups()[1]["first"]) > compacted,
-                    f"{server.name} compacts",
-                )
+                compacted = first_index(server)
+                eventually(partial(has_compacted, server, compacted), f"{server.name} compacts")
                 time.sleep(rng.uniform(0, 0.05))
                 server.kill()
                 writer.wait_for(40)
@@ -161,7 +152,7 @@ def test_a_node_killed_while_it_compacts_its_log_comes_back_with_everything(tmp_
 
 @pytest.mark.parametrize("victim", ["receiver", "sender"])
 def test_a_node_killed_during_a_snapshot_comes_back_with_everything(victim: str, tmp_path: Path) -> None:
-    """A follower misses more than the log keeps; the snapshot that brings it back is slowed down and broken off by kills."""
+    """A follower misses more than the log keeps; kills break off the snapshots that are to bring it back."""
     with Cluster(tmp_path, groups=1, raft={**small_log, "snapshot_mb_per_s": 4}) as cluster:
         leader = cluster.leader(1)
         follower, other = cluster.others(leader)
@@ -169,21 +160,34 @@ def test_a_node_killed_during_a_snapshot_comes_back_with_everything(victim: str,
             writer.wait_for(40)
             follower.kill()
             missed = int(leader.groups()[1]["last"])
-            eventually(lambda: int(leader.groups()[1]["first"]) > missed + 1, "the log has been compacted")
-            writer.wait_for(400)
+            writer.wait_for(300)
+            eventually(lambda: first_index(leader) > missed + 1, "the log has been compacted")
         follower.start()
-        for _ in range(3):
-            time.sleep(0.5)
+        for _ in range(2):
             sender = cluster.leader(1, among=[leader, other])
+            eventually(follower.groups, f"{follower.name} runs")
+            time.sleep(0.3)
+            assert int(follower.groups()[1]["applied"]) <= missed, (
+                "the snapshot came too fast to be broken off"
+            )
             killed = follower if victim == "receiver" else sender
             killed.kill()
             killed.start()
         cluster.wait_ready()
         cluster.wait_agreed()
-        assert int(follower.groups()[1]["first"]) > missed + 1, "it did not come by a snapshot"
+        assert first_index(follower) > missed + 1, "it did not come by a snapshot"
         writer.assert_all_there(cluster.servers)
         with follower.client() as client:
             assert client.call("readonly") == b"OK"  # from here on it answers from its own data
             for key in writer.acknowledged[::10]:
                 assert client.call("get", key) == writer.value(key)
 
+
+def first_index(server: Server) -> int:
+    """The first index that the log of group 1 still has."""
+    return int(server.groups()[1]["first"])
+
+
+def has_compacted(server: Server, before: int) -> bool:
+    """Its log begins later than it did."""
+    return first_index(server) > before

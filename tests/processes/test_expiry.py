@@ -16,11 +16,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield cluster
 
 
-def assert_expire_on_time(cluster: Cluster, servers: list[Server], born: dict[str, tuple[float, float, int]]) -> None:
+def assert_expire_on_time(
+    cluster: Cluster, servers: list[Server], born: dict[str, tuple[float, float, int]]
+) -> None:
     """Ask every server for every key until all are gone; `born`: key to (time sent, time answered, lifetime in ms).
 
-    A key is there until its lifetime has passed since the SET was sent, and not any more once it has passed since the SET was
-    answered; in between, both are right.
+    A key is there until its lifetime has passed since the SET was sent, and not any more once it has passed
+    since the SET was answered; in between, both are right.
     """
     left = {(server.name, key) for server in servers for key in born}
     clients = {server.name: server.client() for server in servers}
@@ -61,16 +63,22 @@ def set_keys(server: Server, name: str, shortest_ms: int) -> dict[str, tuple[flo
 def keys_held(server: Server) -> int:
     """Keys of this node's own replicas, expired ones that have not been deleted included."""
     databases = server.info("keyspace")
-    return sum(int(value.split(",")[0].split("=")[1]) for name, value in databases.items() if name.startswith("db"))
+    return sum(
+        int(value.split(",")[0].split("=")[1]) for name, value in databases.items() if name.startswith("db")
+    )
 
 
 def test_keys_end_on_time_at_every_node_and_are_deleted_from_every_replica(cluster: Cluster) -> None:
     with cluster.logs_on_failure():
         born = set_keys(cluster.servers[0], "plain", 500)
-        eventually(lambda: {keys_held(server) for server in cluster.servers} == {count}, "all replicas have them")
+        eventually(
+            lambda: {keys_held(server) for server in cluster.servers} == {count}, "all replicas have them"
+        )
         assert {server.call("dbsize") for server in cluster.servers} == {count}
         assert_expire_on_time(cluster, cluster.servers, born)
-        eventually(lambda: {keys_held(server) for server in cluster.servers} == {0}, "all replicas have deleted them")
+        eventually(
+            lambda: {keys_held(server) for server in cluster.servers} == {0}, "all replicas have deleted them"
+        )
         assert {server.call("dbsize") for server in cluster.servers} == {0}
 
 

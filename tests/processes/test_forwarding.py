@@ -66,7 +66,9 @@ def test_a_pipeline_gives_the_same_replies_in_the_same_order_through_every_node(
     with cluster.logs_on_failure():
         for server in cluster.servers:
             with server.client() as client:
-                answers.append([comparable(reply) for reply in client.pipeline(*transcript(f"p{server.name}"))])
+                answers.append(
+                    [comparable(reply) for reply in client.pipeline(*transcript(f"p{server.name}"))]
+                )
     for number, replies in enumerate(zip(*answers, strict=True)):
         assert replies.count(replies[0]) == 3, (transcript("p")[number], replies)
 
@@ -81,7 +83,9 @@ def test_commands_of_one_connection_keep_their_order_while_the_leader_changes(cl
             stop = threading.Event()
             replies: list[Any] = []
 
-            def count(follower: Server = follower, stop: threading.Event = stop, replies: list[Any] = replies) -> None:
+            def count(
+                follower: Server = follower, stop: threading.Event = stop, replies: list[Any] = replies
+            ) -> None:
                 with follower.client(timeout_s=30) as client:
                     while not stop.is_set():
                         replies += client.pipeline(*[("incr", key)] * 50)
@@ -154,7 +158,9 @@ def test_optimistic_transactions_lose_and_repeat_nothing_across_failovers(cluste
                 thread.join()
         assert not surprises, surprises[:5]
         assert len(succeeded) > 50
-        assert len(set(succeeded)) == len(succeeded), "two transactions saw the same value, and both succeeded"
+        assert len(set(succeeded)) == len(succeeded), (
+            "two transactions saw the same value, and both succeeded"
+        )
         log = [int(number) for number in cluster.servers[0].call("get", history).decode().split(",")[:-1]]
         assert log == list(range(1, len(log) + 1)), "a transaction was applied twice, or half"
         assert int(cluster.servers[0].call("get", account)) == len(log)
@@ -183,4 +189,6 @@ def test_with_redirects_every_node_names_the_leader_and_only_the_leader_answers(
         gone = cluster.leader(1)
         assert gone is cluster.servers[0]
         gone.kill()
-        eventually(lambda: moved_to() in ("", f"127.0.0.1:{cluster.servers[2].port}"), "another leader is named")
+        eventually(
+            lambda: moved_to() in ("", f"127.0.0.1:{cluster.servers[2].port}"), "another leader is named"
+        )

@@ -1,4 +1,5 @@
-"""The checker itself: what it must accept, what it must reject, and agreement with a checker that tries everything."""
+"""The checker itself: what it must accept, what it must reject, and agreement with a checker that tries
+everything."""
 
 from itertools import permutations
 from pathlib import Path
@@ -63,7 +64,9 @@ def test_a_lost_increment_is_noticed() -> None:
 
 def test_two_clients_can_not_both_win_the_same_comparison() -> None:
     start = op(0, 1, "set", "a", reply="OK")
-    assert check_key([start, op(2, 9, "set", "b", "ifeq", "a", reply="OK"), op(3, 8, "set", "c", "ifeq", "a")])
+    assert check_key(
+        [start, op(2, 9, "set", "b", "ifeq", "a", reply="OK"), op(3, 8, "set", "c", "ifeq", "a")]
+    )
     assert not check_key(
         [start, op(2, 9, "set", "b", "ifeq", "a", reply="OK"), op(3, 8, "set", "c", "ifeq", "a", reply="OK")]
     )
@@ -135,9 +138,7 @@ def possible(operations: list[Operation]) -> bool:
         chosen = known + [o for number, o in enumerate(unknown) if picked >> number & 1]
         for order in permutations(chosen):
             if any(
-                later.done_ns < earlier.sent_ns
-                for at, later in enumerate(order)
-                for earlier in order[:at]
+                later.done_ns < earlier.sent_ns for at, later in enumerate(order) for earlier in order[:at]
             ):
                 continue
             state: State = None

@@ -61,7 +61,8 @@ def test_a_client_that_does_not_read_replies_of_another_node_costs_little(tmp_pa
 
 
 def test_a_flood_of_commands_without_reading_costs_little(alone: Standalone) -> None:
-    """64 MiB of small commands, sent by somebody who reads nothing until all of them are gone or nothing more is taken."""
+    """64 MiB of small commands, sent by somebody who reads nothing until all of them are gone or nothing more
+    is taken."""
     before = alone.node.rss_bytes
     flood = encode_request(("set", "k", "v" * 100)) * 8000
     with Client(alone.node.port, timeout_s=2) as client:

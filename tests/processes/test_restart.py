@@ -42,7 +42,9 @@ class Steady:
                         if isinstance(reply, hiredis.ReplyError):
                             self.problems.append(f"{self._server.name} {self._key}: {reply}")
                         elif reply not in (b"OK", str(number).encode()):
-                            self.problems.append(f"{self._server.name} {self._key}: {reply!r} instead of {number}")
+                            self.problems.append(
+                                f"{self._server.name} {self._key}: {reply!r} instead of {number}"
+                            )
                     self.done_s.append(time.monotonic())
                     time.sleep(pause_s)
         except ConnectionLost as error:
@@ -88,4 +90,6 @@ def test_a_restart_costs_the_clients_of_the_other_nodes_no_error(name: str, clus
         assert not problems, f"{len(problems)}: {problems[:5]}"
         assert all(len(client.done_s) > 50 for client in clients)
         longest_s = max(client.longest_gap_s for client in clients)
-        print(f"\n{name} led groups {led}; its restart made a client of the others wait for {longest_s:.3f} s at most")
+        print(
+            f"\n{name} led groups {led}; its restart made a client of the others wait for {longest_s:.3f} s at most"
+        )

@@ -1,17 +1,21 @@
 """Clients that do simple things to few keys, all at the same time, and remember exactly what they saw.
 
-Each client is a thread with a connection to one node (and to another one when that breaks). It mixes GET, SET, SET NX, SET IFEQ,
-INCR and DEL, alone and in short pipelines. Keys live for an era of `era_s`, so that the history of each stays short enough to
-judge; those of earlier eras are still read now and then, and all of them at the end.
+Each client is a thread with a connection to one node (and to another one when that breaks). It mixes GET, SET,
+SET NX, SET IFEQ, INCR and DEL, alone and in short pipelines. A third of them only read: a client that writes
+to a leader that is cut off waits there, and would never see whether it still answers reads. Keys live for
+an era of `era_s`, so that the history of each stays short enough to judge; those of earlier eras are still read
+now and then, and all of them at the end.
 
 What a reply means for the history:
 
 * a value: the operation took place between its sending and its reply;
 * UNKNOWN, or no reply: it may have taken place, or may yet;
-* TRYAGAIN, CLUSTERDOWN, MOVED: it did not and never will, so it is left out, and the checker finds out if that was a lie;
+* TRYAGAIN, CLUSTERDOWN, MOVED: it did not and never will, so it is left out, and the checker finds out if that
+  was a lie;
 * any other error is a defect, kept in `surprises`.
 """
 
+import itertools
 import random
 import threading
 import time
@@ -36,9 +40,17 @@ class Workload:
     """A context manager: clients run inside of it. Afterwards `assert_linearizable`."""
 
     def __init__(
-        self, servers: Sequence[Server], seed: int, name: str, *, clients: int = 9, pause_s: float = 0.004, timeout_s: float = 8.0
+        self,
+        servers: Sequence[Server],
+        seed: int,
+        name: str,
+        *,
+        clients: int = 9,
+        pause_s: float = 0.004,
+        timeout_s: float = 8.0,
     ) -> None:
-        """`servers`: the nodes to use; `name`: begins every key; `pause_s`: mean pause between two requests of a client."""
+        """`servers`: the nodes to use; `name`: begins every key; `pause_s`: mean pause between two requests of
+        a client."""
         self.servers = list(servers)
         self.seed = seed
         self.name = name
@@ -51,7 +63,10 @@ class Workload:
         self._start_s = time.monotonic()
         self._lock = threading.Lock()
         self._threads = [
-            threading.Thread(target=self._run, args=(number,), name=f"client {number}") for number in range(clients)
+            threading.Thread(
+                target=self._run, args=(number, number < clients * 2 // 3), name=f"client {number}"
+            )
+            for number in range(clients)
         ]
 
     def __enter__(self) -> "Workload":
@@ -69,13 +84,15 @@ class Workload:
     def successes(self, since_ns: int) -> int:
         """Writes that were answered with success and began after `since_ns` (time.monotonic_ns)."""
         with self._lock:
-            return sum(op.sent_ns > since_ns and op.command != ("get",) and not op.unknown for op in self.history)
+            return sum(
+                op.sent_ns > since_ns and op.command != ("get",) and not op.unknown for op in self.history
+            )
 
     def longest_gap_s(self) -> float:
         """The longest time in which no write of any client was answered."""
         with self._lock:
             done = sorted(op.done_ns for op in self.history if op.command != ("get",) and not op.unknown)
-        return max((later - earlier for earlier, later in zip(done, done[1:], strict=False)), default=0) / 1e9
+        return max((later - earlier for earlier, later in itertools.pairwise(done)), default=0) / 1e9
 
     def read_everything(self, server: Server) -> None:
         """Add a last read of every key to the history."""
@@ -100,13 +117,14 @@ class Workload:
             save(file, self.history)
             story = smallest_wrong_prefix([op for op in self.history if op.key == wrong[0]])
             raise AssertionError(
-                f"seed {self.seed}: {len(wrong)} keys are not linearizable, among them {wrong[:5]}; the whole history is in"
-                f" {file} (judge it again: python -m tests.processes --judge FILE). The first of them:\n" + tell(story)
+                f"seed {self.seed}: {len(wrong)} keys are not linearizable, among them {wrong[:5]}; the whole"
+                f" history is in {file} (judge it again: python -m tests.processes --judge {file})."
+                f" The first of them:\n{tell(story)}"
             )
 
     # -- clients ----------------------------------------------------------------------------------------------------
 
-    def _run(self, number: int) -> None:
+    def _run(self, number: int, writes: bool) -> None:
         rng = random.Random(f"{self.seed}/{number}")
         at = number
         serial = 0
@@ -121,13 +139,16 @@ class Workload:
                         requests = []
                         for _ in range(count):
                             serial += 1
-                            requests.append(self._request(rng, f"{number}.{serial}", known))
+                            key, command = self._request(rng, f"{number}.{serial}", known)
+                            requests.append((key, command if writes else ("get",)))
                         self._do(client, f"{number}@{server.name}", requests, known)
                         time.sleep(rng.expovariate(1 / (self._pause_s * count)))
             except ConnectionLost:
                 self._stop.wait(0.03)
 
-    def _request(self, rng: random.Random, value: str, known: dict[str, Reply]) -> tuple[str, tuple[str, ...]]:
+    def _request(
+        self, rng: random.Random, value: str, known: dict[str, Reply]
+    ) -> tuple[str, tuple[str, ...]]:
         era = int((time.monotonic() - self._start_s) / era_s)
         if era and rng.random() < 0.05:
             return self._key(rng.randrange(era), rng.randrange(keys_per_era)), ("get",)
@@ -206,7 +227,7 @@ def tell(operations: Sequence[Operation]) -> str:
     for op in sorted(operations, key=lambda op: op.sent_ns):
         done = "?" if op.unknown else f"{(op.done_ns - start_ns) / 1e6:.2f}"
         reply = "unknown" if op.unknown else repr(op.reply)
-        lines.append(f"{(op.sent_ns - start_ns) / 1e6:10.2f} … {done:>10}  {op.client:8} {' '.join(op.command)} -> {reply}")
+        lines.append(
+            f"{(op.sent_ns - start_ns) / 1e6:10.2f} … {done:>10}  {op.client:8} {' '.join(op.command)} -> {reply}"
+        )
     return "\n".join(lines)
-
-

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from resp.values import Error
+from server.cluster.membership import Membership
 from server.cluster.topology import NodeAddress, Topology
 from server.commands import all as all_commands
 from server.commands.context import Context, GroupInfo
@@ -81,6 +82,7 @@ class ServiceNode:
         self.run_id = "ab" * 20
         self.data_directory = "/data"
         self.config_file = ""
+        self.membership: Membership | None = None
         self.active_expire = True
         self.infos = [group_info(group, 1, me) for group in self.topology.groups]
         if nodes == 1:

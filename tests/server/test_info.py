@@ -93,7 +93,13 @@ async def test_raft_has_a_line_per_node_and_group() -> None:
     node.connected = [2]
     node.infos = [
         group_info(0, 1),
-        group_info(1, 1, peers=((1, 10, 11, "replicate"), (2, 10, 11, "replicate"), (3, 4, 5, "probe"))),
+        group_info(
+            1,
+            1,
+            peers=((1, 10, 11, "replicate"), (2, 10, 11, "replicate"), (3, 4, 5, "probe")),
+            voters=(1, 2),
+            learners=(3,),
+        ),
         group_info(2, 2, commit=10, applied=8),
         group_info(3, 0),
         group_info(4, 3),
@@ -104,7 +110,7 @@ async def test_raft_has_a_line_per_node_and_group() -> None:
     assert found["node3"].endswith("link=down")
     assert found["group1"] == (
         "role=leader,leader=n1,term=3,first=1,last=10,commit=10,applied=10,log_bytes=100,lag=6,slots=0-4095,"
-        "replicas=n1+n2+n3,uncommitted_bytes=0,lease=1"
+        "replicas=n1+n2+n3,uncommitted_bytes=0,lease=1,voters=n1+n2,learners=n3"
     )
     assert (
         "role=follower,leader=n2,term=4,first=1,last=10,commit=10,applied=8,log_bytes=100,lag=2"

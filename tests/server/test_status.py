@@ -148,3 +148,16 @@ def test_whoever_does_not_speak_the_protocol_is_an_error(fakes: Fakes) -> None:
 def test_a_node_that_hangs_is_given_up(fakes: Fakes) -> None:
     with pytest.raises(StatusError, match=r"does not answer within 0\.05 seconds"):
         ask("127.0.0.1", fakes.ports["n1"], timeout_s=0.05)
+
+
+def test_replicas_that_are_being_rebuilt_are_told_apart(fakes: Fakes) -> None:
+    # The leader says who is a member. n2 gets the data again; n3 was taken out, and calls itself a follower still.
+    for name in fakes.ports:
+        fakes.start(name, info_raft(name, fakes.ports).replace("new=1", "voters=n1,learners=n2"))
+    status = cluster_status("127.0.0.1", fakes.ports["n1"])
+    group = status.groups[1]
+    assert (group.learners, group.outsiders) == (["n2"], ["n3"])
+    assert [group.role_of(replica) for replica in group.replicas] == ["leader", "learner", "no member"]
+    console = Console(width=TABLE_WIDTH_MIN, file=StringIO(), record=True)
+    console.print(tables(status))
+    assert "no member" in console.export_text()

@@ -79,7 +79,7 @@ def agree(step: Request, theirs: Reply, ours: Reply) -> bool:
         return _sorted(theirs) == _sorted(ours)
     name = words[0] if words else ""
     if name in TOLERANCES and theirs.kind == ours.kind == ":" and theirs.value > 0 < ours.value:
-        return abs(theirs.value - ours.value) <= TOLERANCES[name]
+        return bool(abs(theirs.value - ours.value) <= TOLERANCES[name])
     return False
 
 
