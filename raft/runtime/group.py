@@ -210,7 +210,7 @@ class Group:
                 machine.role_changed(*shown)
             if ready.committed:
                 self.to_apply += ready.committed
-                host.apply_soon(self)
+                host.apply_soon(self, sum([len(entry.data) for entry in ready.committed]))
             commit = min(node.commit, self.log.last_index)
             if commit > self._committed:
                 self._committed = commit

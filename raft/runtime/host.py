@@ -52,6 +52,9 @@ from raft.storage.errors import REMEDY
 log = logging.getLogger(__name__)
 
 RAFT_LANE = "raft"
+APPLY_REST_S = 0.01
+"""Between two pieces of work for the apply thread, unless there are APPLY_BYTES_MIN to apply."""
+APPLY_BYTES_MIN = 256 << 10
 _KINDS = frozenset(MessageKind) - {MessageKind.SNAPSHOT}  # that one comes by the lane of its own
 
 
@@ -92,6 +95,8 @@ class Host:
         self._to_save: list[tuple[Group, Ready, GroupWrite]] = []
         self._saving = False
         self._to_apply: set[Group] = set()
+        self._to_apply_bytes = 0
+        self._rest_until_s = 0.0
         self._applying = False
         self._completions = Completions()
         self.disk = Worker("raft-disk", self._completions, self.fail)
@@ -250,11 +255,19 @@ class Host:
         for group, ready, _write in batch:
             group.saved(ready)
 
-    def apply_soon(self, group: Group) -> None:
-        """The group has committed entries to apply."""
+    def apply_soon(self, group: Group, size_bytes: int) -> None:
+        """The group has committed entries of `size_bytes` to apply."""
         self._to_apply.add(group)
+        self._to_apply_bytes += size_bytes
 
     def _flush_apply(self) -> None:
+        """Hand over what is committed: at once when the thread has rested, else in larger pieces, as waking it and
+        fighting over the interpreter lock with it costs more than most entries. The next tick comes in any case."""
+        now_s = time.monotonic()
+        if now_s < self._rest_until_s and self._to_apply_bytes < APPLY_BYTES_MIN:
+            return
+        self._rest_until_s = now_s + APPLY_REST_S
+        self._to_apply_bytes = 0
         groups, self._to_apply = self._to_apply, set()
         work = [(group, entries) for group in groups if (entries := group.take_to_apply())]
         if work:

@@ -199,7 +199,7 @@ class Dispatcher:
         return _GO_ON
 
     def _was_slow(self, row: Command, args: Args, session: Session, elapsed_us: int) -> None:
-        if elapsed_us >= self._node.slowlog.threshold_us and not row.flags & Flag.SKIP_SLOWLOG:
+        if elapsed_us >= self._node.slowlog.threshold_us and not row.flags & Flag.SKIP_COMMANDLOG:
             self._node.slowlog.add(args, elapsed_us, session)
         if elapsed_us >= self._node.latency.threshold_us:
             self._node.latency.command(row, elapsed_us)

@@ -32,7 +32,7 @@ from server.commands.table import (
     NOSCRIPT,
     READONLY,
     SHARD,
-    SKIP_SLOWLOG,
+    SKIP_COMMANDLOG,
     STALE,
     Args,
     Command,
@@ -106,7 +106,7 @@ def watch(context: Context, args: Args) -> Reply:
 @command(
     "exec",
     arity=1,
-    flags=NOSCRIPT | LOADING | STALE | SKIP_SLOWLOG,
+    flags=NOSCRIPT | LOADING | STALE | SKIP_COMMANDLOG,
     where=NODE,
     since="1.2.0",
     group="transactions",
