@@ -10,6 +10,7 @@ import shutil
 
 import trio
 
+from raft.storage import StorageError
 from server.node import Node
 from server.shard.sweeper import sweep
 
@@ -105,8 +106,11 @@ async def _disk(node: Node) -> None:
 
 
 async def _sweep(node: Node) -> None:
-    while True:
-        await trio.sleep(sweep_period_s)
-        for shard in [shard for shard in node.shards.values() if shard.replica.sweep_due]:
-            while await trio.to_thread.run_sync(sweep, node.store, shard.replica):  # noqa: ASYNC110 -- as above
-                await trio.sleep(expire_pause_s)
+    try:
+        while True:
+            await trio.sleep(sweep_period_s)
+            for shard in [shard for shard in node.shards.values() if shard.replica.sweep_due]:
+                while await trio.to_thread.run_sync(sweep, node.store, shard.replica):  # noqa: ASYNC110 -- as above
+                    await trio.sleep(expire_pause_s)
+    except StorageError as error:
+        node.host.fail(error)

@@ -22,9 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-import plyvel
-
 from raft.core.messages import ConfState, Entry, HardState, SnapshotMeta
+from raft.storage.binding import plyvel
 from raft.storage.errors import REMEDY, LogDamaged, LogFailed, LogForeign, LogLocked, LogMissing
 from raft.storage.group_log import GroupLog, damaged
 from raft.storage.records import (

@@ -18,7 +18,8 @@ from pathlib import Path
 from struct import Struct
 from typing import Any
 
-import plyvel
+from raft.storage import StorageError
+from raft.storage.binding import plyvel
 
 APPLIED = Struct(">QQH")
 APPLIED_KEY = Struct(">cH")
@@ -27,6 +28,10 @@ DATA_PREFIX = Struct(">cHH")
 
 class DataStoreError(Exception):
     """The data directory can not be used; the text says why and what to do."""
+
+
+class DataStoreFailed(StorageError):
+    """Writing or syncing failed. What is in the log can be applied again, by a node that is started anew."""
 
 
 class DataStore:
@@ -72,29 +77,48 @@ class DataStore:
             iterator.close()
 
     def batch(self) -> Any:
-        """A new atomic batch; call its write() when it is whole."""
+        """A new atomic batch; give it to `write` when it is whole."""
         return self.db.write_batch()
 
-    def sync(self) -> None:
-        """Everything written before the call is on disk when it returns. Blocks: for a worker thread."""
-        for log in self.path.glob("*.log"):
-            try:
-                descriptor = os.open(log, os.O_RDONLY)
-            except FileNotFoundError:
-                continue  # its contents were moved into a table, which LevelDB syncs itself
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        descriptor = os.open(self.path, os.O_RDONLY)
+    def write(self, batch: Any) -> None:
+        """Write a batch, unsynced. Raises DataStoreFailed: the node must stop."""
         try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            batch.write()
+        except plyvel.Error as error:
+            raise self._failed("writing", error) from error
+
+    def _failed(self, doing: str, error: Exception) -> DataStoreFailed:
+        return DataStoreFailed(
+            f"{doing} the data store in {self.path} failed ({error}): see that the disk is healthy and has room,"
+            " then start the node again"
+        )
+
+    def sync(self) -> None:
+        """Everything written before the call is on disk when it returns. Blocks: for a worker thread.
+
+        Raises DataStoreFailed: the node must stop.
+        """
+        try:
+            for log in self.path.glob("*.log"):
+                try:
+                    _sync_file(log)
+                except FileNotFoundError:
+                    continue  # its contents were moved into a table, which LevelDB syncs itself
+            _sync_file(self.path)
+        except OSError as error:
+            raise self._failed("syncing", error) from error
 
     def close(self) -> None:
         """Close; the store must not be used afterwards."""
         self.db.close()
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def data_prefix(group: int, generation: int) -> bytes:

@@ -10,6 +10,7 @@ the sender had applied when the last chunk was read: `consistent_index`.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -92,7 +93,7 @@ class Replica:
                             self.sweep_due = True
         applied = max(self.applied_index, entries[-1].index)
         batch.put(self._applied_key, APPLIED.pack(applied, self.consistent_index, self.generation))
-        batch.write()
+        self._store.write(batch)
         self.applied_index = applied
 
     # -- snapshots (worker thread) ---------------------------------------------------------------------------
@@ -142,7 +143,7 @@ class Replica:
         batch.put(DATA_PREFIX.pack(b"g", self.group, self.generation), b"")
         batch.put(self._applied_key, APPLIED.pack(meta.index, consistent_index, staging.generation))
         batch.delete(self._staging_key)
-        batch.write()
+        self._store.write(batch)
         self._store.sync()
         self.generation = staging.generation
         self.prefix = data_prefix(self.group, self.generation)
@@ -150,9 +151,9 @@ class Replica:
         self.consistent_index = consistent_index
         self.sweep_due = True
 
-    def _stage(self, batch: object, staging: Staging) -> None:
-        batch.put(self._staging_key, msgspec.msgpack.encode(staging))  # type: ignore[attr-defined]
-        batch.write()  # type: ignore[attr-defined]
+    def _stage(self, batch: Any, staging: Staging) -> None:
+        batch.put(self._staging_key, msgspec.msgpack.encode(staging))
+        self._store.write(batch)
 
     def _drop_staging(self) -> None:
         """Leave a half-received snapshot to the sweeper. At start too: what of it is durable is not known."""
@@ -163,7 +164,7 @@ class Replica:
         batch = self._store.batch()
         batch.put(DATA_PREFIX.pack(b"g", self.group, staging.generation), b"")
         batch.delete(self._staging_key)
-        batch.write()
+        self._store.write(batch)
         self.sweep_due = True
 
     def _newest_generation(self) -> int:

@@ -9,9 +9,9 @@ them: after a hand-over it does, and nobody notices. A node that has stopped doe
 new leader and those calls are left behind: whatever comes back for them, they are not done again, as that would
 overtake.
 
-Waiting is bounded: by `leader_wait_s` for a call that waits for a leader (then CLUSTERDOWN) or for the fate of what was
-proposed (then UNKNOWN), by twice that for a call at another node, and in number by the connections, which stop
-reading when many of their commands wait.
+Waiting is bounded: by `leader_wait_s` for a call that waits for a leader (then CLUSTERDOWN), for the fate of what was
+proposed, or at a former leader (then UNKNOWN); by twice that for a call at the leader; and in number by the
+connections, which stop reading when many of their commands wait.
 """
 
 from collections import deque
@@ -248,8 +248,9 @@ class Route:
         while self.parked and self.parked[0].deadline_s <= now_s:
             call = self.parked.popleft()
             call.slot.fill(encode(Error(CLUSTERDOWN), call.protocol))
-        for waiting in (self._left_behind, self.outstanding):
-            while waiting and now_s > next(iter(waiting.values())) + 2 * self._leader_wait_s:
+        patience_s = self._leader_wait_s
+        for waiting, limit_s in ((self._left_behind, patience_s), (self.outstanding, 2 * patience_s)):
+            while waiting and now_s > next(iter(waiting.values())) + limit_s:
                 call = next(iter(waiting))
                 text = OUTCOME_UNKNOWN if call.is_write else CLUSTERDOWN
                 call.slot.fill(encode(Error(text), call.protocol))

@@ -47,4 +47,4 @@ def _delete_some(store: DataStore, note: bytes, start: bytes, stop: bytes, heads
             break
     else:
         batch.delete(note)
-    batch.write()
+    store.write(batch)

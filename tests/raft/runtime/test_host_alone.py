@@ -140,6 +140,7 @@ async def test_a_crash_after_an_install_but_before_the_new_log_is_repaired(tmp_p
         assert node.group.first_index == 501
         assert node.group.term > 3
         await node.put(b"a", b"1")
+        await until(lambda: node.machine.applied_upto == node.group.last_index)
         await cluster.stop(1)
         assert cluster.disks[1].data == {b"new": b"data", b"a": b"1"}
 

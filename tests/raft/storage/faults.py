@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import plyvel
+from raft.storage.binding import plyvel
 
 
 class FailingWrites:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import plyvel
 import pytest
 
 from raft.core.messages import ConfState, Entry, HardState, SnapshotMeta
@@ -17,6 +16,7 @@ from raft.storage import (
     LogMissing,
     LogStore,
 )
+from raft.storage.binding import plyvel
 from raft.storage.group_log import CACHE_BYTES_MAX
 from raft.storage.records import entry_key
 from tests.raft.storage.faults import FailingWrites
