@@ -256,7 +256,8 @@ class Dispatcher:
             reply = route.shard.evaluate_stale(row, args, session.db, session.protocol)
             if reply is not None:
                 return reply
-        if self._redirect and route.leader not in (0, self._topology.me):
+            # Too old, so the leader is asked for it. A client that wants replicas would follow a MOVED in circles.
+        elif self._redirect and route.leader not in (0, self._topology.me):
             leader = self._topology.nodes[route.leader]
             return self._failed(
                 encode(Error(b"MOVED %d %b:%d" % (slot, leader.host.encode(), leader.port)), session.protocol)

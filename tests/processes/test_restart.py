@@ -3,12 +3,13 @@
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import hiredis
 import pytest
 
 from tests.processes.client import ConnectionLost
-from tests.processes.harness import Cluster, Server, key_of
+from tests.processes.harness import Cluster, Server, eventually, key_of
 
 pause_s = 0.002
 
@@ -93,3 +94,18 @@ def test_a_restart_costs_the_clients_of_the_other_nodes_no_error(name: str, clus
         print(
             f"\n{name} led groups {led}; its restart made a client of the others wait for {longest_s:.3f} s at most"
         )
+
+
+def test_a_leadership_given_to_a_node_that_dies_comes_to_somebody_who_lives(tmp_path: Path) -> None:
+    """The leader stops taking commands while it hands over; when that comes to nothing it must go on by itself."""
+    with Cluster(tmp_path, groups=1) as cluster:
+        preferred = cluster.servers[0]
+        preferred.kill()
+        leader = cluster.leader(1, among=cluster.others(preferred))
+        for other in cluster.others(preferred):
+            cluster.network.delay(preferred.name, other.name, 1.0)  # it will win, but not before it dies
+        preferred.start()
+        eventually(lambda: preferred.groups()[1]["role"] == "candidate", "it is told to take over")
+        cluster.network.mute(preferred.name)
+        preferred.kill()
+        eventually(lambda: leader.call("set", "k", "v") == b"OK", "writes go on")
