@@ -239,6 +239,8 @@ class Route:
     def check_deadlines(self) -> None:
         """Give up on what has waited too long."""
         now_s = self._clock.now_s
+        if self.shard is not None and self.shard.role == Role.LEADER and not self.shard.ready:
+            self.shard.refresh()  # nobody tells when a hand-over came to nothing
         if (
             self.shard is not None
             and self.shard.orphans
