@@ -18,6 +18,7 @@ from server.shard.call import Call, Later, Transaction
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.overlay import Overlay
 from server.shard.replica import Replica
+from server.shard.route import Route
 from server.shard.shard import Shard
 from server.stats import Stats
 
@@ -370,3 +371,26 @@ def test_keys_past_their_time_are_deleted_through_the_log(make: Callable[..., Be
     bench.commit(before + 1)
     bench.apply()
     assert bench.ask("DBSIZE") == [b":1\r\n"]
+
+
+def test_a_hand_over_that_came_to_nothing_ends_when_the_shard_is_asked_again(
+    make: Callable[..., Bench],
+) -> None:
+    """Raft gives a transfer up by itself and tells nobody: the route asks every now and then."""
+    bench = make()
+    bench.group.can_propose = False
+    bench.shard.refresh()
+    assert not bench.shard.ready
+    bench.group.can_propose = True
+    route = Route(
+        1,
+        1,
+        bench.shard,
+        bench.clock,
+        leader_wait_s=5.0,
+        hint=1,
+        send=lambda route, node, call: False,
+        on_dirty=lambda route: None,
+    )
+    route.check_deadlines()
+    assert bench.shard.ready
