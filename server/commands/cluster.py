@@ -127,12 +127,15 @@ def cluster_nodes(context: Context, args: Args) -> Reply:
 )
 def cluster_slots(context: Context, args: Args) -> Reply:
     """Returns the mapping of cluster slots to nodes."""
+    # As replicas only nodes that lead nothing: clients take a node for a master or a slave as a whole, and one that
+    # reads from slaves would ask a master of other slots without READONLY, and follow its MOVED in circles.
     topology, roles = context.node.topology, _roles(context)
+    masters = set(roles.leaders.values())
     reply = []
     for number, leader in sorted(roles.leaders.items()):
         group = topology.groups[number]
         entry: list[Any] = [group.first_slot, group.last_slot]
-        for replica in (leader, *(one for one in group.replicas if one != leader)):
+        for replica in (leader, *(one for one in group.replicas if one not in masters)):
             address = topology.nodes[replica]
             entry.append([address.host.encode(), address.port, address.cluster_id.encode(), []])
         reply.append(entry)

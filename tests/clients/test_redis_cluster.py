@@ -23,7 +23,8 @@ def test_it_finds_all_nodes_and_slots(server: Server, client: RedisCluster) -> N
     assert {node.port for node in client.get_nodes()} == set(server.ports)
     slots = client.nodes_manager.slots_cache
     assert len(slots) == 16384
-    assert all(len(nodes) == 3 for nodes in slots.values())
+    assert all(nodes[0].server_type == "primary" for nodes in slots.values())
+    assert all(node.server_type == "replica" for nodes in slots.values() for node in nodes[1:])
     assert client.cluster_info()["cluster_state"] == "ok"
 
 

@@ -56,15 +56,16 @@ async def test_a_node_that_can_not_be_reached_is_suspected() -> None:
     assert "cluster_nodes_pfail:1" in await node.text("CLUSTER", "INFO")
 
 
-async def test_slots_name_the_leader_first_and_the_other_replicas_then() -> None:
+async def test_slots_name_the_leader_first_and_then_the_replicas_that_lead_nothing() -> None:
+    """A client that reads from slaves takes each node for a master or a slave as a whole (ioredis, scaleReads)."""
     node = cluster()
     reply = await node.run("CLUSTER", "SLOTS")
     assert [entry[:2] for entry in reply] == [[0, 4095], [4096, 8191], [8192, 12287], [12288, 16383]]
     assert [[address[1] for address in entry[2:]] for entry in reply] == [
-        [7001, 7002, 7003],
-        [7002, 7003, 7001],
-        [7001, 7003, 7002],
-        [7002, 7001, 7003],
+        [7001, 7003],
+        [7002, 7003],
+        [7001, 7003],
+        [7002, 7003],
     ]
     assert reply[0][2] == [b"127.0.0.1", 7001, cluster_id(node, 1).encode(), []]
 
