@@ -7,10 +7,10 @@ loop: work on data is bounded per turn, work on the store runs on a thread.
 
 import logging
 import shutil
+from functools import partial
 
 import trio
 
-from raft.storage import StorageError
 from server.node import Node
 from server.shard.sweeper import sweep
 
@@ -106,11 +106,11 @@ async def _disk(node: Node) -> None:
 
 
 async def _sweep(node: Node) -> None:
-    try:
-        while True:
-            await trio.sleep(sweep_period_s)
-            for shard in [shard for shard in node.shards.values() if shard.replica.sweep_due]:
-                while await trio.to_thread.run_sync(sweep, node.store, shard.replica):  # noqa: ASYNC110 -- as above
-                    await trio.sleep(expire_pause_s)
-    except StorageError as error:
-        node.host.fail(error)
+    while True:
+        await trio.sleep(sweep_period_s)
+        for shard in [shard for shard in node.shards.values() if shard.replica.sweep_due]:
+            # Snapshots are read on the same thread, so one that begins now waits for the round.
+            while not node.host.snapshots.sending(shard.number) and await node.host.bulk.call(  # noqa: ASYNC110 -- as above
+                partial(sweep, node.store, shard.replica)
+            ):
+                await trio.sleep(expire_pause_s)

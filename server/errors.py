@@ -21,6 +21,18 @@ class CommandError(Exception):
         self.text = text
 
 
+class WouldBlock(Exception):
+    """A blocking command found nothing to serve it. It is run again whenever one of its keys changes, until
+    `timeout_ms` are over. Where nothing may block (MULTI, scripts), its reply is `empty`."""
+
+    def __init__(self, keys: list[bytes], timeout_ms: int, empty: object) -> None:
+        """`timeout_ms`: 0 for ever. `empty`: the reply when time is over, a value for resp.encode."""
+        super().__init__()
+        self.keys = keys
+        self.timeout_ms = timeout_ms
+        self.empty = empty
+
+
 def wrong_arity(name: bytes) -> CommandError:
     """`name`: the command's name in lower case, `container|sub` for a subcommand."""
     return CommandError(b"ERR wrong number of arguments for '" + name + b"' command")

@@ -4,7 +4,7 @@ Plain state. net/ makes a Session for each connection, dispatch/ and the command
 since ten thousand idle ones are nothing special.
 """
 
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from typing import Any, Protocol
 
 
@@ -41,6 +41,13 @@ class ReplyMode(IntEnum):
     """This command is not answered, and then it is ON again."""
 
 
+class Guard(IntFlag):
+    """Why a session's commands are looked at before they run. A session without any takes the short way."""
+
+    UNAUTHENTICATED = 1
+    IN_MULTI = 2
+
+
 class Queued:
     """One command of a MULTI: its row in the table, its arguments, and the database it runs on."""
 
@@ -56,11 +63,12 @@ class Session:
     """The state of one client's connection."""
 
     __slots__ = (
+        "_queue",
         "address",
         "asking",
-        "authenticated",
         "connected_at_s",
         "db",
+        "guards",
         "id",
         "last_active_s",
         "last_command",
@@ -74,7 +82,6 @@ class Session:
         "no_touch",
         "outlet",
         "protocol",
-        "queue",
         "queue_broken",
         "readonly",
         "reply_mode",
@@ -97,15 +104,15 @@ class Session:
         self.protocol = 2
         self.db = 0
         self.user = b"default"
-        self.authenticated = True
+        self.guards = 0
+        """Guard flags; see there."""
         self.name = b""
         self.library_name = b""
         self.library_version = b""
         self.last_command = "NULL"
         """Full name of the last command, for CLIENT LIST."""
         self.total_commands = 0
-        self.queue: list[Queued] | None = None
-        """Commands after MULTI; None outside of a transaction."""
+        self._queue: list[Queued] | None = None
         self.queue_broken = False
         """A command could not be queued: EXEC answers EXECABORT."""
         self.multi_db = 0
@@ -119,6 +126,29 @@ class Session:
         self.monitoring = False
         self.no_evict = False
         self.no_touch = False
+
+    @property
+    def authenticated(self) -> bool:
+        """The client has shown who it is, or need not."""
+        return not self.guards & Guard.UNAUTHENTICATED
+
+    @authenticated.setter
+    def authenticated(self, value: bool) -> None:
+        self.guard(Guard.UNAUTHENTICATED, not value)
+
+    @property
+    def queue(self) -> list[Queued] | None:
+        """Commands after MULTI; None outside of a transaction."""
+        return self._queue
+
+    @queue.setter
+    def queue(self, value: list[Queued] | None) -> None:
+        self._queue = value
+        self.guard(Guard.IN_MULTI, value is not None)
+
+    def guard(self, guard: Guard, on: bool) -> None:
+        """Set or clear one of `guards`."""
+        self.guards = int(self.guards | guard if on else self.guards & ~guard)
 
     def leave_transaction(self) -> None:
         """Back to normal after EXEC, DISCARD or RESET: nothing queued, nothing watched."""

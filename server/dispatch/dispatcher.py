@@ -92,7 +92,7 @@ class Dispatcher:
         count = len(args)
         if (row.arity > 0 and count != row.arity) or count < -row.arity:
             return self._wrong_arity(session, row)
-        if session.queue is not None or self.attentive or not session.authenticated:
+        if session.guards or self.attentive:
             reply = self._guarded(connection, row, args)
             if reply is not _GO_ON:
                 return reply

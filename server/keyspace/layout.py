@@ -7,6 +7,8 @@ first byte is the table:
     'x' expire_ms:u64 space:u32 slot:u16 crc32:u32 key -> ''    expiry index, ordered by time
     'm'                                      -> Meta            databases and their counts
     'q' space:u32                            -> ''              a space that was flushed and waits to be swept
+    'e' id:u64 element                       -> value           elements of large collections, see collection.py
+    'i' id:u64                               -> ''              elements that nobody owns any more wait to be swept
 
 All integers are big endian, so byte order is numeric order. A *space* is what a database's keys lie in;
 database to space is part of Meta, so that FLUSHDB and SWAPDB change one record and not a million. Within a
@@ -17,10 +19,11 @@ Head record:
 
     type:u8 flags:u8 revision:u64 expire_ms:u64 payload
 
-`flags` holds the type's encoding in the low bits and EXPIRES on top. `revision` is (log index << 16 | number
+`flags` holds the type's encoding in the low bits, SPREAD and EXPIRES on top. `revision` is (log index << 16 | number
 of the command in that entry) of the last change: two states of a key that was there both times are the same
 if and only if their revisions are. `expire_ms` is Unix time, 0 when the key does not expire. The payload
-belongs to types/.
+belongs to types/; that of a SPREAD head begins with the id of its elements, which hang under the id and not under
+the key's name, so that RENAME moves one record and DEL deletes one.
 
 To add a table: take a letter, describe it above, and say in `View` who keeps it.
 """
@@ -36,6 +39,8 @@ TYPE_NAMES = (b"string", b"list", b"set", b"zset", b"hash", b"stream")
 
 EXPIRES = 0x80
 """Bit of a record's flags byte: expire_ms is not 0."""
+SPREAD = 0x40
+"""Bit of a record's flags byte: the value's elements are records of their own. To types it is part of the encoding."""
 ENCODING_MASK = 0x7F
 
 HEADER = Struct(">BBQQ")
@@ -52,6 +57,10 @@ EXPIRY_PREFIX_BYTES = EXPIRY_PREFIX.size
 
 META_KEY = b"m"
 SWEEP_PREFIX = Struct(">cI")
+ELEMENT_PREFIX = Struct(">cQ")
+ELEMENT_PREFIX_BYTES = ELEMENT_PREFIX.size
+ID = Struct(">Q")
+ID_BYTES = ID.size
 HASH_BITS = 32
 
 
@@ -61,7 +70,7 @@ class Head(NamedTuple):
     type: int
     """STRING, LIST, …"""
     encoding: int
-    """0 to 127, the type's own numbering."""
+    """The type's own numbering, 0 to 63; plus SPREAD."""
     revision: int
     expire_ms: int
     """Unix time in milliseconds; 0: does not expire."""
@@ -76,6 +85,21 @@ def head_key(space: int, key: bytes) -> bytes:
 def head_range(space: int, first_slot: int, first_crc: int, stop_slot: int) -> tuple[bytes, bytes]:
     """The range [start, stop) of all heads from (first_slot, first_crc) up to but without slot `stop_slot`."""
     return HEAD_PREFIX.pack(b"h", space, first_slot, first_crc), HEAD_PREFIX.pack(b"h", space, stop_slot, 0)
+
+
+def element_range(id_: int) -> tuple[bytes, bytes]:
+    """The range [start, stop) of the elements under an id."""
+    return ELEMENT_PREFIX.pack(b"e", id_), ELEMENT_PREFIX.pack(b"e", id_ + 1)
+
+
+def orphans_key(id_: int) -> bytes:
+    """The note that the elements under an id are nobody's."""
+    return ELEMENT_PREFIX.pack(b"i", id_)
+
+
+def spread_id(record: bytes) -> int:
+    """The id in a SPREAD head record."""
+    return ID.unpack_from(record, HEADER_BYTES)[0]  # type: ignore[no-any-return]
 
 
 def expiry_key(expire_ms: int, head: bytes) -> bytes:

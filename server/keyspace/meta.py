@@ -24,6 +24,8 @@ class Meta(msgspec.Struct, array_like=True):
 
     databases: list[Database]
     next_space: int
+    next_id: int = 1
+    """Of elements, see collection.py. An id is used once: it only grows."""
 
     @classmethod
     def new(cls) -> "Meta":

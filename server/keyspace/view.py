@@ -17,7 +17,10 @@ from random import Random
 
 from server.errors import WRONG_TYPE, CommandError
 from server.keyspace.cache import RecordCache
+from server.keyspace.collection import Collection, parse_payload
 from server.keyspace.layout import (
+    ELEMENT_PREFIX,
+    ELEMENT_PREFIX_BYTES,
     EXPIRE_AT,
     EXPIRE_OFFSET,
     EXPIRES,
@@ -26,15 +29,21 @@ from server.keyspace.layout import (
     HEAD_PREFIX_BYTES,
     HEADER,
     HEADER_BYTES,
+    ID,
+    ID_BYTES,
     META_KEY,
     REVISION_AT,
     REVISION_OFFSET,
+    SPREAD,
     SWEEP_PREFIX,
     Head,
     decode_head,
+    element_range,
     expiry_key,
     head_key,
     head_range,
+    orphans_key,
+    spread_id,
 )
 from server.keyspace.meta import DATABASES, Database, Meta
 from server.keyspace.store import Store
@@ -64,8 +73,10 @@ class View:
         "_undo",
         "db",
         "effects",
+        "events",
         "expired",
         "meta_changed",
+        "notify",
         "now_ms",
         "protocol",
         "random",
@@ -114,6 +125,10 @@ class View:
         """Store key to new value, or None to delete it."""
         self.expired: list[tuple[int, bytes]] = []
         """(space, key) of keys that a read found past their time."""
+        self.notify = 0
+        """Classes of keyspace events (events.py) that somebody wants to hear of."""
+        self.events: list[tuple[int, bytes, int, bytes]] = []
+        """(class, name, db, key) of events since the last take; the executor publishes and clears them."""
         self.random = random
 
     # -- for the executor ------------------------------------------------------------------------------------
@@ -175,6 +190,7 @@ class View:
     def rollback(self) -> None:
         """Forget the writes since the last take: the handler raised."""
         self.effects = {}
+        self.events.clear()
         self._fresh.clear()
         undo = self._undo
         if self._meta_before is not None:
@@ -198,6 +214,8 @@ class View:
         if record is None or record[EXPIRE_OFFSET:HEADER_BYTES] != index_key[1:EXPIRY_PREFIX_BYTES]:
             return False
         self.effects[where] = None
+        if record[1] & SPREAD:
+            self.effects[orphans_key(spread_id(record))] = b""
         space = _decode_prefix(where)[1]
         if space in self._caches:
             self._caches[space].drop(where[HEAD_PREFIX_BYTES:])
@@ -250,6 +268,20 @@ class View:
             raise CommandError(WRONG_TYPE)
         return record[HEADER_BYTES:]
 
+    def collection(self, key: bytes, type_: int) -> Collection | None:
+        """The elements of `key`, None when there is no such key; raises WRONGTYPE when it is not of `type_`. Changes
+        to it are written by its `save`."""
+        record = self.record(key)
+        if record is None:
+            return None
+        if record[0] != type_:
+            raise CommandError(WRONG_TYPE)
+        return parse_payload(self, key, decode_head(record))
+
+    def create(self, key: bytes, type_: int, meta: bytes = b"", encoding: int = 0) -> Collection:
+        """An empty collection for `key`; whatever is there is replaced, expiry included, when it is saved."""
+        return Collection(self, key, type_, encoding, 0, 0, meta, {})
+
     def exists(self, key: bytes) -> bool:
         """Whether `key` is there."""
         return self.record(key) is not None
@@ -292,16 +324,16 @@ class View:
             dead = record[1] & EXPIRES and EXPIRE_AT.unpack_from(record, EXPIRE_OFFSET)[0] <= now_ms
             yield slot, crc, where[HEAD_PREFIX_BYTES:], None if dead else record
 
-    def _scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """The base's range with this command's own writes laid over it."""
-        if not self.effects:
-            yield from self._base.scan(start, stop)
-            return
+    def _scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        """The base's range, in key order or its reverse, with this command's own writes laid over it."""
         mine = sorted(
-            ((key, value) for key, value in self.effects.items() if start <= key < stop), reverse=True
+            ((key, value) for key, value in self.effects.items() if start <= key < stop), reverse=not reverse
         )
-        for where, record in self._base.scan(start, stop):
-            while mine and mine[-1][0] < where:
+        if not mine:
+            yield from self._base.scan(start, stop, reverse)
+            return
+        for where, record in self._base.scan(start, stop, reverse):
+            while mine and (mine[-1][0] > where if reverse else mine[-1][0] < where):
                 key, value = mine.pop()
                 if value is not None:
                     yield key, value
@@ -316,7 +348,41 @@ class View:
             if value is not None:
                 yield key, value
 
+    def element(self, where: bytes) -> bytes | None:
+        """For Collection: the value of the element that lies at `where`."""
+        effects = self.effects
+        return effects[where] if where in effects else self._base.get(where)
+
+    def elements(self, start: bytes, stop: bytes, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
+        """For Collection: where each element in [start, stop) lies, and its value."""
+        return self._scan(start, stop, reverse)
+
     # -- writing ---------------------------------------------------------------------------------------------
+
+    def event(self, class_: int, name: bytes, key: bytes) -> None:
+        """Tell subscribers of keyspace events (events.py) that `name` happened to `key` of the present database, if
+        this command goes through."""
+        if self.notify & class_:
+            self.events.append((class_, name, self.db, key))
+
+    def new_id(self) -> int:
+        """An id for a new collection's elements."""
+        meta = self._meta
+        id_ = meta.next_id
+        meta.next_id += 1
+        self.meta_changed = True
+        return id_
+
+    def clone(self, head: Head) -> Head:
+        """`head` with elements of its own: COPY. Costs a write for each."""
+        if not head.encoding & SPREAD:
+            return head
+        id_ = self.new_id()
+        start, stop = element_range(ID.unpack_from(head.payload)[0])
+        target = ELEMENT_PREFIX.pack(b"e", id_)
+        for where, value in list(self._scan(start, stop)):
+            self.effects[target + where[ELEMENT_PREFIX_BYTES:]] = value
+        return head._replace(payload=ID.pack(id_) + head.payload[ID_BYTES:])
 
     def put(self, key: bytes, type_: int, payload: bytes, expire_ms: int = 0, encoding: int = 0) -> None:
         """Write the whole head of `key`, new or not. `expire_ms`: Unix time, 0 for none; give the old one to
@@ -326,8 +392,10 @@ class View:
         old = self._take(key, where)
         if old is None:
             self._count(self.db, 1, 1 if expire_ms else 0)
-        elif old[1] & EXPIRES or expire_ms:
+        elif old[1] & (EXPIRES | SPREAD) or expire_ms:
             self._replace_expiry(where, EXPIRE_AT.unpack_from(old, EXPIRE_OFFSET)[0], expire_ms)
+            if old[1] & SPREAD and not (encoding & SPREAD and ID.unpack_from(payload)[0] == spread_id(old)):
+                effects[orphans_key(spread_id(old))] = b""
         if expire_ms:
             effects[expiry_key(expire_ms, where)] = b""
             encoding |= EXPIRES
@@ -339,9 +407,9 @@ class View:
         EXPIRE."""
         self.put(key, head.type, head.payload, head.expire_ms, head.encoding)
 
-    def delete(self, key: bytes) -> bool:
+    def delete(self, key: bytes, keep_elements: bool = False) -> bool:
         """Delete `key`. Whether there was such a key: one past its time was not there, and is deleted all the
-        same."""
+        same. `keep_elements`: another head has them now (RENAME, MOVE)."""
         where = head_key(self._space, key)
         effects = self.effects
         old = self._take(key, where)
@@ -349,6 +417,8 @@ class View:
             return False
         effects[where] = None
         self._count(self.db, -1, -1 if old[1] & EXPIRES else 0)
+        if old[1] & SPREAD and not keep_elements:
+            effects[orphans_key(spread_id(old))] = b""
         if old[1] & EXPIRES:
             expire_ms = EXPIRE_AT.unpack_from(old, EXPIRE_OFFSET)[0]
             effects[expiry_key(expire_ms, where)] = None

@@ -89,7 +89,7 @@ class Replica:
                         delete(prefix + key)
                     else:
                         put(prefix + key, value)
-                        if key[0] == 0x71:  # 'q': a space was flushed
+                        if key[0] in b"iq":  # elements or a space were left behind
                             self.sweep_due = True
         applied = max(self.applied_index, entries[-1].index)
         batch.put(self._applied_key, APPLIED.pack(applied, self.consistent_index, self.generation))

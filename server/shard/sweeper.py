@@ -1,10 +1,24 @@
-"""Deleting what nobody can see any more: spaces that were flushed, generations that a snapshot replaced.
+"""Deleting what nobody can see any more: elements whose key is gone, spaces that were flushed, generations that a
+snapshot replaced.
 
 Every node does this for itself, on a worker thread, some hundred keys at a time. Nothing of it goes through
-the log: what is swept is not part of the group's state, and the note of it ('q' and 'g' records) goes last.
+the log: what is swept is not part of the group's state, and the note of it ('i', 'q' and 'g' records) goes last. Not
+while a snapshot is being read from here: its chunks are of different times, and could have a record without its note.
 """
 
-from server.keyspace.layout import EXPIRE_AT, EXPIRE_OFFSET, EXPIRES, HEAD_PREFIX, SWEEP_PREFIX, expiry_key
+from server.keyspace.layout import (
+    ELEMENT_PREFIX,
+    EXPIRE_AT,
+    EXPIRE_OFFSET,
+    EXPIRES,
+    HEAD_PREFIX,
+    SPREAD,
+    SWEEP_PREFIX,
+    element_range,
+    expiry_key,
+    orphans_key,
+    spread_id,
+)
 from server.keyspace.leveldb import APPLIED_KEY, DATA_PREFIX, DataStore, data_prefix, prefix_end
 from server.shard.replica import Replica
 
@@ -25,6 +39,12 @@ def sweep(store: DataStore, replica: Replica) -> bool:
         _delete_some(store, note, prefix, prefix_end(prefix), b"")
         return True
     prefix = replica.prefix
+    for note, _ in store.scan(prefix + b"i", prefix + b"j"):
+        _, id_ = ELEMENT_PREFIX.unpack(note[len(prefix) :])
+        start, stop = element_range(id_)
+        replica.sweep_due = True
+        _delete_some(store, note, prefix + start, prefix + stop, b"")
+        return True
     for note, _ in store.scan(prefix + b"q", prefix + b"r"):
         _, space = SWEEP_PREFIX.unpack(note[len(prefix) :])
         replica.sweep_due = True
@@ -36,10 +56,12 @@ def sweep(store: DataStore, replica: Replica) -> bool:
 
 def _delete_some(store: DataStore, note: bytes, start: bytes, stop: bytes, heads_of: bytes) -> None:
     """Delete the first keys of [start, stop), and `note` when nothing is left. `heads_of`: the group's prefix
-    when the keys are heads, whose expiry index goes with them."""
+    when the keys are heads, whose expiry index goes with them, and whose elements are left behind."""
     batch = store.batch()
     for count, (key, record) in enumerate(store.scan(start, stop), start=1):
         batch.delete(key)
+        if heads_of and record[1] & SPREAD:
+            batch.put(heads_of + orphans_key(spread_id(record)), b"")
         if heads_of and record[1] & EXPIRES:
             expire_ms = EXPIRE_AT.unpack_from(record, EXPIRE_OFFSET)[0]
             batch.delete(heads_of + expiry_key(expire_ms, key[len(heads_of) :]))

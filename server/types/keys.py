@@ -42,21 +42,24 @@ def rename(view: View, source: bytes, target: bytes) -> None:
     head = view.head(source)
     assert head is not None
     view.put_head(target, head)
-    view.delete(source)
+    view.delete(source, keep_elements=True)
 
 
 def copy(view: View, source: bytes, target: bytes, db: int, replace: bool) -> bool:
     """Copy `source`, expiry included, to `target` in database `db`. False when it is not there, or when
     `target` is and `replace` is not set."""
     head = view.head(source)
-    if head is None:
-        return False
+    return head is not None and _put_in(view, db, target, head, replace, clone=True)
+
+
+def _put_in(view: View, db: int, key: bytes, head: Head, replace: bool, clone: bool) -> bool:
+    """Write `head` to `key` of database `db`; `clone`: with elements of its own. False: it is taken."""
     home = view.db
     view.select(db)
     try:
-        if not replace and view.exists(target):
+        if not replace and view.exists(key):
             return False
-        view.put_head(target, head)
+        view.put_head(key, view.clone(head) if clone else head)
         return True
     finally:
         view.select(home)
@@ -64,9 +67,10 @@ def copy(view: View, source: bytes, target: bytes, db: int, replace: bool) -> bo
 
 def move(view: View, key: bytes, db: int) -> bool:
     """Move `key` to database `db`, another one. False when it is not here or already there."""
-    if not copy(view, key, key, db, replace=False):
+    head = view.head(key)
+    if head is None or not _put_in(view, db, key, head, replace=False, clone=False):
         return False
-    view.delete(key)
+    view.delete(key, keep_elements=True)
     return True
 
 

@@ -1,0 +1,188 @@
+"""The elements of one key: an ordered map from element to value, small in the head, large in records of its own.
+
+A type (hash, list, …) sees the same map either way: byte strings in byte order, values beside them, and `meta`, some
+bytes of its own in the head, such as counts. While the map is small it lies in the head's payload, so that reading or
+writing any of it is one record. When it outgrows COMPACT_BYTES_MAX or COMPACT_ELEMENTS_MAX each element becomes a
+record under an id of the collection, and stays one: from then on an operation costs the elements that it touches.
+
+    compact:  meta_bytes:u16 meta msgpack [element, value, element, value, …]   in element order
+    SPREAD:   id:u64 meta                                                       and 'e' id element -> value
+
+A type numbers its elements' first bytes as it likes; several tables under one key (a sorted set's scores and its
+order) are several first bytes. `save` writes the head with this command's revision, which WATCH and waiters go by: call
+it once after the changes. A collection that has become empty is not saved, its key is deleted (`view.delete`).
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from server.keyspace.layout import ELEMENT_PREFIX, ELEMENT_PREFIX_BYTES, ID, ID_BYTES, SPREAD, Head
+
+if TYPE_CHECKING:
+    from server.keyspace.view import View
+
+COMPACT_BYTES_MAX = 1000
+"""Of elements and values: a head that is rewritten with each change should not be much larger than what changes."""
+COMPACT_ELEMENTS_MAX = 128
+
+_META_BYTES = 2
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[bytes]).decode
+
+
+class Collection:
+    """What view.collection and view.create return. Good for one command."""
+
+    __slots__ = (
+        "_compact",
+        "_prefix",
+        "_size_bytes",
+        "_sorted",
+        "_view",
+        "encoding",
+        "expire_ms",
+        "id",
+        "key",
+        "meta",
+        "type",
+    )
+
+    def __init__(
+        self,
+        view: "View",
+        key: bytes,
+        type_: int,
+        encoding: int,
+        expire_ms: int,
+        id_: int,
+        meta: bytes,
+        compact: dict[bytes, bytes] | None,
+    ) -> None:
+        self.key = key
+        self.type = type_
+        self.encoding = encoding
+        """The type's own numbering, 0 to 63, without SPREAD."""
+        self.expire_ms = expire_ms
+        """Of the key: Unix time, 0 for none. `save` keeps it."""
+        self.id = id_
+        """0 while compact."""
+        self.meta = meta
+        """The type's own, at most 65,535 bytes. Written by `save`."""
+        self._view = view
+        self._compact = compact
+        self._sorted: list[bytes] | None = None
+        """The elements in order, while compact and unchanged since."""
+        self._size_bytes = 0 if compact is None else sum(map(len, compact)) + sum(map(len, compact.values()))
+        self._prefix = ELEMENT_PREFIX.pack(b"e", id_)
+
+    @property
+    def spread(self) -> bool:
+        """The elements are records of their own."""
+        return self._compact is None
+
+    def get(self, element: bytes) -> bytes | None:
+        """The value of `element`, None when it is not there."""
+        if self._compact is not None:
+            return self._compact.get(element)
+        return self._view.element(self._prefix + element)
+
+    def put(self, element: bytes, value: bytes) -> None:
+        """Set `element`, new or not."""
+        compact = self._compact
+        if compact is None:
+            self._view.effects[self._prefix + element] = value
+            return
+        old = compact.get(element)
+        if old is None:
+            self._size_bytes += len(element) + len(value)
+            self._sorted = None
+        else:
+            self._size_bytes += len(value) - len(old)
+        compact[element] = value
+        if self._size_bytes > COMPACT_BYTES_MAX or len(compact) > COMPACT_ELEMENTS_MAX:
+            self._spread()
+
+    def delete(self, element: bytes) -> None:
+        """Delete `element`; nothing when it is not there."""
+        compact = self._compact
+        if compact is None:
+            self._view.effects[self._prefix + element] = None
+            return
+        old = compact.pop(element, None)
+        if old is not None:
+            self._size_bytes -= len(element) + len(old)
+            self._sorted = None
+
+    def scan(
+        self, start: bytes = b"", stop: bytes | None = None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Element and value of everything in [start, stop) (None: to the end), in order or its reverse. What is
+        changed while it runs may or may not show: take a `range` to change what is walked over."""
+        if self._compact is not None:
+            elements = self._ordered()
+            low = bisect_left(elements, start) if start else 0
+            high = len(elements) if stop is None else bisect_left(elements, stop)
+            chosen = elements[low:high]
+            compact = self._compact
+            for element in reversed(chosen) if reverse else chosen:
+                yield element, compact[element]
+            return
+        prefix = self._prefix
+        end = ELEMENT_PREFIX.pack(b"e", self.id + 1) if stop is None else prefix + stop
+        for where, value in self._view.elements(prefix + start, end, reverse):
+            yield where[ELEMENT_PREFIX_BYTES:], value
+
+    def range(
+        self, start: bytes = b"", stop: bytes | None = None, reverse: bool = False, limit: int | None = None
+    ) -> list[tuple[bytes, bytes]]:
+        """As `scan`, all at once, at most `limit` of them."""
+        return list(islice(self.scan(start, stop, reverse), limit))
+
+    def save(self) -> None:
+        """Write the head: the changes are this command's effects now."""
+        compact = self._compact
+        if compact is None:
+            payload, encoding = ID.pack(self.id) + self.meta, self.encoding | SPREAD
+        else:
+            pairs: list[bytes] = []
+            for element in self._ordered():
+                pairs += (element, compact[element])
+            payload = len(self.meta).to_bytes(_META_BYTES, "big") + self.meta + _encode(pairs)
+            encoding = self.encoding
+        self._view.put(self.key, self.type, payload, self.expire_ms, encoding)
+
+    def _ordered(self) -> list[bytes]:
+        if self._sorted is None:
+            assert self._compact is not None
+            self._sorted = sorted(self._compact)
+        return self._sorted
+
+    def _spread(self) -> None:
+        """It has outgrown the head."""
+        compact, self._compact = self._compact, None
+        assert compact is not None
+        self._sorted = None
+        self.id = self._view.new_id()
+        self._prefix = prefix = ELEMENT_PREFIX.pack(b"e", self.id)
+        effects = self._view.effects
+        for element, value in compact.items():
+            effects[prefix + element] = value
+
+
+def parse_payload(view: "View", key: bytes, head: Head) -> Collection:
+    """The collection in `head`, which is that of `key`."""
+    payload = head.payload
+    if head.encoding & SPREAD:
+        id_ = ID.unpack_from(payload)[0]
+        meta = payload[ID_BYTES:]
+        return Collection(view, key, head.type, head.encoding & ~SPREAD, head.expire_ms, id_, meta, None)
+    start = _META_BYTES + int.from_bytes(payload[:_META_BYTES], "big")
+    pairs = iter(_decode(payload[start:]))
+    compact = dict(zip(pairs, pairs, strict=True))
+    return Collection(
+        view, key, head.type, head.encoding, head.expire_ms, 0, payload[_META_BYTES:start], compact
+    )

@@ -1,0 +1,38 @@
+"""Keyspace events: the classes of CONFIG notify-keyspace-events, as bits for `view.event`.
+
+https://redis.io/docs/latest/develop/use/keyspace-notifications/
+"""
+
+KEYSPACE = 1 << 0
+KEYEVENT = 1 << 1
+GENERIC = 1 << 2
+STRING = 1 << 3
+LIST = 1 << 4
+SET = 1 << 5
+HASH = 1 << 6
+ZSET = 1 << 7
+EXPIRED = 1 << 8
+EVICTED = 1 << 9
+STREAM = 1 << 10
+KEY_MISS = 1 << 11
+MODULE = 1 << 13
+NEW = 1 << 14
+
+LETTERS = {
+    "K": KEYSPACE,
+    "E": KEYEVENT,
+    "g": GENERIC,
+    "$": STRING,
+    "l": LIST,
+    "s": SET,
+    "h": HASH,
+    "z": ZSET,
+    "x": EXPIRED,
+    "e": EVICTED,
+    "t": STREAM,
+    "m": KEY_MISS,
+    "d": MODULE,
+    "n": NEW,
+}
+ALL = GENERIC | STRING | LIST | SET | HASH | ZSET | EXPIRED | EVICTED | STREAM | MODULE
+"""The letter A."""
