@@ -31,6 +31,7 @@ from server.commands.context import GroupInfo
 from server.config import MIB, Config
 from server.diagnostics import Latency, Slowlog
 from server.dispatch.dispatcher import Dispatcher
+from server.keyspace.cache import HotReplies
 from server.keyspace.leveldb import DataStore
 from server.keyspace.meta import DATABASES
 from server.net.connection import Connection
@@ -119,7 +120,10 @@ class Node:
             new_session=self._new_session,
             end_session=self._end_session,
         )
-        self.router = Router(self.topology, self.clock, leader_wait_s=config.raft.leader_wait_ms / 1000)
+        self.hot = HotReplies(DATABASES, config.storage.record_cache_keys // 2 or 1)
+        self.router = Router(
+            self.topology, self.clock, self.hot, leader_wait_s=config.raft.leader_wait_ms / 1000
+        )
         self.shards: dict[int, Shard] = {}
         for group in self.topology.groups.values():
             self.router.add(group.number, self._make_shard(group.number, group.replicas))
@@ -138,7 +142,7 @@ class Node:
                 self.topology, self.shards, self.links_, self.peer_check, self.host.disk
             )
         self.dispatcher = Dispatcher(
-            self, self.topology, self.router.routes, databases=DATABASES, end_turn=self.end_turn
+            self, self.topology, self.router, self.clock, databases=DATABASES, end_turn=self.end_turn
         )
         self.reactor.connect(self.dispatcher)
         self.settings.on_change(self._apply_settings)
@@ -173,6 +177,7 @@ class Node:
             use_lease=self.config.raft.reads != "quorum",
             stale_max_ms=self.config.raft.stale_max_ms,
             cache_limit=self.config.storage.record_cache_keys // (2 * len(self.topology.data_groups)) or 1,
+            hot=self.hot,
             on_change=self.router.shard_changed,
             on_dirty=self.router.shard_dirty,
         )

@@ -15,25 +15,32 @@ from typing import Any
 
 import trio
 
+from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
 from resp import Error, encode
 from server.cluster.topology import Topology
 from server.commands.context import Context, Node
-from server.commands.table import PLAIN, SHARD, SPREAD_ALL, SPREAD_KEYS, Args, Command, Flag, lookup
+from server.commands.table import COMMANDS, PLAIN, SHARD, SPREAD_ALL, SPREAD_KEYS, Args, Command, Flag, lookup
 from server.diagnostics import format_monitor_line
 from server.dispatch.connection import Connection
 from server.dispatch.transactions import Transactions
 from server.errors import CROSS_SLOT, INTERNAL, NO_AUTH, CommandError
+from server.keyspace.cache import MISSING
 from server.keyspace.slots import key_slot
 from server.session import Session
 from server.shard.call import Call, Later
+from server.shard.clock import TurnClock, boot_time_us
 from server.shard.gather import Gather, decode, split_by_group
 from server.shard.route import Route
+from server.shard.router import Router
 
 log = logging.getLogger("redraft.dispatch")
 
 _IN_MULTI = frozenset(("exec", "discard", "quit", "reset"))
 """Commands that are not queued."""
 _GO_ON = b"go on"
+NULL = {protocol: encode(None, protocol) for protocol in (2, 3)}
+HOT = frozenset((b"GET", b"get"))
+"""What `answer_hot` answers."""
 
 
 shown_bytes_max = 128
@@ -52,7 +59,8 @@ class Dispatcher:
         self,
         node: Node,
         topology: Topology,
-        routes: dict[int, Route],
+        router: Router,
+        clock: TurnClock,
         *,
         databases: int,
         end_turn: Callable[[], None],
@@ -60,7 +68,7 @@ class Dispatcher:
         """`end_turn`: carries out what a turn has gathered; whoever submits from a task calls it."""
         self._node = node
         self._topology = topology
-        self.routes = routes
+        self.routes = routes = router.routes
         self.databases = databases
         self.data_groups = topology.data_groups
         self.end_turn = end_turn
@@ -68,6 +76,13 @@ class Dispatcher:
         self._slot_routes = [routes[group] for group in topology.slot_groups]
         self._redirect = topology.routing == "redirect"
         self._stats = node.stats
+        self._router = router
+        self._clock = clock
+        self._hot = router.hot.databases
+        self._hot_turn = 0
+        """The turn for which `_hot_until_us` was asked; 0: to be asked anew."""
+        self._hot_until_us = 0
+        self._get = COMMANDS[b"get"]
         self._transactions = Transactions(self)
         self.attentive = False
         """Somebody MONITORs, or clients are paused: every command is looked at twice."""
@@ -78,6 +93,39 @@ class Dispatcher:
         self.configure()
 
     # -- the hot path ----------------------------------------------------------------------------------------
+
+    def answer_hot(self, session: Session, requests: list[Args], start: int, output: list[bytes]) -> int:
+        """Append to `output` the replies to the GETs that stand at `start` of `requests`, as far as they are at hand
+        (keyspace/cache.py). Where it stopped. Only for a session without guards while nobody is attentive."""
+        began_ns = perf_counter_ns()
+        replies = self._hot[session.db]
+        null = NULL[session.protocol]
+        found = []
+        for at in range(start, len(requests)):
+            args = requests[at]
+            if args[0] not in HOT or len(args) != 2:
+                break
+            reply = replies.get(args[1])
+            if reply is None:
+                break
+            found.append(reply if reply is not MISSING else null)
+        count = len(found)
+        if not count:
+            return start
+        if self._hot_turn != self._clock.turn:
+            self._hot_turn = self._clock.turn
+            self._hot_until_us = self._router.lease_until_us()
+        # As in Shard: the proof of leadership is looked at after the value was read.
+        if self._hot_until_us != NEVER_ENDS_US and boot_time_us() >= self._hot_until_us:
+            return start
+        output += found
+        row = self._get
+        row.calls += count
+        session.last_command = row.name
+        elapsed_ns = perf_counter_ns() - began_ns
+        row.elapsed_ns += elapsed_ns
+        row.buckets[(elapsed_ns // (1000 * count)).bit_length()] += count
+        return start + count
 
     def execute(self, connection: Connection, args: Args) -> bytes | None:
         """Run one request of `connection`. The reply, or None when it comes later."""
@@ -112,6 +160,9 @@ class Dispatcher:
                 if elapsed_ns >= self._slow_ns:
                     self._was_slow(row, args, session, elapsed_ns // 1000)
                 if shard.is_free():  # type: ignore[union-attr]
+                    if row is self._get:
+                        shard.settle(args[1], reply)  # type: ignore[union-attr]
+                        self._hot_turn = 0
                     return reply
                 shard.hold(Call(row, args, session.db, session.protocol, connection.defer()), reply)  # type: ignore[union-attr]
                 return None

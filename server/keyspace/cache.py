@@ -1,10 +1,16 @@
-"""Head records that were read lately, by key: what saves the hot path a walk into the store.
+"""What was read lately, by key.
 
-Two generations: what is used moves to the young one; when that is full it becomes the old one, and the old one is
-forgotten. Nearly as good as LRU, and a hit costs one look into a dict. Only the leader's view has one, and it keeps it
-true: whatever changes a record drops it here.
+RecordCache has head records: what saves the hot path a walk into the store. Two generations: what is used moves to the
+young one; when that is full it becomes the old one, and the old one is forgotten. Nearly as good as LRU, and a hit
+costs one look into a dict. Only the leader's view has one, and keeps it true: whatever changes a record drops it here.
+
+HotReplies has whole replies to GET, for all groups that this node leads: what saves it the walk through dispatch and
+shard as well. A reply is in here only while it is settled: its key has no expiry, what it says is committed, and no
+later command has touched the key, not even an uncommitted one. So whoever can prove that this node leads may give it.
 """
 
+MISSING = b"missing"
+"""Stands for the reply that there is no such key, which is not the same in RESP2 and 3."""
 record_bytes_max = 1024
 """Larger records are not kept: reading them costs more than finding them."""
 
@@ -47,3 +53,26 @@ class RecordCache:
     def __len__(self) -> int:
         """Records kept, those in both generations twice."""
         return len(self.young) + len(self._old)
+
+
+class HotReplies:
+    """Encoded replies to GET, or MISSING, of one node."""
+
+    def __init__(self, databases: int, limit: int) -> None:
+        """`limit`: replies in each database, at least 1; when there are so many it begins anew."""
+        self.databases: list[dict[bytes, bytes]] = [{} for _ in range(databases)]
+        """By number: key to reply. For reading; a write to a key takes it out."""
+        self._limit = limit
+
+    def keep(self, db: int, key: bytes, reply: bytes) -> None:
+        """Remember a settled reply."""
+        if len(reply) <= record_bytes_max:
+            replies = self.databases[db]
+            if len(replies) >= self._limit:
+                replies.clear()
+            replies[key] = reply
+
+    def clear(self) -> None:
+        """Databases were exchanged or emptied, or a group is led by this node no more."""
+        for replies in self.databases:
+            replies.clear()

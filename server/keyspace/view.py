@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from random import Random
 
 from server.errors import WRONG_TYPE, CommandError
-from server.keyspace.cache import RecordCache
+from server.keyspace.cache import MISSING, HotReplies, RecordCache
 from server.keyspace.collection import Collection, parse_payload
 from server.keyspace.layout import (
     ELEMENT_PREFIX,
@@ -50,6 +50,8 @@ from server.keyspace.store import Store
 
 deletions_max = 4096
 """Deletions that a view remembers, for WATCH."""
+_NULL_BYTES_MAX = 5
+"""A null is shorter than any string's reply."""
 _decode_prefix = HEAD_PREFIX.unpack_from
 
 
@@ -65,9 +67,11 @@ class View:
         "_deleted",
         "_deleted_floor",
         "_fresh",
+        "_hot",
         "_meta",
         "_meta_before",
         "_pending",
+        "_replies",
         "_space",
         "_spaces_index",
         "_undo",
@@ -84,11 +88,17 @@ class View:
     )
 
     def __init__(
-        self, base: Store, meta: Meta, random: Random, cache_limit: int = 1, first_index: int = 0
+        self,
+        base: Store,
+        meta: Meta,
+        random: Random,
+        cache_limit: int = 1,
+        first_index: int = 0,
+        hot: HotReplies | None = None,
     ) -> None:
         """`base`: the state below, which nobody changes but by this view's effects; `meta`: the group's
         databases, changed in place; `random`: for SPOP and its kin; `cache_limit`: see RecordCache;
-        `first_index`: all that the view will write comes after it."""
+        `first_index`: all that the view will write comes after it; `hot`: the node's, which the view keeps true."""
         self._base = base
         self._pending = base.pending
         self._cache_limit = cache_limit
@@ -111,6 +121,8 @@ class View:
         """The highest revision of those that were forgotten, or that this view never saw."""
         self._fresh: list[tuple[bytes, bytes]] = []
         """(key, where) of heads that this command has put in the present space, for the cache."""
+        self._hot = hot or HotReplies(DATABASES, 1)
+        self._replies = self._hot.databases[0]
         self._space = -1
         self._cache: RecordCache
         self._enter(meta.databases[0].space)
@@ -155,6 +167,7 @@ class View:
     def select(self, db: int) -> None:
         """Go on with database `db`: the next command of a transaction."""
         self.db = db
+        self._replies = self._hot.databases[db]
         self._enter(self._meta.databases[db].space)
 
     def _enter(self, space: int) -> None:
@@ -281,6 +294,15 @@ class View:
     def create(self, key: bytes, type_: int, meta: bytes = b"", encoding: int = 0) -> Collection:
         """An empty collection for `key`; whatever is there is replaced, expiry included, when it is saved."""
         return Collection(self, key, type_, encoding, 0, 0, meta, {})
+
+    def settle(self, key: bytes, reply: bytes) -> None:
+        """For the executor: `reply` was the answer to GET `key` just now, and all that it says is committed."""
+        record = self._cache.young.get(key)
+        if record is None:
+            if len(reply) <= _NULL_BYTES_MAX and not self.expired:
+                self._hot.keep(self.db, key, MISSING)
+        elif not record[1] & EXPIRES:
+            self._hot.keep(self.db, key, reply)
 
     def exists(self, key: bytes) -> bool:
         """Whether `key` is there."""
@@ -437,6 +459,7 @@ class View:
             return
         self._save_meta()
         self.effects[SWEEP_PREFIX.pack(b"q", database.space)] = b""
+        self._hot.clear()
         database.space = self._meta.next_space
         database.keys = database.expires = 0
         self._meta.next_space += 1
@@ -447,6 +470,7 @@ class View:
         self._save_meta()
         databases = self._meta.databases
         databases[first], databases[second] = databases[second], databases[first]
+        self._hot.clear()
         self._enter(databases[self.db].space)
         # The change is in Meta alone, but it is an effect: without one the command would count as a read.
         self.effects[META_KEY] = self._meta.encode()
@@ -456,6 +480,7 @@ class View:
         effects = self.effects
         if where in effects:
             return effects[where]
+        self._replies.pop(key, None)
         record = self._cache.find(key)
         if record is None:
             return self._base.get(where)

@@ -18,6 +18,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from resp import Error, ProtocolError, QueryBufferOverflow, RequestParser, encode
+from server.dispatch.dispatcher import HOT
 from server.session import ReplyMode, Session
 
 if TYPE_CHECKING:
@@ -144,11 +145,26 @@ class Connection:
         if self._blocked or self._backlog is not None:
             self._keep(requests)
             return
-        execute = self._reactor.execute
+        dispatcher = self._reactor.dispatcher
+        execute = dispatcher.execute
         output = self._output
         waiting = self._waiting
         session = self.session
-        for number, args in enumerate(requests):
+        number = 0
+        while number < len(requests):
+            args = requests[number]
+            if args[0] in HOT and not (
+                waiting or session.guards or session.reply_mode or dispatcher.attentive
+            ):
+                had = len(output)
+                number = dispatcher.answer_hot(session, requests, number, output)
+                if len(output) > had:
+                    self._output_bytes += sum(map(len, output[had:]))
+                    if self._output_bytes > output_pause_bytes:
+                        self._keep(requests[number:])
+                        return
+                    continue
+            number += 1
             if session.reply_mode:
                 self._run_muted(args)
             else:
@@ -167,7 +183,7 @@ class Connection:
                 or self._output_bytes > output_pause_bytes
                 or len(waiting) >= self._window
             ):
-                self._keep(requests[number + 1 :])
+                self._keep(requests[number:])
                 return
         session.total_commands += len(requests)
         self._reactor.stats.commands_processed += len(requests)

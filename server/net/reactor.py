@@ -77,11 +77,11 @@ class Reactor:
         """Sockets of other nodes, by file descriptor."""
         self._ids = count(1)
         self._nursery: trio.Nursery
-        self._dispatcher: Dispatcher
+        self.dispatcher: Dispatcher
 
     def connect(self, dispatcher: Dispatcher) -> None:
         """Who runs the requests."""
-        self._dispatcher = dispatcher
+        self.dispatcher = dispatcher
         self.execute = dispatcher.execute
 
     def listen(self, host: str, port: int) -> None:

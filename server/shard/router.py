@@ -2,6 +2,7 @@
 what was asked."""
 
 from server.cluster.topology import Topology
+from server.keyspace.cache import HotReplies
 from server.shard.call import Call
 from server.shard.clock import TurnClock
 from server.shard.forward import Forwarder
@@ -15,10 +16,13 @@ rounds_max = 64
 class Router:
     """Owns the routes; `end_turn` is called once at the end of every turn."""
 
-    def __init__(self, topology: Topology, clock: TurnClock, *, leader_wait_s: float) -> None:
+    def __init__(
+        self, topology: Topology, clock: TurnClock, hot: HotReplies, *, leader_wait_s: float
+    ) -> None:
         self.routes: dict[int, Route] = {}
         """By group."""
         self.forwarder: Forwarder | None = None
+        self.hot = hot
         self._topology = topology
         self._clock = clock
         self._leader_wait_s = leader_wait_s
@@ -47,6 +51,7 @@ class Router:
         """Its readiness, its leader or its list of calls to be done again changed."""
         route = self.routes[shard.number]
         route.ready = False  # until update has looked
+        self.hot.clear()
         route.leader_changed()
         self._dirty_routes.add(route)
 
@@ -59,6 +64,17 @@ class Router:
         for route in self.routes.values():
             route.leader_changed()
             self._dirty_routes.add(route)
+
+    def lease_until_us(self) -> int:
+        """Until when this node surely leads every group that is ready here, on boot_time_us."""
+        return min(
+            (
+                route.shard.read_lease_until_us()
+                for route in self.routes.values()
+                if route.ready and route.shard is not None
+            ),
+            default=0,
+        )
 
     def run(self) -> None:
         """Drain, propose, and send."""

@@ -30,6 +30,7 @@ from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
 from resp import Error, encode
 from server.commands.table import Args, Command
 from server.errors import DISK_FULL, INTERNAL, OUTCOME_UNKNOWN, CommandError
+from server.keyspace.cache import HotReplies
 from server.keyspace.layout import META_KEY, decode_head, expiry_key, expiry_range, expiry_time, head_key
 from server.keyspace.meta import Meta
 from server.keyspace.view import View
@@ -71,6 +72,7 @@ class Shard:
         use_lease: bool,
         stale_max_ms: int,
         cache_limit: int,
+        hot: HotReplies,
         on_change: Callable[["Shard"], None],
         on_dirty: Callable[["Shard"], None],
     ) -> None:
@@ -98,6 +100,7 @@ class Shard:
         self._use_lease = use_lease
         self._stale_max_ms = stale_max_ms
         self._cache_limit = cache_limit
+        self._hot = hot
         self._on_change = on_change
         self._on_dirty = on_dirty
         self._leading_term = 0
@@ -225,7 +228,11 @@ class Shard:
         self._now_ms = max(self._clock.now_ms, self.replica.clock_ms)
         self._next_index = self.group.last_index + 1
         self._view.begin_entry(self._now_ms, self._next_index)
-        self._lease_until_us = self.group.lease_until_us if self._use_lease else 0
+        self._lease_until_us = self.read_lease_until_us()
+
+    def read_lease_until_us(self) -> int:
+        """Until when reads need no proof of leadership, on boot_time_us."""
+        return self.group.lease_until_us if self._use_lease else 0
 
     def _collect(self) -> None:
         """Take the view's effects into the entry that is being made."""
@@ -246,6 +253,10 @@ class Shard:
         """After `evaluate`: whether its reply may go out at once."""
         lease_us = self._lease_until_us
         return self.gate <= self._commit and (lease_us == NEVER_ENDS_US or boot_time_us() < lease_us)
+
+    def settle(self, key: bytes, reply: bytes) -> None:
+        """After `evaluate` of a GET whose reply is free: it may be given again until a command touches the key."""
+        self._view.settle(key, reply)
 
     def hold(self, call: Call, reply: bytes) -> None:
         """After `evaluate`: `reply` to `call` waits for what it has to wait for."""
@@ -474,7 +485,7 @@ class Shard:
 
     def _make_view(self) -> View:
         first_index = self.group.last_index if self._leading_term else 0
-        return View(self._base, self._meta, self._random, self._cache_limit, first_index)
+        return View(self._base, self._meta, self._random, self._cache_limit, first_index, self._hot)
 
     def _lose_leadership(self) -> None:
         again = self._turn_reads

@@ -13,6 +13,7 @@ from server.commands import all as all_commands
 from server.commands.table import lookup
 from server.dispatch import transactions
 from server.errors import OUTCOME_UNKNOWN
+from server.keyspace.cache import HotReplies
 from server.keyspace.leveldb import DataStore
 from server.shard.call import Call, Later, Transaction
 from server.shard.clock import TurnClock, boot_time_us
@@ -74,6 +75,7 @@ class Bench:
             use_lease=use_lease,
             stale_max_ms=1000,
             cache_limit=100,
+            hot=HotReplies(16, 100),
             on_change=lambda shard: None,
             on_dirty=lambda shard: None,
         )
