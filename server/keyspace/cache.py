@@ -45,10 +45,10 @@ class RecordCache:
                 young = self.young
             young[key] = record
 
-    def drop(self, key: bytes) -> None:
-        """The record of `key` changes."""
-        self.young.pop(key, None)
-        self._old.pop(key, None)
+    def take(self, key: bytes) -> bytes | None:
+        """Forget the record of `key`, which is about to change, and return it if it was kept."""
+        old = self._old.pop(key, None)
+        return self.young.pop(key, old)
 
     def __len__(self) -> int:
         """Records kept, those in both generations twice."""

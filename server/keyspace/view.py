@@ -231,7 +231,7 @@ class View:
             self.effects[orphans_key(spread_id(record))] = b""
         space = _decode_prefix(where)[1]
         if space in self._caches:
-            self._caches[space].drop(where[HEAD_PREFIX_BYTES:])
+            self._caches[space].take(where[HEAD_PREFIX_BYTES:])
         for db, database in enumerate(self._meta.databases):
             if database.space == space:
                 self._count(db, -1, -1)
@@ -481,11 +481,8 @@ class View:
         if where in effects:
             return effects[where]
         self._replies.pop(key, None)
-        record = self._cache.find(key)
-        if record is None:
-            return self._base.get(where)
-        self._cache.drop(key)
-        return record
+        record = self._cache.take(key)
+        return self._base.get(where) if record is None else record
 
     def _replace_expiry(self, where: bytes, old_ms: int, new_ms: int) -> None:
         """The record at `where` goes from one expiry to another; 0 is none."""
