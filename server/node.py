@@ -132,6 +132,7 @@ class Node:
             self.router.forwarder = Forwarder(
                 self.links_,
                 self.router.routes,
+                on_receive=self.clock.refresh,
                 on_turn_start=self.clock.advance,
                 on_turn_end=self.end_turn,
                 on_link=self.router.link_opened,

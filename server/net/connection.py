@@ -121,6 +121,7 @@ class Connection:
             self.mark()
             return
         reactor = self._reactor
+        reactor.clock.refresh()
         reactor.stats.net_input_bytes += len(data)
         self.session.last_active_s = reactor.clock.now_s
         self._feed(data)

@@ -1,4 +1,8 @@
-"""The time of a reactor turn, read once, shared by all that happens in it."""
+"""The time of a reactor turn, shared by all that happens in it.
+
+It is read again whenever bytes were received: a command that came late in a long turn was sent after the turn began, and
+what it says of time ("in 50 ms") counts from when it came.
+"""
 
 import time
 
@@ -12,7 +16,7 @@ class TurnClock:
 
     def __init__(self) -> None:
         self.turn = 0
-        """Number of the turn: equal numbers, same instant."""
+        """Number of the turn."""
         self.now_ms = 0
         """Unix time in milliseconds."""
         self.now_s = 0.0
@@ -22,6 +26,10 @@ class TurnClock:
     def advance(self) -> None:
         """A new turn starts now."""
         self.turn += 1
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Bytes were received just now."""
         self.now_s = time.time()
         self.now_ms = int(self.now_s * 1000)
 

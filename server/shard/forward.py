@@ -118,14 +118,16 @@ class Forwarder:
         links: Links,
         routes: dict[int, Route],
         *,
+        on_receive: Callable[[], None],
         on_turn_start: Callable[[], None],
         on_turn_end: Callable[[], None],
         on_link: Callable[[], None],
     ) -> None:
-        """Frames arrive within a turn of whoever polls the links. `on_turn_start`, `on_turn_end`: make a turn when
-        a connection breaks; `on_link`: one came up."""
+        """Frames arrive within a turn of whoever polls the links; `on_receive`: one has. `on_turn_start`,
+        `on_turn_end`: make a turn when a connection breaks; `on_link`: one came up."""
         self._links = links
         self._routes = routes
+        self._on_receive = on_receive
         self._on_turn_start = on_turn_start
         self._on_turn_end = on_turn_end
         self._on_link = on_link
@@ -206,6 +208,7 @@ class Forwarder:
         self._on_turn_end()
 
     def _on_frame(self, link: Link, payload: bytes) -> None:
+        self._on_receive()
         try:
             if link.dialed:
                 responses = _decode_responses(payload)

@@ -136,6 +136,8 @@ class Shard:
         and `wrote`."""
         if self._turn != self._clock.turn:
             self._begin_turn()
+        elif self._now_ms < self._clock.now_ms:
+            self._now_ms = self._view.now_ms = self._clock.now_ms
         base = self._base
         view = self._view
         base.observed = 0
@@ -162,6 +164,8 @@ class Shard:
         `wrote`."""
         if self._turn != self._clock.turn:
             self._begin_turn()
+        elif self._now_ms < self._clock.now_ms:
+            self._now_ms = self._view.now_ms = self._clock.now_ms
         base = self._base
         view = self._view
         base.observed = 0

@@ -396,3 +396,15 @@ def test_a_hand_over_that_came_to_nothing_ends_when_the_shard_is_asked_again(
     )
     route.check_deadlines()
     assert bench.shard.ready
+
+
+def test_a_command_that_came_late_in_a_turn_counts_time_from_when_it_came(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.ask("SET", "early", "v", "PX", "100")
+    turn_ms = bench.clock.now_ms
+    bench.clock.now_ms += 40
+    bench.ask("SET", "late", "v", "PX", "100")
+    ends = [bench.ask("PEXPIRETIME", key) for key in ("early", "late")]
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    assert ends == [[b":%d\r\n" % (turn_ms + 100)], [b":%d\r\n" % (turn_ms + 140)]]
