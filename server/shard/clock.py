@@ -1,7 +1,7 @@
 """The time of a reactor turn, shared by all that happens in it.
 
-It is read again whenever bytes were received: a command that came late in a long turn was sent after the turn began, and
-what it says of time ("in 50 ms") counts from when it came.
+It is read again whenever bytes were received: a command that came late in a long turn was sent after the turn began,
+and what it says of time ("in 50 ms") counts from when it came.
 """
 
 import time
