@@ -26,7 +26,7 @@ from server.types import keys
 from server.types.glob import EVERY_KEY, compile_glob, pattern_slot
 
 PAGE_KEYS_MAX = 1000
-_DEFAULT_COUNT = 10
+DEFAULT_COUNT = 10
 _TRANSACTION_KEYS_MAX = 50_000
 _CURSOR_MAX = 2**64 - 1
 _NUMBER_BYTES_MAX = 32
@@ -116,7 +116,7 @@ class Walk:
         return seen, found
 
 
-def _cursor(text: bytes) -> int:
+def scan_cursor(text: bytes) -> int:
     """As C's strtoull takes it: blanks, a sign and zeros may lead; but no plain negative number."""
     value = parse_int64(text)
     if value is None:
@@ -155,8 +155,8 @@ async def scan(context: Context, args: Args) -> Reply:
 
 def _scan_arguments(args: Args) -> tuple[int, int, bytes, bytes]:
     """Cursor, count, pattern and type (or nothing) of a SCAN. Raises CommandError."""
-    cursor = _cursor(args[1])
-    count, pattern, type_ = _DEFAULT_COUNT, EVERY_KEY, b""
+    cursor = scan_cursor(args[1])
+    count, pattern, type_ = DEFAULT_COUNT, EVERY_KEY, b""
     options = iter(args[2:])
     for option in options:
         name = option.lower()

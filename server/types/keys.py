@@ -13,16 +13,23 @@ from server.keyspace.layout import (
     HASH_BITS,
     HEAD_PREFIX_BYTES,
     HEADER_BYTES,
+    SET,
+    SPREAD,
     STRING,
-    TYPE_NAMES,
     Head,
 )
 from server.keyspace.view import View
+from server.types import sets
 from server.types.glob import EVERY_KEY, compile_glob
 from server.types.numbers import parse_int64
 from server.types.strings import PLAIN, RAW
 
 HASH_MASK = (1 << HASH_BITS) - 1
+
+ENCODING_NAMES = {
+    SET: sets.ENCODING_NAMES,
+}
+"""What a head's encoding is called, by type, where that is all that OBJECT ENCODING needs."""
 
 PAGE_BYTES_MAX = 4 << 20
 """A page ends when it has read so much, however few keys that were: a bound on one turn of the loop."""
@@ -138,7 +145,8 @@ def count_slot(view: View, slot: int) -> int:
 
 def encoding_name(key: bytes, head: Head) -> bytes:
     """What OBJECT ENCODING says: how Valkey would hold the value in memory, were it newly set."""
-    assert head.type == STRING, TYPE_NAMES[head.type]
+    if head.type != STRING:
+        return ENCODING_NAMES[head.type][head.encoding & ~SPREAD]
     if head.encoding == RAW:
         return b"raw"
     if head.encoding == PLAIN and parse_int64(head.payload) is not None:

@@ -4,6 +4,7 @@ from random import Random
 from typing import Any
 
 import server.commands.bits
+import server.commands.sets
 import server.commands.strings  # noqa: F401
 from resp.values import Error
 from server.commands.table import SPREAD_KEYS, lookup

@@ -1,0 +1,97 @@
+"""Collections whose elements lie in the order of a checksum: what is stateless to page through and fair to draw from.
+
+    element:  crc32(name):u32 name
+
+The checksum scatters names evenly over 32 bits, whatever they look like. So a cursor is the checksum of the first
+element that was not seen yet: it needs no state and means the same on every node, and what stays in the collection from
+the first page to the last is returned exactly once, as a page never ends between equal checksums. And a random element
+is found without counting through the collection, see `draw`.
+"""
+
+from binascii import crc32
+from itertools import islice
+from random import Random
+
+from server.keyspace.collection import Collection
+
+CRC_BYTES = 4
+CRC_END = 1 << 32
+
+_BUCKET_EXPECTED = 8
+"""Elements that a bucket of `draw` should hold: few enough to read, enough that most buckets hold some."""
+_BUCKET_MAX = 32
+"""So many it practically never holds: once in ten thousand million buckets."""
+_BUCKET_READ_MAX = 256
+"""Names of one checksum can be made by someone who wants to; what is read of a bucket stays bounded."""
+_TRIES_MAX = 200
+"""A try fails three times out of four; so many in a row only when the checksums were made to be uneven."""
+_DRAW_SHARE_MAX = 3
+"""Who wants more than one in so many reads the whole collection, which costs less than drawing."""
+
+
+def element(name: bytes) -> bytes:
+    """Where `name` lies."""
+    return crc32(name).to_bytes(CRC_BYTES, "big") + name
+
+
+def page(collection: Collection, cursor: int, count: int) -> tuple[int, list[tuple[bytes, bytes]]]:
+    """Where to go on (0: the end was reached), and about `count` (1 or more) names and values from `cursor` on."""
+    found: list[tuple[bytes, bytes]] = []
+    if cursor >= CRC_END:
+        return 0, found
+    last = b""
+    for where, value in collection.scan(cursor.to_bytes(CRC_BYTES, "big")):
+        crc = where[:CRC_BYTES]
+        if len(found) >= count and crc != last:
+            return int.from_bytes(crc, "big"), found
+        last = crc
+        found.append((where[CRC_BYTES:], value))
+    return 0, found
+
+
+def draw(collection: Collection, size: int, random: Random) -> tuple[bytes, bytes]:
+    """A random name and its value, each as likely as any other, of a collection of `size` (1 or more) elements.
+
+    While spread: a random bucket of checksums is read, wide enough for some eight elements. One of 32 places in it is
+    drawn; when nothing lies there, the next bucket is tried. So an element is as likely in a full bucket as in a
+    nearly empty one.
+    """
+    if not collection.spread:
+        where, value = next(islice(collection.scan(), random.randrange(size), None))
+        return where[CRC_BYTES:], value
+    buckets = max(size // _BUCKET_EXPECTED, 1)
+    for _ in range(_TRIES_MAX):
+        bucket = random.randrange(buckets)
+        start, stop = bucket * CRC_END // buckets, (bucket + 1) * CRC_END // buckets
+        found = collection.range(
+            start.to_bytes(CRC_BYTES, "big"),
+            stop.to_bytes(CRC_BYTES, "big") if stop < CRC_END else None,
+            limit=_BUCKET_READ_MAX,
+        )
+        place = random.randrange(max(len(found), _BUCKET_MAX))
+        if place < len(found):
+            return found[place][0][CRC_BYTES:], found[place][1]
+    start = random.randrange(CRC_END)
+    for where, value in collection.scan(start.to_bytes(CRC_BYTES, "big")):
+        return where[CRC_BYTES:], value
+    where, value = next(collection.scan())
+    return where[CRC_BYTES:], value
+
+
+def draw_many(
+    collection: Collection, size: int, count: int, random: Random, *, repeat: bool
+) -> list[tuple[bytes, bytes]]:
+    """`count` random names and values; with `repeat` each drawn from all of them, else all different ones and at most
+    `size`."""
+    if collection.spread and count * _DRAW_SHARE_MAX < size:
+        if repeat:
+            return [draw(collection, size, random) for _ in range(count)]
+        chosen: dict[bytes, bytes] = {}
+        while len(chosen) < count:
+            name, value = draw(collection, size, random)
+            chosen[name] = value
+        return list(chosen.items())
+    everything = [(where[CRC_BYTES:], value) for where, value in collection.scan()]
+    if repeat:
+        return random.choices(everything, k=count)
+    return random.sample(everything, min(count, len(everything)))

@@ -1,0 +1,232 @@
+"""Sets: members under a key, in the order of their checksums (crc_order.py), values empty.
+
+`meta` is the number of members, as a big endian integer of as many bytes as it takes.
+
+The collection's encoding is how Valkey would hold the set in memory, for OBJECT ENCODING and for SSCAN, which pages
+only through a hashtable. It changes as a set grows and never back: an intset while all are integers and up to 512; a
+listpack up to 128 members of 64 bytes; a hashtable beyond. `save` after changes; it deletes what has become empty.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from random import Random
+
+from server.keyspace.collection import Collection
+from server.keyspace.layout import SET
+from server.keyspace.view import View
+from server.types import crc_order
+from server.types.crc_order import CRC_BYTES, element
+from server.types.numbers import parse_int64
+
+INTSET, LISTPACK, HASHTABLE = range(3)
+ENCODING_NAMES = (b"intset", b"listpack", b"hashtable")
+
+INTSET_MEMBERS_MAX = 512
+LISTPACK_MEMBERS_MAX = 128
+LISTPACK_MEMBER_BYTES_MAX = 64
+
+_READ_SHARE_MAX = 4
+"""A set that is up to so many times as large as what is looked for in it is read whole: a scan's step costs about a
+quarter of a look-up."""
+_LIMIT_CHUNK_MIN = 128
+_POP_REBUILD_SHARE = 5
+"""SPOP of so many times what remains makes a new set of the rest, in Redis."""
+
+
+class Set:
+    """The set under one key, good for one command."""
+
+    __slots__ = ("_collection", "_view", "count", "encoding")
+
+    def __init__(self, view: View, collection: Collection) -> None:
+        self._view = view
+        self._collection = collection
+        self.count = int.from_bytes(collection.meta, "big")
+        """Members."""
+        self.encoding = collection.encoding
+        """INTSET, LISTPACK or HASHTABLE."""
+
+    def __contains__(self, member: bytes) -> bool:
+        return self._collection.get(element(member)) is not None
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (where[CRC_BYTES:] for where, _ in self._collection.scan())
+
+    def add(self, member: bytes) -> bool:
+        """Add `member`; False when it was there."""
+        where = element(member)
+        if self._collection.get(where) is not None:
+            return False
+        self._put(where, member)
+        return True
+
+    def add_all(self, members: Iterable[bytes]) -> None:
+        """Add `members`, of which none is there and none comes twice."""
+        for member in members:
+            self._put(element(member), member)
+
+    def _put(self, where: bytes, member: bytes) -> None:
+        self.encoding = _encoding_with(self.encoding, self.count, member)
+        self._collection.put(where, b"")
+        self.count += 1
+
+    def remove(self, member: bytes) -> bool:
+        """Remove `member`; False when it was not there."""
+        where = element(member)
+        if self._collection.get(where) is None:
+            return False
+        self._collection.delete(where)
+        self.count -= 1
+        return True
+
+    def save(self) -> bool:
+        """Write the changes. Whether there still is such a key: no set is empty."""
+        collection = self._collection
+        if not self.count:
+            self._view.delete(collection.key)
+            return False
+        collection.meta = self.count.to_bytes((self.count.bit_length() + 7) // 8, "big")
+        collection.encoding = self.encoding
+        collection.save()
+        return True
+
+    def draw(self, random: Random) -> bytes:
+        """A random member."""
+        return crc_order.draw(self._collection, self.count, random)[0]
+
+    def draw_many(self, count: int, random: Random, *, repeat: bool = False) -> list[bytes]:
+        """`count` random members; up to all of them, each once, or with `repeat` each drawn from all."""
+        drawn = crc_order.draw_many(self._collection, self.count, count, random, repeat=repeat)
+        return [member for member, _ in drawn]
+
+    def pop(self, count: int, random: Random) -> list[bytes]:
+        """Remove up to `count` random members, and return them."""
+        if count >= self.count:
+            popped = list(self)
+            self.count = 0
+            return popped
+        popped = self.draw_many(count, random)
+        for member in popped:
+            self._collection.delete(element(member))
+        self.count -= count
+        if self.encoding == HASHTABLE and self.count * _POP_REBUILD_SHARE <= count:
+            self.encoding = max(LISTPACK, _encoding_of(list(self)))
+        return popped
+
+    def page(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
+        """Where to go on, 0 at the end, and about `count` members from `cursor` on; all that a small set has."""
+        if self.encoding != HASHTABLE:
+            return 0, list(self)
+        after, found = crc_order.page(self._collection, cursor, count)
+        return after, [member for member, _ in found]
+
+    def common(self, members: list[bytes]) -> list[bytes]:
+        """Those of `members` that are in this set, in their order."""
+        if self.count <= _READ_SHARE_MAX * len(members):
+            mine = set(self)
+            return [member for member in members if member in mine]
+        return [member for member in members if member in self]
+
+
+def _encoding_with(encoding: int, count: int, member: bytes) -> int:
+    """What a set of `count` members becomes when `member` is added."""
+    if encoding == INTSET and parse_int64(member) is not None:
+        return INTSET if count < INTSET_MEMBERS_MAX else HASHTABLE
+    if encoding != HASHTABLE and count < LISTPACK_MEMBERS_MAX and len(member) <= LISTPACK_MEMBER_BYTES_MAX:
+        return LISTPACK
+    return HASHTABLE
+
+
+def _encoding_of(members: list[bytes]) -> int:
+    """What a set becomes to which these are added one by one."""
+    encoding = INTSET
+    for count, member in enumerate(members):
+        encoding = _encoding_with(encoding, count, member)
+        if encoding == HASHTABLE:
+            break
+    return encoding
+
+
+def find(view: View, key: bytes) -> Set | None:
+    """The set at `key`, None when there is no such key; raises WRONGTYPE when it is no set."""
+    collection = view.collection(key, SET)
+    return None if collection is None else Set(view, collection)
+
+
+def find_to_add(view: View, key: bytes, members: list[bytes]) -> Set:
+    """The set at `key`, a new one when there is none, about to receive `members`. Raises WRONGTYPE.
+
+    How many there are to come already decides how it is held.
+    """
+    found = find(view, key)
+    if found is None:
+        found = Set(view, view.create(key, SET))
+        found.encoding = INTSET if parse_int64(members[0]) is not None else LISTPACK
+    if len(members) > (INTSET_MEMBERS_MAX if found.encoding == INTSET else LISTPACK_MEMBERS_MAX):
+        found.encoding = HASHTABLE
+    return found
+
+
+def store(view: View, key: bytes, members: Iterable[bytes], encoding: int) -> int:
+    """Make `key` the set of `members`, all different, whatever it was; without members there is none. Returns how many.
+    `encoding`: as it begins."""
+    made = Set(view, view.create(key, SET))
+    made.encoding = encoding
+    made.add_all(members)
+    made.save()
+    return made.count
+
+
+def intersection(sets: list[Set | None], limit: int = 0) -> list[bytes]:
+    """The members that all of `sets` have, of which None is an empty one; no more than `limit` when that is not 0."""
+    present = [each for each in sets if each is not None]
+    if len(present) < len(sets):
+        return []
+    smallest, *others = sorted(present, key=lambda each: each.count)
+    members = iter(smallest)
+    found: list[bytes] = []
+    # A limit may be reached long before the end, so then not everything is looked up at once.
+    while chunk := list(islice(members, max(limit, _LIMIT_CHUNK_MIN) if limit else None)):
+        for other in others:
+            chunk = other.common(chunk)
+        found += chunk
+        if limit and len(found) >= limit:
+            return found[:limit]
+    return found
+
+
+def intersection_encoding(sets: list[Set | None], members: list[bytes]) -> int:
+    """How the stored intersection `members` of `sets` begins: as the smallest, but integers are an intset."""
+    encoding = _encoding_of(members)
+    return INTSET if encoding == INTSET else min((s for s in sets if s), key=lambda s: s.count).encoding
+
+
+def union(sets: list[Set | None]) -> set[bytes]:
+    """The members that any of `sets` has."""
+    found: set[bytes] = set()
+    for each in sets:
+        if each is not None:
+            found.update(each)
+    return found
+
+
+def difference(sets: list[Set | None]) -> list[bytes]:
+    """The members of the first set that no other has."""
+    first, *others = sets
+    found = [] if first is None else list(first)
+    for other in others:
+        if other is not None and found:
+            common = set(other.common(found))
+            found = [member for member in found if member not in common]
+    return found
+
+
+def difference_encoding(sets: list[Set | None]) -> int:
+    """How the stored difference of `sets` begins: where the first is large, Redis copies it and then takes away."""
+    first, *others = sets
+    if first is None:
+        return INTSET
+    sizes = [each.count for each in (first, *others) if each is not None]
+    if len(sizes) * first.count // 2 <= sum(sizes):
+        return INTSET
+    return _encoding_of(list(first))
