@@ -67,7 +67,10 @@ async def _clients(node: Node) -> None:
         timeout_s = node.settings.timeout_s
         if timeout_s:
             for connection in node.reactor.connections:
-                if connection.idle and node.clock.now_s - connection.session.last_active_s > timeout_s:
+                session = connection.session
+                if session.subscriptions is not None:
+                    continue  # they wait, that is what they do
+                if connection.idle and node.clock.now_s - session.last_active_s > timeout_s:
                     connection.close()
 
 

@@ -60,6 +60,10 @@ OUTCOME_UNKNOWN = (
     b" the write may or may not have been applied"
 )
 NO_AUTH = b"NOAUTH Authentication required."
+ONLY_SUBSCRIBING = (
+    b"ERR Can't execute '%b': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed "
+    b"in this context"
+)
 INTERNAL = b"ERR internal error, the command had no effect; the server's log has the details"
 DISK_FULL = (
     b"MISCONF The disk of this node is nearly full, so it takes no writes; the command was not applied."

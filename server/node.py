@@ -36,6 +36,8 @@ from server.keyspace.leveldb import DataStore
 from server.keyspace.meta import DATABASES
 from server.net.connection import Connection
 from server.net.reactor import Reactor
+from server.pubsub.hub import Hub
+from server.pubsub.lane import Exchange
 from server.rates import Rates
 from server.session import Session
 from server.settings import Settings
@@ -77,6 +79,7 @@ class Node:
         self.sessions: dict[int, Session] = {}
         self.monitors: set[Session] = set()
         self.rates = Rates()
+        self.pubsub = Hub(self._notify)
         self.started_s = time.time()
         self.run_id = secrets.token_hex(20)
         me = config.node(name)
@@ -99,6 +102,7 @@ class Node:
         )
         self.peer_check = PeerCheck(self.log_store, self.topology)
         self.links_: Links | None = None
+        self.exchange: Exchange | None = None
         if self.topology.clustered:
             self.links_ = self._make_links()
         self.host = Host(
@@ -137,6 +141,7 @@ class Node:
                 on_turn_end=self.end_turn,
                 on_link=self.router.link_opened,
             )
+            self.exchange = self.pubsub.outbound = Exchange(self.links_, self.pubsub)
         self.membership: Membership | None = None
         if self.links_ is not None:
             self.membership = Membership(
@@ -181,6 +186,7 @@ class Node:
             hot=self.hot,
             on_change=self.router.shard_changed,
             on_dirty=self.router.shard_dirty,
+            on_events=self.pubsub.happened,
         )
         shard.group = self.host.add_group(number, ConfState(tuple(sorted(replicas))), shard)
         self.shards[number] = shard
@@ -193,6 +199,8 @@ class Node:
         self.router.run()
         self.host.pump()
         self.router.run()
+        if self.exchange is not None:
+            self.exchange.flush()
 
     def end_turn(self) -> None:
         """The end of a turn."""
@@ -218,7 +226,14 @@ class Node:
         reactor.clients_max = settings.maxclients
         reactor.keepalive_s = settings.tcp_keepalive_s
         reactor.output_limits = settings.output_limits["normal"]
+        reactor.pubsub_limits = settings.output_limits["pubsub"]
         reactor.authenticated_at_start = not settings.requirepass
+        self.pubsub.configure(settings.notify_keyspace_events)
+
+    def _notify(self, classes: int) -> None:
+        """Keyspace events of these classes are wanted from now on."""
+        for shard in self.shards.values():
+            shard.set_notify(classes)
 
     def _new_session(self, session: Session) -> None:
         session.readonly = self.config.raft.reads == "stale"
@@ -226,6 +241,7 @@ class Node:
 
     def _end_session(self, session: Session) -> None:
         self.sessions.pop(session.id, None)
+        self.pubsub.forget(session)
         if session in self.monitors:
             self.monitors.discard(session)
             self.dispatcher.watch_everything()

@@ -111,6 +111,7 @@ ACTING = (
     _text("requirepass", attribute="requirepass", secret=True),
     Parameter("client-output-buffer-limit", OutputLimits(),
               "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", attribute="output_limits"),
+    Parameter("notify-keyspace-events", EventClasses(), "", attribute="notify_keyspace_events"),
     Parameter("latency-tracking-info-percentiles", Percentiles(), "50 99 99.9",
               attribute="latency_tracking_info_percentiles"),
 )  # fmt: skip
@@ -211,7 +212,6 @@ REMEMBERED = (
     _number("min-replicas-max-lag", 10, 0, INT_MAX, "min-slaves-max-lag"),
     _number("min-replicas-to-write", 0, 0, INT_MAX, "min-slaves-to-write"),
     _yes_no("no-appendfsync-on-rewrite", "no"),
-    Parameter("notify-keyspace-events", EventClasses(), ""),
     _choice("oom-score-adj", "no", "no yes relative absolute"),
     _text("oom-score-adj-values", "0 200 800", check=check_oom_values),
     _number("prefetch-batch-max-size", 16, 0, 128),

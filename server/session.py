@@ -26,6 +26,9 @@ class Outlet(Protocol):
     def push(self, value: Any) -> None:
         """Send an out-of-band value (MONITOR lines, RESP3 pushes) behind the replies that are due."""
 
+    def send(self, data: bytes) -> None:
+        """As `push`, for what is encoded already."""
+
     def close(self, after_reply: bool = False) -> None:
         """Close now, or when the reply to the command that is running has been sent."""
 
@@ -46,6 +49,8 @@ class Guard(IntFlag):
 
     UNAUTHENTICATED = 1
     IN_MULTI = 2
+    SUBSCRIBED = 4
+    """In RESP2 a subscriber may do little else."""
 
 
 class Queued:
@@ -85,6 +90,7 @@ class Session:
         "queue_broken",
         "readonly",
         "reply_mode",
+        "subscriptions",
         "total_commands",
         "user",
         "watched",
@@ -124,6 +130,8 @@ class Session:
         """READONLY: reads may be answered by a replica."""
         self.asking = False
         self.monitoring = False
+        self.subscriptions: tuple[dict[bytes, None], ...] | None = None
+        """Names of channels, patterns and sharded channels (the kinds of pubsub/hub.py); None when there are none."""
         self.no_evict = False
         self.no_touch = False
 

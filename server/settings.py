@@ -36,6 +36,8 @@ class Settings:
     maxclients: int
     output_limits: dict[str, tuple[int, int, int]]
     """normal, replica, pubsub -> (hard bytes, soft bytes, soft seconds); 0: no limit."""
+    notify_keyspace_events: bytes
+    """Letters of the classes of events that this node wants (keyspace/events.py)."""
     proto_max_bulk_len: int
     """Bytes."""
     requirepass: bytes

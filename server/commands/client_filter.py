@@ -33,6 +33,7 @@ def client_flags(session: Session) -> str:
         letter
         for letter, holds in (
             ("O", session.monitoring),
+            ("P", session.subscriptions is not None),
             ("x", session.queue is not None),
             ("d", session.queue_broken),
             ("r", session.readonly),
@@ -52,7 +53,7 @@ def _type(word: bytes) -> Test:
     kind = _TYPES.get(word.lower())
     if kind is None:
         raise CommandError(b"ERR Unknown client type '%b'" % word)
-    return lambda session: kind == "normal"
+    return lambda session: kind == ("normal" if session.subscriptions is None else "pubsub")
 
 
 def _user(name: bytes) -> Test:

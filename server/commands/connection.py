@@ -53,6 +53,8 @@ def ping(context: Context, args: Args) -> Reply:
     """Returns the server's liveliness response."""
     if len(args) > 2:
         raise CommandError(b"ERR wrong number of arguments for 'ping' command")
+    if context.session.subscriptions is not None and context.session.protocol == 2:
+        return [b"pong", args[1] if len(args) == 2 else b""]
     return args[1] if len(args) == 2 else PONG
 
 
@@ -173,6 +175,7 @@ def reset(context: Context, args: Args) -> Reply:
     """Resets the connection."""
     session = context.session
     session.leave_transaction()
+    context.node.pubsub.forget(session)
     session.protocol = 2
     session.db = 0
     session.user = b"default"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from server.cluster.membership import Membership
     from server.cluster.topology import Topology
     from server.diagnostics import Latency, Slowlog
+    from server.pubsub.hub import Hub
     from server.rates import Rates
     from server.settings import Settings
     from server.stats import Stats
@@ -58,6 +59,7 @@ class Node(Protocol):
     sessions: dict[int, Session]
     """By id."""
     monitors: set[Session]
+    pubsub: "Hub"
     started_s: float
     """Unix time."""
     run_id: str
@@ -111,8 +113,10 @@ class Node(Protocol):
 class Context:
     """One NODE command's surroundings."""
 
-    __slots__ = ("node", "session")
+    __slots__ = ("in_transaction", "node", "session")
 
     def __init__(self, node: Node, session: Session) -> None:
         self.node = node
         self.session = session
+        self.in_transaction = False
+        """EXEC runs it: its reply is an element of an array."""

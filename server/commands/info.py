@@ -90,7 +90,7 @@ def _clients(context: Context) -> Fields:
         "client_recent_max_output_buffer": max((one.outlet.output_bytes for one in sessions), default=0),
         "blocked_clients": 0,
         "tracking_clients": 0,
-        "pubsub_clients": 0,
+        "pubsub_clients": sum(1 for one in sessions if one.subscriptions is not None),
         "watching_clients": sum(1 for one in sessions if one.watched),
         "clients_in_timeout_table": 0,
         "total_watched_keys": sum(len(one.watched or ()) for one in sessions),
@@ -173,6 +173,7 @@ def _persistence(context: Context) -> Fields:
 
 def _stats(context: Context) -> Fields:
     stats, rates = context.node.stats, context.node.rates
+    channels, patterns, shard_channels = context.node.pubsub.subscribers
     return {
         "total_connections_received": stats.connections_received,
         "total_commands_processed": stats.commands_processed,
@@ -193,7 +194,9 @@ def _stats(context: Context) -> Fields:
         **_zeros("total_eviction_exceeded_time current_eviction_exceeded_time"),
         "keyspace_hits": stats.keyspace_hits,
         "keyspace_misses": stats.keyspace_misses,
-        **_zeros("pubsub_channels pubsub_patterns pubsubshard_channels"),
+        "pubsub_channels": len(channels),
+        "pubsub_patterns": len(patterns),
+        "pubsubshard_channels": len(shard_channels),
         **_zeros("latest_fork_usec total_forks migrate_cached_sockets slave_expires_tracked_keys"),
         **_zeros("active_defrag_hits active_defrag_misses active_defrag_key_hits active_defrag_key_misses"),
         **_zeros("total_active_defrag_time current_active_defrag_time"),

@@ -230,7 +230,6 @@ _GROUP_CATEGORIES = {
     "hyperloglog": "hyperloglog",
     "geo": "geo",
     "stream": "stream",
-    "pubsub": "pubsub",
     "transactions": "transaction",
     "connection": "connection",
     "scripting": "scripting",

@@ -23,10 +23,10 @@ from server.commands.table import COMMANDS, PLAIN, SHARD, SPREAD_ALL, SPREAD_KEY
 from server.diagnostics import format_monitor_line
 from server.dispatch.connection import Connection
 from server.dispatch.transactions import Transactions
-from server.errors import CROSS_SLOT, INTERNAL, NO_AUTH, CommandError
+from server.errors import CROSS_SLOT, INTERNAL, NO_AUTH, ONLY_SUBSCRIBING, CommandError
 from server.keyspace.cache import MISSING
 from server.keyspace.slots import key_slot
-from server.session import Session
+from server.session import Guard, Session
 from server.shard.call import Call, Later
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.gather import Gather, decode, split_by_group
@@ -37,6 +37,20 @@ log = logging.getLogger("redraft.dispatch")
 
 _IN_MULTI = frozenset(("exec", "discard", "quit", "reset"))
 """Commands that are not queued."""
+_WHILE_SUBSCRIBED = frozenset(
+    [
+        "subscribe",
+        "unsubscribe",
+        "psubscribe",
+        "punsubscribe",
+        "ssubscribe",
+        "sunsubscribe",
+        "ping",
+        "quit",
+        "reset",
+    ]
+)
+"""What a RESP2 client may do that listens to channels."""
 _GO_ON = b"go on"
 NULL = {protocol: encode(None, protocol) for protocol in (2, 3)}
 HOT = frozenset((b"GET", b"get"))
@@ -235,6 +249,11 @@ class Dispatcher:
             if session.queue is not None:
                 session.queue_broken = True
             return self._failed(encode(Error(NO_AUTH), session.protocol))
+        if session.guards & Guard.SUBSCRIBED and session.protocol == 2 and row.name not in _WHILE_SUBSCRIBED:
+            row.rejected_calls += 1
+            if session.queue is not None:
+                session.queue_broken = True
+            return self._failed(encode(Error(ONLY_SUBSCRIBING % row.name.encode()), session.protocol))
         if self.paused_until_ms and self._must_pause(session, row):
             connection.postpone(args)
             self._paused.append(connection)

@@ -282,7 +282,9 @@ class Transactions:
     async def _run_node(self, connection: Connection, queued: Queued) -> Any:
         try:
             assert queued.command.handler is not None
-            value = queued.command.handler(self._dispatcher.context(connection), queued.args)
+            context = self._dispatcher.context(connection)
+            context.in_transaction = True
+            value = queued.command.handler(context, queued.args)
             return await value if isawaitable(value) else value
         except CommandError as error:
             return Error(error.text)

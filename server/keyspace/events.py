@@ -3,6 +3,15 @@
 https://redis.io/docs/latest/develop/use/keyspace-notifications/
 """
 
+from typing import TypeAlias
+
+Event: TypeAlias = tuple[int, bytes, int, bytes]
+"""(class, name, database, key)."""
+
+PUBLISHED = 0
+"""The class of a message that a script publishes: (PUBLISHED, message, database, channel). It waits for the commit like
+an event, and goes to everybody whatever the setting."""
+
 KEYSPACE = 1 << 0
 KEYEVENT = 1 << 1
 GENERIC = 1 << 2

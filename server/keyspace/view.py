@@ -18,6 +18,7 @@ from random import Random
 from server.errors import WRONG_TYPE, CommandError
 from server.keyspace.cache import MISSING, HotReplies, RecordCache
 from server.keyspace.collection import Collection, parse_payload
+from server.keyspace.events import EXPIRED, NEW, PUBLISHED, Event
 from server.keyspace.layout import (
     ELEMENT_PREFIX,
     ELEMENT_PREFIX_BYTES,
@@ -139,7 +140,7 @@ class View:
         """(space, key) of keys that a read found past their time."""
         self.notify = 0
         """Classes of keyspace events (events.py) that somebody wants to hear of."""
-        self.events: list[tuple[int, bytes, int, bytes]] = []
+        self.events: list[Event] = []
         """(class, name, db, key) of events since the last take; the executor publishes and clears them."""
         self.random = random
 
@@ -235,6 +236,8 @@ class View:
         for db, database in enumerate(self._meta.databases):
             if database.space == space:
                 self._count(db, -1, -1)
+                if self.notify & EXPIRED:
+                    self.events.append((EXPIRED, b"expired", db, where[HEAD_PREFIX_BYTES:]))
                 return True
         return False
 
@@ -387,6 +390,10 @@ class View:
         if self.notify & class_:
             self.events.append((class_, name, self.db, key))
 
+    def publish(self, channel: bytes, message: bytes) -> None:
+        """Publish `message` on every node if this command goes through: PUBLISH in a script."""
+        self.events.append((PUBLISHED, message, self.db, channel))
+
     def new_id(self) -> int:
         """An id for a new collection's elements."""
         meta = self._meta
@@ -414,8 +421,14 @@ class View:
         old = self._take(key, where)
         if old is None:
             self._count(self.db, 1, 1 if expire_ms else 0)
+            if self.notify:
+                self.event(NEW, b"new", key)
         elif old[1] & (EXPIRES | SPREAD) or expire_ms:
-            self._replace_expiry(where, EXPIRE_AT.unpack_from(old, EXPIRE_OFFSET)[0], expire_ms)
+            old_ms = EXPIRE_AT.unpack_from(old, EXPIRE_OFFSET)[0]
+            self._replace_expiry(where, old_ms, expire_ms)
+            if self.notify and 0 < old_ms <= self.now_ms:
+                self.event(EXPIRED, b"expired", key)
+                self.event(NEW, b"new", key)
             if old[1] & SPREAD and not (encoding & SPREAD and ID.unpack_from(payload)[0] == spread_id(old)):
                 effects[orphans_key(spread_id(old))] = b""
         if expire_ms:
@@ -445,6 +458,7 @@ class View:
             expire_ms = EXPIRE_AT.unpack_from(old, EXPIRE_OFFSET)[0]
             effects[expiry_key(expire_ms, where)] = None
             if expire_ms <= self.now_ms:
+                self.event(EXPIRED, b"expired", key)
                 return False
         deleted = self._deleted
         if len(deleted) >= deletions_max:

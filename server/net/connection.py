@@ -64,6 +64,7 @@ class Connection:
         "_blocked",
         "_closing",
         "_ended",
+        "_held_bytes",
         "_marked",
         "_output",
         "_output_bytes",
@@ -92,6 +93,8 @@ class Connection:
         self._output: list[bytes] = []
         self._output_bytes = 0
         self._waiting: deque[Pending | bytes] = deque()
+        self._held_bytes = 0
+        """Of messages that went into `_waiting` since it was last empty."""
         self._backlog: deque[list[bytes]] | None = None
         """Requests that have been read but not run: only while blocked or held up."""
         self._window = waiting_min
@@ -257,8 +260,10 @@ class Connection:
                 waiting.popleft()
                 output.append(reply)
                 self._output_bytes += len(reply)
-            if not waiting and self._window < waiting_max:
-                self._window *= 2
+            if not waiting:
+                self._held_bytes = 0
+                if self._window < waiting_max:
+                    self._window *= 2
         if self._output and not self._send():
             return
         if (
@@ -332,8 +337,8 @@ class Connection:
         """Redis's client-output-buffer-limit: over the hard one, or over the soft one for too long, and it is
         closed."""
         reactor = self._reactor
-        hard, soft, soft_s = reactor.output_limits
-        size = self._output_bytes
+        hard, soft, soft_s = self._output_limits
+        size = self._output_bytes + self._held_bytes
         if hard and size > hard:
             reactor.log_overrun(self, size)
             self.close()
@@ -394,13 +399,32 @@ class Connection:
     @property
     def output_limit_bytes(self) -> int:
         """See Outlet."""
-        return self._reactor.output_limits[0]
+        return self._output_limits[0]
+
+    @property
+    def _output_limits(self) -> tuple[int, int, int]:
+        """Of the client's class: subscribers have their own."""
+        reactor = self._reactor
+        return reactor.output_limits if self.session.subscriptions is None else reactor.pubsub_limits
 
     def push(self, value: Any) -> None:
         """See Outlet."""
-        data = encode(value, self.session.protocol)
-        self._output.append(data)
-        self._output_bytes += len(data)
+        self.send(encode(value, self.session.protocol))
+
+    def send(self, data: bytes) -> None:
+        """See Outlet. A command that blocks is overtaken: its reply may be a long time coming."""
+        if self.closed:
+            return
+        waiting = self._waiting
+        if not waiting:
+            self._output.append(data)
+            self._output_bytes += len(data)
+        else:
+            self._held_bytes += len(data)
+            if self._blocked and isinstance(waiting[-1], Pending):
+                waiting.insert(len(waiting) - 1, data)
+            else:
+                waiting.append(data)
         self._check_output_limit()
         self.mark()
 

@@ -59,6 +59,8 @@ class Reactor:
         self.limits = limits
         self.output_limits: tuple[int, int, int] = (0, 0, 0)
         """Output buffer limits of normal clients: hard bytes, soft bytes, seconds."""
+        self.pubsub_limits: tuple[int, int, int] = (0, 0, 0)
+        """Those of clients that listen to channels."""
         self.authenticated_at_start = True
         """No password is asked for."""
         self.clients_max = 10000

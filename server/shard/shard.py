@@ -18,6 +18,7 @@ committed is in the data), no transfer is going on, and the log and the store ke
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from itertools import islice
 from random import Random
@@ -31,6 +32,7 @@ from resp import Error, encode
 from server.commands.table import Args, Command
 from server.errors import DISK_FULL, INTERNAL, OUTCOME_UNKNOWN, CommandError
 from server.keyspace.cache import HotReplies
+from server.keyspace.events import Event
 from server.keyspace.layout import META_KEY, decode_head, expiry_key, expiry_range, expiry_time, head_key
 from server.keyspace.meta import Meta
 from server.keyspace.view import View
@@ -75,8 +77,10 @@ class Shard:
         hot: HotReplies,
         on_change: Callable[["Shard"], None],
         on_dirty: Callable[["Shard"], None],
+        on_events: Callable[[list[Event]], None] = lambda events: None,
     ) -> None:
-        """`on_change`: readiness or leader changed; `on_dirty`: there is something to `flush` this turn."""
+        """`on_change`: readiness or leader changed; `on_dirty`: there is something to `flush` this turn; `on_events`:
+        keyspace events happened, what made them is committed."""
         self.replica = replica
         self.number = replica.group
         self.group: Group
@@ -103,6 +107,12 @@ class Shard:
         self._hot = hot
         self._on_change = on_change
         self._on_dirty = on_dirty
+        self._on_events = on_events
+        self._notify = 0
+        self._events: deque[tuple[int, list[Event]]] = deque()
+        """(index, events) of commands whose effects are not committed yet, in index order."""
+        self._orphan_events: deque[tuple[int, list[Event]]] = deque()
+        """Those of a leadership that was lost: the log will tell whether they happened."""
         self._leading_term = 0
         """Term of the leadership that overlay and gates belong to; 0: none."""
         self._orphan_term = 0
@@ -155,6 +165,8 @@ class Shard:
         else:
             self.wrote = False
             self.gate = base.observed
+        if view.events:
+            self._keep_events()
         if view.expired:
             self._on_dirty(self)
         return reply
@@ -184,6 +196,8 @@ class Shard:
             if view.effects:
                 self.wrote = True
                 self._collect()
+            if view.events:
+                self._keep_events()
         self.gate = self._next_index if self.wrote else base.observed
         if view.expired:
             self._on_dirty(self)
@@ -252,6 +266,14 @@ class Shard:
             pending[key] = (index, value)
             size += len(key) + (len(value) if value is not None else 0) + 10
         self._operations_bytes = size
+
+    def _keep_events(self) -> None:
+        """Hold the view's events until what made them is committed; those that nothing was written for go out."""
+        events, self._view.events = self._view.events, []
+        if self.wrote:
+            self._events.append((self._next_index, events))
+        else:
+            self._on_events(events)
 
     def is_free(self) -> bool:
         """After `evaluate`: whether its reply may go out at once."""
@@ -346,6 +368,8 @@ class Shard:
         self._operations = []
         self._operations_bytes = 0
         self._base.forget()
+        while self._events and self._events[-1][0] == self._next_index:
+            self._events.pop()
         self._meta = Meta.decode(self._meta_proposed)
         self._view = self._make_view()
         saw_it = [call for call in self._turn_reads if call.gate == self._next_index]
@@ -388,7 +412,10 @@ class Shard:
         if 0 < expiry_time(index_key) <= self._now_ms and view.expire(index_key):
             self._stats.expired_keys += 1
         if view.effects:
+            self.wrote = True
             self._collect()
+            if view.events:
+                self._keep_events()
 
     # -- what Raft tells -------------------------------------------------------------------------------------
 
@@ -404,6 +431,11 @@ class Shard:
                 break
             for call in gates.pop(at):
                 call.slot.fill(call.reply)
+        events = self._events
+        while events and events[0][0] <= index and self.group.term == self._leading_term:
+            self._on_events(events.popleft()[1])
+        if self._orphan_events:
+            self._settle_orphan_events()
         if self.orphans:
             self._settle_orphans(final=False)
 
@@ -489,7 +521,13 @@ class Shard:
 
     def _make_view(self) -> View:
         first_index = self.group.last_index if self._leading_term else 0
-        return View(self._base, self._meta, self._random, self._cache_limit, first_index, self._hot)
+        view = View(self._base, self._meta, self._random, self._cache_limit, first_index, self._hot)
+        view.notify = self._notify
+        return view
+
+    def set_notify(self, classes: int) -> None:
+        """Commands make keyspace events of these classes from now on."""
+        self._notify = self._view.notify = classes
 
     def _lose_leadership(self) -> None:
         again = self._turn_reads
@@ -501,6 +539,7 @@ class Shard:
                     again.append(call)
         self._turn_reads = []
         self._gates = {}
+        self._orphan_events, self._events = self._events, deque()
         self._operations = []
         self._operations_bytes = 0
         self._orphan_term, self._leading_term = self._leading_term, 0
@@ -532,6 +571,14 @@ class Shard:
                 again.append(call)
         self.orphans = waiting
         self._do_again(again)
+
+    def _settle_orphan_events(self) -> None:
+        """Publish what did happen after all, forget what did not."""
+        group, events = self.group, self._orphan_events
+        while events and events[0][0] <= group.commit:
+            index, happened = events.popleft()
+            if group.term_at(index) == self._orphan_term:
+                self._on_events(happened)
 
     def give_up_orphans(self) -> None:
         """Their time is over: the outcome of what they wrote is unknown."""

@@ -14,6 +14,7 @@ from server.commands.context import Context, GroupInfo
 from server.commands.table import lookup
 from server.diagnostics import Latency, Slowlog
 from server.errors import CommandError
+from server.pubsub.hub import Hub
 from server.rates import Rates
 from server.session import Session
 from server.settings import Settings
@@ -35,6 +36,9 @@ class FakeOutlet:
 
     def push(self, value: Any) -> None:
         self.pushed.append(value)
+
+    def send(self, data: bytes) -> None:
+        self.pushed.append(data)
 
     def close(self, after_reply: bool = False) -> None:
         self.closed = "after reply" if after_reply else "now"
@@ -78,6 +82,7 @@ class ServiceNode:
         self.rates = Rates()
         self.sessions: dict[int, Session] = {}
         self.monitors: set[Session] = set()
+        self.pubsub = Hub()
         self.started_s = time.time() - 100
         self.run_id = "ab" * 20
         self.data_directory = "/data"
