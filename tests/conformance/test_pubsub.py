@@ -16,7 +16,6 @@ from tests.conformance.harness.compare import CLOSED
 from tests.conformance.harness.servers import HOST, Server
 from tests.conformance.harness.wire import Connection, Reply, encode
 
-
 GREETING = Reply("HELLO", b"")
 """Stands for what HELLO answers, which names the server."""
 
