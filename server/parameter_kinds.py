@@ -233,7 +233,8 @@ class Percentiles:
 
 
 class EventClasses:
-    """`notify-keyspace-events`: letters, kept in Redis's order, A standing for all that it includes."""
+    """`notify-keyspace-events`: letters, kept in Redis's order, A standing for all that it includes. Behind an A the n,
+    which it does not include, counts but is not shown."""
 
     _ALL = b"g$lszhxetd"
     _ORDER = b"g$lshzxetdn"
@@ -246,13 +247,15 @@ class EventClasses:
         if letters >= set(self._ALL):
             letters.add(ord("A"))
         classes = (
-            b"A" if ord("A") in letters else bytes(letter for letter in self._ORDER if letter in letters)
+            b"An"[: 1 + (ord("n") in letters)]
+            if ord("A") in letters
+            else bytes(letter for letter in self._ORDER if letter in letters)
         )
         return classes + bytes(letter for letter in b"KEm" if letter in letters)
 
     def show(self, value: Any) -> bytes:
         """See Kind."""
-        return bytes(value)
+        return bytes(value).replace(b"An", b"A")
 
 
 def check_oom_values(text: bytes) -> None:

@@ -4,6 +4,7 @@ from resp.values import OK
 from server.commands.arguments import INT64_MAX, integer
 from server.commands.table import DENYOOM, READONLY, WRITE, Args, Keys, Reply, command
 from server.errors import SYNTAX, CommandError
+from server.keyspace import events
 from server.keyspace.view import View
 from server.types.dump import BadFormat, WrongChecksum, dump, load
 
@@ -75,7 +76,9 @@ def restore(view: View, args: Args) -> Reply:
     expire_ms = ttl_ms if absolute or not ttl_ms else ttl_ms + view.now_ms
     if expire_ms and (expire_ms <= view.now_ms or expire_ms > INT64_MAX):
         # Over already; a sum past 64 bits wraps around to the past, as it does in Redis.
-        view.delete(key)
+        if view.delete(key):
+            view.event(events.GENERIC, b"del", key)
     else:
         view.put_head(key, head._replace(expire_ms=expire_ms))
+        view.event(events.GENERIC, b"restore", key)
     return OK

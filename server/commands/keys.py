@@ -17,6 +17,7 @@ from server.commands.table import (
     command,
 )
 from server.errors import INVALID_DB, NO_SUCH_KEY, SYNTAX, CommandError
+from server.keyspace import events
 from server.keyspace.layout import TYPE_NAMES
 from server.keyspace.meta import DATABASES
 from server.keyspace.view import View
@@ -28,7 +29,12 @@ _NO_TYPE = Simple(b"none")
 
 
 def _delete(view: View, args: Args) -> Reply:
-    return sum(view.delete(key) for key in args[1:])
+    count = 0
+    for key in args[1:]:
+        if view.delete(key):
+            count += 1
+            view.event(events.GENERIC, b"del", key)
+    return count
 
 
 @command(

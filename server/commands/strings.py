@@ -27,6 +27,7 @@ from server.commands.table import (
     command,
 )
 from server.errors import SYNTAX, WRONG_TYPE, CommandError, wrong_arity
+from server.keyspace import events
 from server.keyspace.layout import STRING, Head
 from server.keyspace.view import View
 from server.types import lcs as lcs_type
@@ -65,6 +66,8 @@ def set_(view: View, args: Args) -> Reply:
     """Sets the string value of a key, ignoring its type. The key is created if it doesn't exist."""
     if len(args) == 3:
         view.put(args[1], STRING, args[2])
+        if view.notify:
+            view.event(events.STRING, b"set", args[1])
         return OK
     options = parse_options(args, 3, SET_OPTIONS)
     return _set(view, args[1], args[2], options, options.expire_ms(view.now_ms, b"set"))
@@ -96,9 +99,18 @@ def _write(view: View, key: bytes, value: bytes, head: Head | None, options: Opt
     if options.lifetime == b"KEEPTTL" and head is not None:
         expire = head.expire_ms
     elif 0 < expire <= view.now_ms:
-        view.delete(key)
+        if view.delete(key):
+            view.event(events.EXPIRED, b"expired", key)
         return
     view.put(key, STRING, value, expire)
+    _was_set(view, key, bool(expire) and options.lifetime != b"KEEPTTL")
+
+
+def _was_set(view: View, key: bytes, expires: bool = False) -> None:
+    """Tell of a whole new value."""
+    view.event(events.STRING, b"set", key)
+    if expires:
+        view.event(events.GENERIC, b"expire", key)
 
 
 @command("setnx", arity=3, flags=WRITE | DENYOOM | FAST, keys=Keys(1, 1, access="OW insert"), group="string")
@@ -107,6 +119,7 @@ def setnx(view: View, args: Args) -> Reply:
     if view.exists(args[1]):
         return 0
     view.put(args[1], STRING, args[2])
+    _was_set(view, args[1])
     return 1
 
 
@@ -114,6 +127,7 @@ def setnx(view: View, args: Args) -> Reply:
 def setex(view: View, args: Args) -> Reply:
     """Sets the string value and expiration time of a key. Creates the key if it doesn't exist."""
     view.put(args[1], STRING, args[3], expire_ms(b"EX", args[2], view.now_ms, b"setex"))
+    _was_set(view, args[1], expires=True)
     return OK
 
 
@@ -121,6 +135,7 @@ def setex(view: View, args: Args) -> Reply:
 def psetex(view: View, args: Args) -> Reply:
     """Sets both string value and expiration time in milliseconds of a key. The key is created if it doesn't exist."""
     view.put(args[1], STRING, args[3], expire_ms(b"PX", args[2], view.now_ms, b"psetex"))
+    _was_set(view, args[1], expires=True)
     return OK
 
 
@@ -129,6 +144,7 @@ def getset(view: View, args: Args) -> Reply:
     """Returns the previous string value of a key after setting it to a new value."""
     previous = view.payload(args[1], STRING)
     view.put(args[1], STRING, args[2])
+    _was_set(view, args[1])
     return previous
 
 
@@ -145,6 +161,7 @@ def getdel(view: View, args: Args) -> Reply:
     value = view.payload(args[1], STRING)
     if value is not None:
         view.delete(args[1])
+        view.event(events.GENERIC, b"del", args[1])
     return value
 
 
@@ -159,8 +176,10 @@ def getex(view: View, args: Args) -> Reply:
         return None
     if 0 < expire <= view.now_ms:
         view.delete(key)
+        view.event(events.EXPIRED, b"expired", key)
     elif expire or (options.lifetime == b"PERSIST" and head.expire_ms):
         view.put_head(key, head._replace(expire_ms=expire))
+        view.event(events.GENERIC, b"expire" if expire else b"persist", key)
     return head.payload
 
 
@@ -178,6 +197,7 @@ def delifeq(view: View, args: Args) -> Reply:
     if value is None or value != args[2]:
         return 0
     view.delete(args[1])
+    view.event(events.GENERIC, b"del", args[1])
     return 1
 
 
@@ -214,6 +234,7 @@ def mset(view: View, args: Args) -> Reply:
         raise wrong_arity(b"mset")
     for at in range(1, len(args), 2):
         view.put(args[at], STRING, args[at + 1])
+        _was_set(view, args[at])
     return OK
 
 
@@ -234,6 +255,7 @@ def msetnx(view: View, args: Args) -> Reply:
         return 0
     for at in range(1, len(args), 2):
         view.put(args[at], STRING, args[at + 1])
+        _was_set(view, args[at])
     return 1
 
 

@@ -72,7 +72,7 @@ def run(view: View, key: bytes, steps: Sequence[Step]) -> list[int | None]:
             changed = True
             _write(data, step, number)
     if changed:
-        strings.replace(view, key, old, bytes(data), strings.RAW)
+        strings.replace(view, key, old, bytes(data), strings.RAW, b"setbit")
     return replies
 
 

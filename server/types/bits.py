@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from operator import and_, or_, xor
 
+from server.keyspace import events
 from server.keyspace.layout import STRING
 from server.keyspace.view import View
 from server.types import strings
@@ -61,7 +62,7 @@ def put(view: View, key: bytes, offset: int, bit: int) -> int:
         current = value[byte] if byte < len(value) else 0
         changed = bytes((current & ~(1 << shift) | bit << shift,))
         value = b"".join((value[:byte].ljust(byte, b"\0"), changed, value[byte + 1 :]))
-        strings.replace(view, key, old, value, strings.RAW)
+        strings.replace(view, key, old, value, strings.RAW, b"setbit")
     return before
 
 
@@ -123,6 +124,7 @@ def store(view: View, key: bytes, value: bytes) -> int:
     """Make `value` all of `key`, or delete the key when it is empty. Returns the length in bytes."""
     if value:
         view.put(key, STRING, value, 0, strings.RAW)
-    else:
-        view.delete(key)
+        view.event(events.STRING, b"set", key)
+    elif view.delete(key):
+        view.event(events.GENERIC, b"del", key)
     return len(value)

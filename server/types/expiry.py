@@ -2,6 +2,7 @@
 
 from enum import IntFlag
 
+from server.keyspace import events
 from server.keyspace.view import View
 
 NO_KEY = -2
@@ -41,8 +42,10 @@ def set_expiry(view: View, key: bytes, expire_ms: int, condition: Condition) -> 
         return False
     if expire_ms <= view.now_ms:
         view.delete(key)
+        view.event(events.EXPIRED, b"expired", key)
     else:
         view.put_head(key, head._replace(expire_ms=expire_ms))
+        view.event(events.GENERIC, b"expire", key)
     return True
 
 
@@ -52,6 +55,7 @@ def remove_expiry(view: View, key: bytes) -> bool:
     if head is None or not head.expire_ms:
         return False
     view.put_head(key, head._replace(expire_ms=0))
+    view.event(events.GENERIC, b"persist", key)
     return True
 
 

@@ -8,6 +8,7 @@ exactly once.
 
 from typing import NamedTuple
 
+from server.keyspace import events
 from server.keyspace.layout import (
     EXPIRY_PREFIX_BYTES,
     HASH_BITS,
@@ -48,15 +49,22 @@ def rename(view: View, source: bytes, target: bytes) -> None:
     """Move `source`, which is there, over `target`, another name; its expiry goes with it."""
     head = view.head(source)
     assert head is not None
+    if view.exists(target):
+        view.event(events.NEW, b"new", target)  # the one before it is deleted without a word
     view.put_head(target, head)
     view.delete(source, keep_elements=True)
+    view.event(events.GENERIC, b"rename_from", source)
+    view.event(events.GENERIC, b"rename_to", target)
 
 
 def copy(view: View, source: bytes, target: bytes, db: int, replace: bool) -> bool:
     """Copy `source`, expiry included, to `target` in database `db`. False when it is not there, or when
     `target` is and `replace` is not set."""
     head = view.head(source)
-    return head is not None and _put_in(view, db, target, head, replace, clone=True)
+    if head is None or not _put_in(view, db, target, head, replace, clone=True):
+        return False
+    _tell(view, db, b"copy_to", target)
+    return True
 
 
 def _put_in(view: View, db: int, key: bytes, head: Head, replace: bool, clone: bool) -> bool:
@@ -64,9 +72,12 @@ def _put_in(view: View, db: int, key: bytes, head: Head, replace: bool, clone: b
     home = view.db
     view.select(db)
     try:
-        if not replace and view.exists(key):
+        existed = view.exists(key)
+        if existed and not replace:
             return False
         view.put_head(key, view.clone(head) if clone else head)
+        if existed:
+            view.event(events.NEW, b"new", key)  # the one before it is deleted without a word
         return True
     finally:
         view.select(home)
@@ -78,7 +89,17 @@ def move(view: View, key: bytes, db: int) -> bool:
     if head is None or not _put_in(view, db, key, head, replace=False, clone=False):
         return False
     view.delete(key, keep_elements=True)
+    view.event(events.GENERIC, b"move_from", key)
+    _tell(view, db, b"move_to", key)
     return True
+
+
+def _tell(view: View, db: int, event: bytes, key: bytes) -> None:
+    """`event` happened to `key` of database `db`."""
+    home = view.db
+    view.select(db)
+    view.event(events.GENERIC, event, key)
+    view.select(home)
 
 
 class Page(NamedTuple):

@@ -12,6 +12,7 @@ checked before anything is allocated.
 """
 
 from server.errors import NOT_FLOAT, NOT_INTEGER, OVERFLOW, STRING_TOO_LONG, WRONG_TYPE, CommandError
+from server.keyspace import events
 from server.keyspace.layout import HEADER_BYTES, STRING, Head
 from server.keyspace.view import View
 from server.types import longdouble
@@ -39,9 +40,11 @@ def value_or_none(view: View, key: bytes) -> bytes | None:
     return record[HEADER_BYTES:] if record is not None and record[0] == STRING else None
 
 
-def replace(view: View, key: bytes, old: Head | None, value: bytes, encoding: int) -> None:
-    """Write `value` under `key`, whose head was `old`; its expiry stays."""
+def replace(view: View, key: bytes, old: Head | None, value: bytes, encoding: int, event: bytes) -> None:
+    """Write `value` under `key`, whose head was `old`; its expiry stays. Subscribers are told of `event`."""
     view.put(key, STRING, value, 0 if old is None else old.expire_ms, encoding)
+    if view.notify:
+        view.event(events.STRING, event, key)
 
 
 def check_length(size_bytes: int) -> None:
@@ -55,9 +58,10 @@ def append(view: View, key: bytes, tail: bytes) -> int:
     old = head(view, key)
     if old is None:
         view.put(key, STRING, tail)
+        view.event(events.STRING, b"append", key)
         return len(tail)
     check_length(len(old.payload) + len(tail))
-    replace(view, key, old, old.payload + tail, RAW)
+    replace(view, key, old, old.payload + tail, RAW, b"append")
     return len(old.payload) + len(tail)
 
 
@@ -72,7 +76,7 @@ def set_range(view: View, key: bytes, offset: int, patch: bytes) -> int:
         return len(value)
     check_length(offset + len(patch))
     value = b"".join((value[:offset].ljust(offset, b"\0"), patch, value[offset + len(patch) :]))
-    replace(view, key, old, value, RAW)
+    replace(view, key, old, value, RAW, b"setrange")
     return len(value)
 
 
@@ -107,7 +111,7 @@ def add_integer(view: View, key: bytes, delta: int) -> int:
     number += delta
     if not INT64_MIN <= number <= INT64_MAX:
         raise CommandError(OVERFLOW)
-    replace(view, key, old, b"%d" % number, PLAIN)
+    replace(view, key, old, b"%d" % number, PLAIN, b"incrby")
     return number
 
 
@@ -126,5 +130,5 @@ def add_float(view: View, key: bytes, delta: bytes) -> bytes:
     if total is None:
         raise CommandError(_INFINITE)
     text = longdouble.render(total)
-    replace(view, key, old, text, TEXT)
+    replace(view, key, old, text, TEXT, b"incrbyfloat")
     return text
