@@ -1,5 +1,6 @@
 """The leader of a group: what a reply waits for, and what becomes of it when the leadership is lost."""
 
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from server.commands.table import lookup
 from server.dispatch import transactions
 from server.errors import OUTCOME_UNKNOWN
 from server.keyspace.cache import HotReplies
+from server.keyspace.events import ALL, Event
 from server.keyspace.leveldb import DataStore
 from server.shard.call import Call, Later, Transaction
 from server.shard.clock import TurnClock, boot_time_us
@@ -67,6 +69,8 @@ class Bench:
         self.store = DataStore(path, block_cache_bytes=1 << 20, write_buffer_bytes=1 << 20)
         self.clock = TurnClock()
         self.group = FakeGroup()
+        self.heard: list[tuple[str, str]] = []
+        """(event, key) of keyspace events that were published."""
         self.shard = Shard(
             Replica(self.store, 1),
             partial(Overlay, self.store),
@@ -78,10 +82,14 @@ class Bench:
             hot=HotReplies(16, 100),
             on_change=lambda shard: None,
             on_dirty=lambda shard: None,
+            on_events=self.take_events,
         )
         self.shard.group = self.group  # type: ignore[assignment]
         self.applied_upto = 0
         self.lead()
+
+    def take_events(self, events: list[Event]) -> None:
+        self.heard += [(name.decode(), key.decode()) for _, name, _, key in events]
 
     def lead(self, term: int | None = None) -> None:
         """Become leader, with the no-op of the term applied."""
@@ -408,3 +416,68 @@ def test_a_command_that_came_late_in_a_turn_counts_time_from_when_it_came(make: 
     bench.turn()
     bench.commit(bench.group.last_index)
     assert ends == [[b":%d\r\n" % (turn_ms + 100)], [b":%d\r\n" % (turn_ms + 140)]]
+
+
+def test_events_are_published_when_what_made_them_commits(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.shard.set_notify(ALL)
+    bench.ask("SET", "k", "v")
+    bench.turn()
+    assert bench.heard == []
+    bench.ask("INCR", "k")  # fails: nothing of it is told
+    bench.ask("DEL", "k")
+    bench.turn()
+    bench.commit(2)
+    assert bench.heard == [("set", "k")]
+    bench.commit(3)
+    assert bench.heard == [("set", "k"), ("del", "k")]
+
+
+def test_a_deposed_leaders_events_are_told_if_the_log_kept_what_made_them(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.shard.set_notify(ALL)
+    bench.ask("SET", "kept", "v")
+    bench.turn()
+    bench.ask("SET", "lost", "v")
+    bench.turn()
+    kept = bench.group.last_index - 1
+    bench.follow(2)
+    del bench.group.log[kept:]
+    bench.group.log.append(Entry(kept + 1, 2, NORMAL, b""))
+    assert bench.heard == []
+    bench.commit(kept + 1)
+    assert bench.heard == [("set", "kept")]
+
+
+def test_what_raft_does_not_take_has_no_events(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.shard.set_notify(ALL)
+    bench.group.refusing = True
+    bench.ask("SET", "k", "v")
+    bench.turn()
+    bench.group.refusing = False
+    bench.shard.refresh()
+    bench.ask("SET", "other", "v")
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    assert bench.heard == [("set", "other")]
+    bench.ask("SET", "third", "v")
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    assert bench.heard[1:] == [("set", "third")]
+
+
+def test_an_event_of_a_key_past_its_time_waits_for_its_deletion(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.shard.set_notify(ALL)
+    bench.ask("SET", "k", "v", "PX", "1")
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    bench.heard.clear()
+    time.sleep(0.005)
+    bench.turn()
+    bench.ask("GET", "k")
+    bench.turn()
+    assert bench.heard == []
+    bench.commit(bench.group.last_index)
+    assert bench.heard == [("expired", "k")]
