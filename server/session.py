@@ -142,6 +142,7 @@ class Session:
 
     @authenticated.setter
     def authenticated(self, value: bool) -> None:
+        """Keeps `guards` in step."""
         self.guard(Guard.UNAUTHENTICATED, not value)
 
     @property
@@ -151,6 +152,7 @@ class Session:
 
     @queue.setter
     def queue(self, value: list[Queued] | None) -> None:
+        """Keeps `guards` in step."""
         self._queue = value
         self.guard(Guard.IN_MULTI, value is not None)
 
