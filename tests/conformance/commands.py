@@ -139,6 +139,15 @@ KEYS = (
     | words("RESTORE", key, one("0", "x"), payload, some(one("REPLACE", "NOPE"), 2))
     | words("RESTORE", key, one("0", "33000000000000", "-1"), payload, "ABSTTL", one("REPLACE", "ABSTTL"))
 )
+HYPERLOGLOGS = (
+    words("PFADD", key, some(value, 6))
+    | words("PFADD", key, st.integers(0, 3000).map(lambda first: [str(first + n) for n in range(300)]))
+    | words("PFCOUNT", many(key))
+    | words("PFMERGE", key, some(key))
+    | words("PFDEBUG", one("ENCODING", "DECODE", "TODENSE", "NOPE"), key)
+    | words(one("SETRANGE"), key, one("4", "16", "20"), one(b"\x00", b"\x01", b"\x82"))
+    | words(one("DUMP", "STRLEN"), key)
+)
 SET_KEYS = (
     words(one("DEL", "EXISTS"), many(key))
     | words("TYPE", key)
@@ -190,6 +199,7 @@ PARTS = {
     "strings": requests(STRINGS | STRINGS | KEYS | EXPIRY | ENCODING, other=False),
     "bits": requests(BITS | BITS | STRINGS, other=False),
     "sets": requests(SETS | SETS | SETS | SET_KEYS, other=False),
+    "hyperloglogs": requests(HYPERLOGLOGS | HYPERLOGLOGS | HYPERLOGLOGS | SET_KEYS, other=False),
     "keys": requests(KEYS | EXPIRY | STRINGS | WHOLE | ENCODING, other=False),
     "expiry": requests(EXPIRY | EXPIRY | STRINGS | KEYS, other=False),
     "transactions": requests(TRANSACTIONS | CONNECTION | ANYTHING | ANYTHING | ANYTHING, other=True),
