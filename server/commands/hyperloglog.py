@@ -8,8 +8,7 @@ from resp.values import OK, Simple
 from server.commands.context import Context
 from server.commands.table import ADMIN, DENYOOM, FAST, NODE, READONLY, WRITE, Args, Keys, Reply, command
 from server.errors import CommandError
-from server.keyspace import events
-from server.keyspace.layout import Head
+from server.keyspace.layout import STRING, Head
 from server.keyspace.view import View
 from server.types import hyperloglog as hll
 from server.types import strings
@@ -27,8 +26,7 @@ def _head(view: View, key: bytes) -> Head | None:
 def _save(view: View, key: bytes, head: Head | None, value: bytearray) -> None:
     """Write a value whose registers have changed."""
     hll.forget_cardinality(value)
-    strings.replace(view, key, head, bytes(value), RAW)
-    view.event(events.STRING, b"pfadd", key)
+    strings.replace(view, key, head, bytes(value), RAW, b"pfadd")
 
 
 @command(
@@ -73,7 +71,7 @@ def pfcount(view: View, args: Args) -> Reply:
     if cardinality is None:
         cardinality = hll.estimate(hll.registers(head.payload))
         value = hll.with_cardinality(head.payload, cardinality)
-        strings.replace(view, args[1], head, value, head.encoding)
+        view.put(args[1], STRING, value, head.expire_ms, head.encoding)
     return cardinality
 
 
@@ -130,7 +128,7 @@ def pfdebug(view: View, args: Args) -> Reply:
     value = bytearray(head.payload)
     if not dense:
         hll.make_dense(value)
-        strings.replace(view, args[2], head, bytes(value), RAW)
+        view.put(args[2], STRING, bytes(value), head.expire_ms, RAW)
     return list(hll.registers(value)) if name == b"getreg" else int(not dense)
 
 
