@@ -245,9 +245,8 @@ def sinter(view: View, args: Args) -> Reply:
 )
 def sinterstore(view: View, args: Args) -> Reply:
     """Stores the intersect of multiple sets in a key."""
-    operands = _operands(view, args[2:])
-    members = sets.intersection(operands)
-    encoding = sets.intersection_encoding(operands, members) if members else sets.INTSET
+    members = sets.intersection(_operands(view, args[2:]))
+    encoding = sets.intersection_encoding(members)
     return _store(view, args[1], members, encoding, b"sinterstore")
 
 

@@ -22,7 +22,8 @@ _BUCKET_EXPECTED = 8
 _BUCKET_MAX = 32
 """So many it practically never holds: once in ten thousand million buckets."""
 _BUCKET_READ_MAX = 256
-"""Names of one checksum can be made by someone who wants to; what is read of a bucket stays bounded."""
+"""Names of like checksums can be made by someone who wants to: a bucket with so many is halved, so that no draw reads
+many; it is not fair any more, but all but names of one and the same checksum are drawn."""
 _TRIES_MAX = 200
 """A try fails three times out of four; so many in a row only when the checksums were made to be uneven."""
 _DRAW_SHARE_MAX = 3
@@ -49,6 +50,12 @@ def page(collection: Collection, cursor: int, count: int) -> tuple[int, list[tup
     return 0, found
 
 
+def _range(collection: Collection, start: int, stop: int) -> list[tuple[bytes, bytes]]:
+    """The elements of checksums in [start, stop), up to _BUCKET_READ_MAX of them."""
+    end = stop.to_bytes(CRC_BYTES, "big") if stop < CRC_END else None
+    return collection.range(start.to_bytes(CRC_BYTES, "big"), end, limit=_BUCKET_READ_MAX)
+
+
 def draw(collection: Collection, size: int, random: Random) -> tuple[bytes, bytes]:
     """A random name and its value, each as likely as any other, of a collection of `size` (1 or more) elements.
 
@@ -63,11 +70,11 @@ def draw(collection: Collection, size: int, random: Random) -> tuple[bytes, byte
     for _ in range(_TRIES_MAX):
         bucket = random.randrange(buckets)
         start, stop = bucket * CRC_END // buckets, (bucket + 1) * CRC_END // buckets
-        found = collection.range(
-            start.to_bytes(CRC_BYTES, "big"),
-            stop.to_bytes(CRC_BYTES, "big") if stop < CRC_END else None,
-            limit=_BUCKET_READ_MAX,
-        )
+        found = _range(collection, start, stop)
+        while len(found) == _BUCKET_READ_MAX and stop - start > 1:
+            middle = (start + stop) // 2
+            start, stop = (start, middle) if random.randrange(2) else (middle, stop)
+            found = _range(collection, start, stop)
         place = random.randrange(max(len(found), _BUCKET_MAX))
         if place < len(found):
             return found[place][0][CRC_BYTES:], found[place][1]

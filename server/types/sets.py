@@ -195,10 +195,9 @@ def intersection(sets: list[Set | None], limit: int = 0) -> list[bytes]:
     return found
 
 
-def intersection_encoding(sets: list[Set | None], members: list[bytes]) -> int:
-    """How the stored intersection `members` of `sets` begins: as the smallest, but integers are an intset."""
-    encoding = _encoding_of(members)
-    return INTSET if encoding == INTSET else min((s for s in sets if s), key=lambda s: s.count).encoding
+def intersection_encoding(members: list[bytes]) -> int:
+    """How the stored intersection `members` begins."""
+    return INTSET if _encoding_of(members) == INTSET else LISTPACK
 
 
 def union(sets: list[Set | None]) -> set[bytes]:

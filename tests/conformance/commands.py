@@ -34,6 +34,11 @@ def many(part: Words, most: int = 3) -> Words:
     )
 
 
+def unordered(request: Request) -> Request:
+    """The request, its reply to be compared without order."""
+    return ["@sorted", *request]
+
+
 KEYS_USED = ("{t}a", "{t}b", "{t}c", "{t}d")
 key = one(*KEYS_USED)
 integer = one("0", "1", "-1", "2", "7", "12", "100", "-5")
@@ -103,6 +108,24 @@ BITS = (
     | words("BITFIELD", key, some(field_operation, 4))
     | words("BITFIELD_RO", key, some(words("GET", field), 2))
 )
+member = one("1", "2", "3", "-7", "a", "b", "c", "x" * 65, "", b"\x00\xff")
+members = many(member, 5)
+"""Without SPOP and SRANDMEMBER: with an argument too few they are up to chance."""
+SETS = (
+    words("SADD", key, members)
+    | words("SADD", key, members)
+    | words(one("SREM", "SMISMEMBER"), key, members)
+    | words(one("SISMEMBER", "SREM"), key, member)
+    | words(one("SMEMBERS", "SINTER", "SUNION", "SDIFF"), key).map(unordered)
+    | words(one("SINTER", "SUNION", "SDIFF"), many(key)).map(unordered)
+    | words(one("SINTERSTORE", "SUNIONSTORE", "SDIFFSTORE"), key, many(key))
+    | words("SINTERCARD", one("1", "2", "0", "x"), many(key), some(words("LIMIT", integer), 1))
+    | words("SCARD", key)
+    | words("SMOVE", key, key, member)
+    | words("SSCAN", key, "0", some(words("MATCH", one("*", "a", "[123]")) | one("COUNT", "NOPE"), 1)).map(
+        unordered
+    )
+)
 KEYS = (
     words(one("DEL", "UNLINK", "EXISTS", "TOUCH"), many(key))
     | words("TYPE", key)
@@ -115,6 +138,26 @@ KEYS = (
     | words("RESTORE", key, one("0", "x"), payload, some(one("REPLACE", "NOPE"), 2))
     | words("RESTORE", key, one("0", "33000000000000", "-1"), payload, "ABSTTL", one("REPLACE", "ABSTTL"))
 )
+HYPERLOGLOGS = (
+    words("PFADD", key, some(value, 6))
+    | words("PFADD", key, st.integers(0, 3000).map(lambda first: [str(first + n) for n in range(300)]))
+    | words("PFCOUNT", many(key))
+    | words("PFMERGE", key, some(key))
+    | words("PFDEBUG", one("ENCODING", "DECODE", "TODENSE", "NOPE"), key)
+    | words("SETRANGE", key, one("4", "15"), one(b"\x00", b"\x01", b"\x82"))
+    | words(one("DUMP", "STRLEN"), key)
+)
+SET_KEYS = (
+    words(one("DEL", "EXISTS"), many(key))
+    | words("TYPE", key)
+    | words("SET", key, value)
+    | words("GET", key)
+    | words(one("RENAME", "RENAMENX"), key, key)
+    | words("COPY", key, key, some(one("REPLACE"), 1))
+    | words("OBJECT", "ENCODING", key)
+    | words("PEXPIREAT", key, millisecond)
+)
+"""What sets meet, DUMP apart."""
 ENCODING = words("OBJECT", "ENCODING", key)
 """Not together with BITS: what changes no bit writes nothing here, so that an int stays an int."""
 EXPIRY = (
@@ -154,6 +197,8 @@ ANYTHING = STRINGS | STRINGS | BITS | KEYS | KEYS | EXPIRY
 PARTS = {
     "strings": requests(STRINGS | STRINGS | KEYS | EXPIRY | ENCODING, other=False),
     "bits": requests(BITS | BITS | STRINGS, other=False),
+    "sets": requests(SETS | SETS | SETS | SET_KEYS, other=False),
+    "hyperloglogs": requests(HYPERLOGLOGS | HYPERLOGLOGS | HYPERLOGLOGS | SET_KEYS, other=False),
     "keys": requests(KEYS | EXPIRY | STRINGS | WHOLE | ENCODING, other=False),
     "expiry": requests(EXPIRY | EXPIRY | STRINGS | KEYS, other=False),
     "transactions": requests(TRANSACTIONS | CONNECTION | ANYTHING | ANYTHING | ANYTHING, other=True),

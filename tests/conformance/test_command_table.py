@@ -27,6 +27,7 @@ DIFFERENCES = {
         "existence",
     ): "the steps of `redraft rebuild`; only here data comes back from the peers",
     ("msetex", "key specs"): "a function of the table finds its keys; COMMAND GETKEYS gives them",
+    ("sintercard", "key specs"): "as for msetex",
 }
 
 

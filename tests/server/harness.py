@@ -4,6 +4,9 @@ from random import Random
 from typing import Any
 
 import server.commands.bits
+import server.commands.hyperloglog
+import server.commands.keys
+import server.commands.object_command
 import server.commands.sets
 import server.commands.strings  # noqa: F401
 from resp.values import Error

@@ -382,6 +382,10 @@ ENCODINGS = [
             ["SADD", "few", *numbers(100, 550)],
             ["SADD", "one", "1", "x"],
             ["SADD", "long", "1", "x" * 100],
+            ["SADD", "was", "a", "x" * 100],
+            ["SREM", "was", "x" * 100],
+            ["SINTERSTORE", "d", "was"],
+            ["OBJECT", "ENCODING", "d"],
             *[
                 step
                 for request in (
