@@ -4,9 +4,9 @@ from random import Random
 from typing import Any
 
 import server.commands.bits
-import server.commands.sets
 import server.commands.lists
 import server.commands.lists_blocking
+import server.commands.sets
 import server.commands.strings  # noqa: F401
 from resp.values import Error
 from server.commands.table import SPREAD_KEYS, lookup
