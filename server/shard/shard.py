@@ -251,10 +251,12 @@ class Shard:
 
     def _failed(self, command: Command, error: Exception, protocol: int) -> bytes:
         """The reply to a command whose handler raised; nothing of what it wrote stays."""
-        self._view.rollback()
         if isinstance(error, WouldBlock):
             self._would_block = error
-            return encode(error.empty, protocol)
+            if not error.keep_effects:
+                self._view.rollback()
+            return encode(error.empty, protocol)  # type: ignore[arg-type]
+        self._view.rollback()
         command.failed_calls += 1
         if isinstance(error, CommandError):
             return encode(Error(error.text), protocol)
@@ -385,10 +387,13 @@ class Shard:
         if waiter.type is not None and (record is None or record[0] != waiter.type):
             view.revision = revision
             return None if record is None else False
-        reply = self._run(call.command, call.args, call.protocol)
+        reply = self._run(call.command, waiter.args, call.protocol)
         if self._would_block is not None:
             self._would_block = None
-            view.revision = revision
+            if view.effects:
+                self._collect()
+            else:
+                view.revision = revision
             return False
         self.waiters.remove(call)
         call.reply = reply
@@ -409,6 +414,11 @@ class Shard:
         """Answer those whose time is over."""
         for call in self.waiters.overdue(self._clock.now_s):
             call.slot.fill(_NULL_ARRAY[call.protocol])
+
+    def let_waiters_go(self) -> None:
+        """They can not wait here any longer."""
+        for call in self.waiters.clear():
+            call.slot.fill(encode(Error(LEADERSHIP_LOST), call.protocol))
 
     def unblock(self, call: Call, *, error: bool) -> bool:
         """Let `call` wait no longer, as if its time were over or with an error; whether it did wait."""
@@ -655,8 +665,7 @@ class Shard:
             )
         self._do_again(again)
         self._settle_orphans(final=False)
-        for call in self.waiters.clear():
-            call.slot.fill(encode(Error(LEADERSHIP_LOST), call.protocol))
+        self.let_waiters_go()
 
     def _settle_orphans(self, *, final: bool) -> None:
         """Answer those whose fate the log shows; `final`: what is not committed by now never will be."""

@@ -23,11 +23,12 @@ _HEAD = ord("h")
 class Waiter:
     """A call that waits."""
 
-    __slots__ = ("call", "deadline_s", "keys", "type")
+    __slots__ = ("args", "call", "deadline_s", "keys", "type")
 
-    def __init__(self, call: Call, keys: list[bytes], deadline_s: float) -> None:
+    def __init__(self, call: Call, why: WouldBlock, deadline_s: float) -> None:
         self.call = call
-        self.keys = keys
+        self.args = why.retry_args or call.args
+        self.keys = why.keys
         self.deadline_s = deadline_s
         """Unix time; 0: none."""
         self.type: int | None = _TYPES.get(call.command.group)
@@ -54,7 +55,7 @@ class Waiters:
 
     def add(self, call: Call, why: WouldBlock, now_s: float) -> None:
         """`call` waits from now on, behind those that are there."""
-        waiter = Waiter(call, why.keys, now_s + why.timeout_ms / 1000 if why.timeout_ms else 0.0)
+        waiter = Waiter(call, why, now_s + why.timeout_ms / 1000 if why.timeout_ms else 0.0)
         self._calls[call] = waiter
         for key in why.keys:
             self.keys.setdefault((call.db, key), {})[call] = waiter

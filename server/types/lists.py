@@ -41,6 +41,8 @@ class ListValue:
     def __init__(self, view: View, collection: Collection) -> None:
         self._view = view
         self._collection = collection
+        self._first: int
+        self.length: int
         self._first, self.length = _META.unpack(collection.meta)
 
     def at(self, index: int) -> bytes | None:
