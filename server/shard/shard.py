@@ -178,13 +178,13 @@ class Shard:
             self.wrote = True
             self.gate = self._next_index
             self._collect()
-            if self.waiters.woken:
-                self._serve()
         else:
             self.wrote = False
             self.gate = base.observed
         if view.events:
             self._keep_events()
+        if self.waiters.woken:
+            self._serve()
         if view.expired:
             self._on_dirty(self)
         return reply
@@ -403,6 +403,9 @@ class Shard:
             self._collect()
         else:
             call.gate = base.observed
+        self.wrote = call.wrote
+        if view.events:
+            self._keep_events()
         if call.wrote or boot_time_us() < self._lease_until_us:
             self._wait_for_commit(call)
         else:

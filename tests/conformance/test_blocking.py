@@ -15,7 +15,14 @@ from tests.conformance.harness.wire import Connection, Reply, encode
 Open = Callable[[], Connection]
 
 
-@pytest.fixture(params=["valkey", "standalone", "cluster"])
+@pytest.fixture(scope="module")
+def settled_cluster(cluster: Server) -> Server:
+    """Some seconds after the start groups go to the nodes that should lead them, and who waits is let go."""
+    time.sleep(8)
+    return cluster
+
+
+@pytest.fixture(params=["valkey", "standalone", "settled_cluster"])
 def server(request: pytest.FixtureRequest) -> Server:
     found: Server = request.getfixturevalue(request.param)
     return found
