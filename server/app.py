@@ -131,6 +131,8 @@ async def _drain(node: Node) -> None:
     heard of that is still on its way here: so it ends only when nothing has come for a while.
     """
     node.reactor.stop_listening()
+    for shard in node.shards.values():
+        shard.let_waiters_go()
     forwarder = node.router.forwarder
     quiet_s = 0.0 if forwarder is None else drain_quiet_s
     quiet_since_s = trio.current_time()

@@ -23,14 +23,27 @@ class CommandError(Exception):
 
 class WouldBlock(Exception):
     """A blocking command found nothing to serve it. It is run again whenever one of its keys changes, until
-    `timeout_ms` are over. Where nothing may block (MULTI, scripts), its reply is `empty`."""
+    `timeout_ms` are over, which is answered by a null array. Where nothing may block (MULTI, scripts), its reply is
+    `empty`."""
 
-    def __init__(self, keys: list[bytes], timeout_ms: int, empty: object) -> None:
-        """`timeout_ms`: 0 for ever. `empty`: the reply when time is over, a value for resp.encode."""
+    def __init__(
+        self,
+        keys: list[bytes],
+        timeout_ms: int,
+        empty: object,
+        *,
+        retry_args: list[bytes] | None = None,
+        keep_effects: bool = False,
+    ) -> None:
+        """`timeout_ms`: 0 for ever. `empty`: a value for resp.encode. `retry_args`: the
+        request to run from now on instead of the first one (XREAD's `$` is the end of the stream when it began to
+        wait). `keep_effects`: what the handler has written stays, whether the wait is allowed or not."""
         super().__init__()
         self.keys = keys
         self.timeout_ms = timeout_ms
         self.empty = empty
+        self.retry_args = retry_args
+        self.keep_effects = keep_effects
 
 
 def wrong_arity(name: bytes) -> CommandError:
@@ -53,6 +66,10 @@ INVALID_EXPIRE = b"ERR invalid expire time in '%b' command"
 OVERFLOW = b"ERR increment or decrement would overflow"
 STRING_TOO_LONG = b"ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 INVALID_DB = b"ERR DB index is out of range"
+LEADERSHIP_LOST = (
+    b"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
+)
+CLIENT_UNBLOCKED = b"UNBLOCKED client unblocked via CLIENT UNBLOCK"
 CROSS_SLOT = b"CROSSSLOT Keys in request don't hash to the same shard group"
 CLUSTERDOWN = b"CLUSTERDOWN The shard group has no leader; the command was not applied, send it again later"
 OUTCOME_UNKNOWN = (

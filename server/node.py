@@ -242,6 +242,8 @@ class Node:
     def _end_session(self, session: Session) -> None:
         self.sessions.pop(session.id, None)
         self.pubsub.forget(session)
+        if session.blocked is not None:
+            session.blocked.unblock(error=False)
         if session in self.monitors:
             self.monitors.discard(session)
             self.dispatcher.watch_everything()
@@ -305,7 +307,8 @@ class Node:
 
     def unblock(self, client_id: int, error: bool) -> bool:
         """See Protocol."""
-        return False
+        session = self.sessions.get(client_id)
+        return session is not None and session.blocked is not None and session.blocked.unblock(error=error)
 
     def links(self) -> Iterable[tuple[int, bool, int]]:
         """See Protocol."""

@@ -33,6 +33,13 @@ class Outlet(Protocol):
         """Close now, or when the reply to the command that is running has been sent."""
 
 
+class Blocked(Protocol):
+    """A command of this session that takes as long as it takes."""
+
+    def unblock(self, *, error: bool) -> bool:
+        """Answer it now, as if its time were over or with an error; whether it was waiting, as far as known here."""
+
+
 class ReplyMode(IntEnum):
     """CLIENT REPLY."""
 
@@ -71,6 +78,7 @@ class Session:
         "_queue",
         "address",
         "asking",
+        "blocked",
         "connected_at_s",
         "db",
         "guards",
@@ -132,6 +140,8 @@ class Session:
         self.monitoring = False
         self.subscriptions: tuple[dict[bytes, None], ...] | None = None
         """Names of channels, patterns and sharded channels (the kinds of pubsub/hub.py); None when there are none."""
+        self.blocked: Blocked | None = None
+        """The command that waits for a key."""
         self.no_evict = False
         self.no_touch = False
 

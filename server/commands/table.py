@@ -186,6 +186,8 @@ class Command:
     is_node: bool = False
     open: bool = True
     """Clients may call it; names that begin with _ are for nodes among themselves."""
+    blocks: bool = False
+    """It may wait for a key."""
     single_key: bool = False
     """A SHARD command whose only key is its first argument: the hot path."""
     calls: int = 0
@@ -349,6 +351,7 @@ def _add(
         needs_space=bool(flags & DENYOOM),
         is_node=where is NODE,
         open=not name.startswith("_"),
+        blocks=bool(flags & BLOCKING) and where is SHARD,
         single_key=where is SHARD and keys.find is None and keys.first == keys.last == 1,
     )
     parent, _, sub = name.partition("|")

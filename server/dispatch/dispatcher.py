@@ -21,6 +21,7 @@ from server.cluster.topology import Topology
 from server.commands.context import Context, Node
 from server.commands.table import COMMANDS, PLAIN, SHARD, SPREAD_ALL, SPREAD_KEYS, Args, Command, Flag, lookup
 from server.diagnostics import format_monitor_line
+from server.dispatch.blocking import BlockedSlot
 from server.dispatch.connection import Connection
 from server.dispatch.transactions import Transactions
 from server.errors import CROSS_SLOT, INTERNAL, NO_AUTH, ONLY_SUBSCRIBING, CommandError
@@ -298,8 +299,16 @@ class Dispatcher:
                 key_slot(args[row.keys.first]) if row.keys.first else self._topology.groups[first].first_slot
             )
             return self._elsewhere(connection, route, row, args, slot)
-        route.submit(Call(row, args, session.db, session.protocol, connection.defer()))
+        self._submit(connection, route, row, args)
         return None
+
+    def _submit(self, connection: Connection, route: Route, row: Command, args: Args) -> None:
+        session = connection.session
+        if row.blocks:
+            slot = BlockedSlot(connection, route, connection.defer())
+            slot.submit(Call(row, args, session.db, session.protocol, slot))
+        else:
+            route.submit(Call(row, args, session.db, session.protocol, connection.defer()))
 
     def groups_of(self, row: Command, args: Args) -> Iterable[int]:
         """The groups of a command that is not NODE. One whose keys can not be told has none in particular: the
@@ -333,7 +342,7 @@ class Dispatcher:
                 encode(Error(b"MOVED %d %b:%d" % (slot, leader.host.encode(), leader.port)), session.protocol)
             )
         self._stats.forwarded_commands += 1
-        route.submit(Call(row, args, session.db, session.protocol, connection.defer()))
+        self._submit(connection, route, row, args)
         return None
 
     def _spread(

@@ -43,6 +43,8 @@ class Request(msgspec.Struct, array_like=True):
     commands: list[tuple[list[bytes], int]] | None = None
     """Of a transaction: (args, db) each."""
     watched: list[tuple[int, bytes, int]] = []
+    cancel: bool | None = None
+    """Not a call: the one with this id need not wait any longer; whether it is answered with an error."""
 
 
 class Response(msgspec.Struct, array_like=True):
@@ -62,23 +64,27 @@ _decode_responses = msgspec.msgpack.Decoder(list[Response]).decode
 class _Peer:
     """What is on its way to one node."""
 
-    __slots__ = ("asked", "outbox")
+    __slots__ = ("asked", "outbox", "waiting")
 
     def __init__(self) -> None:
         self.asked: dict[int, tuple[Route, Call]] = {}
         self.outbox: list[Request] = []
+        self.waiting: dict[Call, int] = {}
+        """Those of `asked` that may wait for a key there, and their ids."""
 
 
 class _Visitor:
     """A node that forwards calls to us, over one connection."""
 
-    __slots__ = ("due", "link", "outbox", "refused_epochs")
+    __slots__ = ("due", "link", "outbox", "refused_epochs", "waiting")
 
     def __init__(self, link: Link) -> None:
         self.link = link
         self.due = 0
         """Requests that have not been answered or refused."""
         self.outbox: list[Response] = []
+        self.waiting: dict[int, tuple[Route, Call]] = {}
+        """Id to what may wait for a key here."""
         self.refused_epochs: dict[int, int] = {}
         """Group to the newest epoch of which something was refused."""
 
@@ -98,6 +104,7 @@ class _Visit:
     def fill(self, reply: bytes) -> None:
         """See Slot."""
         self._visitor.due -= 1
+        self._visitor.waiting.pop(self._id, None)
         self._visitor.outbox.append(Response(self._id, reply))
         self._dirty.add(self._visitor)
 
@@ -106,6 +113,7 @@ class _Visit:
         epochs = self._visitor.refused_epochs
         epochs[self._group] = max(epochs.get(self._group, -1), self._epoch)
         self._visitor.due -= 1
+        self._visitor.waiting.pop(self._id, None)
         self._visitor.outbox.append(Response(self._id, None, leader))
         self._dirty.add(self._visitor)
 
@@ -158,9 +166,21 @@ class Forwarder:
             request.commands = [(args, db) for _, args, db in call.transaction.commands]
             request.watched = call.transaction.watched
         peer.asked[request.id] = (route, call)
+        if call.command.blocks and call.transaction is None:
+            peer.waiting[call] = request.id
         peer.outbox.append(request)
         self._dirty_peers.add(node)
         return True
+
+    def cancel(self, route: Route, call: Call, *, error: bool) -> bool:
+        """Ask the node that has `call` to let it wait no longer; False: nobody has it."""
+        for node, peer in self._peers.items():
+            id_ = peer.waiting.get(call)
+            if id_ is not None:
+                peer.outbox.append(Request(id_, route.group, 0, 0, 2, [], cancel=error))
+                self._dirty_peers.add(node)
+                return True
+        return False
 
     def flush(self) -> None:
         """Send the frames of this turn."""
@@ -193,7 +213,11 @@ class Forwarder:
 
     def _on_close(self, link: Link) -> None:
         if not link.dialed:
-            self._visitors.pop(link, None)
+            gone = self._visitors.pop(link, None)
+            for route, call in list(gone.waiting.values()) if gone is not None else ():
+                route.unblock(call, error=False)
+            if gone is not None:
+                self._dirty_visitors.discard(gone)
             return
         peer = self._peers.pop(link.peer, None)
         if peer is None:
@@ -228,6 +252,7 @@ class Forwarder:
             return
         for response in responses:
             route, call = peer.asked.pop(response.id)
+            peer.waiting.pop(call, None)
             if response.reply is None:
                 route.refused(call, response.leader)
             else:
@@ -236,6 +261,11 @@ class Forwarder:
 
     def _visit(self, visitor: _Visitor, request: Request) -> None:
         route = self._routes[request.group]
+        if request.cancel is not None:
+            waiting = visitor.waiting.get(request.id)
+            if waiting is not None:
+                route.unblock(waiting[1], error=request.cancel)
+            return
         visit = _Visit(visitor, request, self._dirty_visitors)
         visitor.due += 1
         self.visits += 1
@@ -247,5 +277,7 @@ class Forwarder:
             transaction = Transaction([(r, a, d) for r, a, d in rows if r is not None], request.watched)
         call = Call(row, request.args, request.db, request.protocol, visit, transaction)
         call.forwarded = visit
+        if row.blocks and transaction is None:
+            visitor.waiting[request.id] = (route, call)
         if request.epoch <= visitor.refused_epochs.get(request.group, -1) or not route.accept(call):
             visit.refuse(route.leader)

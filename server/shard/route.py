@@ -19,7 +19,8 @@ from collections.abc import Callable
 
 from raft.core.node import Role
 from resp import Error, encode
-from server.errors import CLUSTERDOWN, OUTCOME_UNKNOWN, not_applied
+from resp.values import NULL_ARRAY
+from server.errors import CLIENT_UNBLOCKED, CLUSTERDOWN, OUTCOME_UNKNOWN, not_applied
 from server.shard.call import Call
 from server.shard.clock import TurnClock
 from server.shard.shard import Shard
@@ -45,6 +46,7 @@ class Route:
 
     __slots__ = (
         "_asked_node",
+        "_cancel",
         "_clock",
         "_leader_wait_s",
         "_left_behind",
@@ -62,6 +64,7 @@ class Route:
         "parked",
         "ready",
         "shard",
+        "waiting",
     )
 
     def __init__(
@@ -74,10 +77,12 @@ class Route:
         leader_wait_s: float,
         hint: int,
         send: Callable[["Route", int, Call], bool],
+        cancel: Callable[["Route", Call, bool], bool],
         on_dirty: Callable[["Route"], None],
     ) -> None:
         """`shard`: this node's replica, if it has one; `hint`: whom to ask first if it has not; `send(route,
-        node, call)`: forward, False when there is no connection; `on_dirty`: `update` wants to be called this
+        node, call)`: forward, False when there is no connection; `cancel(route, call, error)`: ask the node that has
+        it to let a waiting call go, False when that is nobody; `on_dirty`: `update` wants to be called this
         turn."""
         self.group = group
         self.me = me
@@ -90,6 +95,9 @@ class Route:
         kept."""
         self.outstanding: dict[Call, float] = {}
         """Calls at another node, not answered yet, and since when."""
+        self.waiting: dict[Call, tuple[int, float]] = {}
+        """Calls at another node that may wait there for a key: which node, and when that was last known to lead.
+        Nothing has to wait for them: their clients send nothing else meanwhile."""
         self.hint = hint
         self._refused: list[Call] = []
         self._left_behind: dict[Call, float] = {}
@@ -103,6 +111,7 @@ class Route:
         self._clock = clock
         self._leader_wait_s = leader_wait_s
         self._send = send
+        self._cancel = cancel
         self._on_dirty = on_dirty
 
     @property
@@ -147,6 +156,9 @@ class Route:
         call.epoch = self.epoch
         if not self._send(self, leader, call):
             return False
+        if call.command.blocks and call.transaction is None:
+            self.waiting[call] = (leader, self._clock.now_s)
+            return True
         self._asked_node = leader
         self.outstanding[call] = self._clock.now_s
         return True
@@ -165,6 +177,7 @@ class Route:
     def answered(self, call: Call) -> None:
         """A call at another node got its reply."""
         self._left_behind.pop(call, None)
+        self.waiting.pop(call, None)
         self.outstanding.pop(call, None)
         if not self.outstanding:
             self._settled_at_s = 0.0
@@ -193,6 +206,17 @@ class Route:
     def leader_changed(self) -> None:
         """Whoever refused may be willing now."""
         self._retry_at_s = 0.0
+
+    def unblock(self, call: Call, *, error: bool) -> bool:
+        """Let a call that may wait for a key go, as if its time were over or with an error; whether it was waiting.
+        Where that is for another node to say, the answer is yes and the call is answered all the same."""
+        if call in self.waiting:
+            return self._cancel(self, call, error)
+        if call in self.parked:
+            self.parked.remove(call)
+            call.slot.fill(encode(Error(CLIENT_UNBLOCKED) if error else NULL_ARRAY, call.protocol))
+            return True
+        return self.shard is not None and self.shard.unblock(call, error=error)
 
     def update(self) -> None:
         """Bring what waits on its way, if it can go now."""
@@ -256,6 +280,16 @@ class Route:
                 call = next(iter(waiting))
                 text = OUTCOME_UNKNOWN if call.is_write else CLUSTERDOWN
                 call.slot.fill(encode(Error(text), call.protocol))
+                call.slot = _Nowhere()
+                self.answered(call)
+        if self.shard is not None:
+            self.shard.check_waiters()
+        leader = self.leader
+        for call, (node, led_s) in list(self.waiting.items()):
+            if leader in (0, node):
+                self.waiting[call] = (node, now_s)
+            elif now_s > led_s + patience_s:
+                call.slot.fill(encode(Error(OUTCOME_UNKNOWN), call.protocol))
                 call.slot = _Nowhere()
                 self.answered(call)
         if self.parked or self._refused:

@@ -39,6 +39,7 @@ class Router:
             leader_wait_s=self._leader_wait_s,
             hint=self._topology.groups[group].replicas[0],
             send=self._send,
+            cancel=self._cancel,
             on_dirty=self._dirty_routes.add,
         )
         self.routes[group] = route
@@ -46,6 +47,9 @@ class Router:
 
     def _send(self, route: Route, node: int, call: Call) -> bool:
         return self.forwarder is not None and self.forwarder.send(route, node, call)
+
+    def _cancel(self, route: Route, call: Call, error: bool) -> bool:
+        return self.forwarder is not None and self.forwarder.cancel(route, call, error=error)
 
     def shard_changed(self, shard: Shard) -> None:
         """Its readiness, its leader or its list of calls to be done again changed."""

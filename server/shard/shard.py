@@ -30,7 +30,15 @@ from raft.core.node import Role
 from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
 from resp import Error, encode
 from server.commands.table import Args, Command
-from server.errors import DISK_FULL, INTERNAL, OUTCOME_UNKNOWN, CommandError
+from server.errors import (
+    CLIENT_UNBLOCKED,
+    DISK_FULL,
+    INTERNAL,
+    LEADERSHIP_LOST,
+    OUTCOME_UNKNOWN,
+    CommandError,
+    WouldBlock,
+)
 from server.keyspace.cache import HotReplies
 from server.keyspace.events import Event
 from server.keyspace.layout import META_KEY, decode_head, expiry_key, expiry_range, expiry_time, head_key
@@ -41,6 +49,7 @@ from server.shard.clock import TurnClock, boot_time_us
 from server.shard.effects import encode_effects
 from server.shard.overlay import Overlay
 from server.shard.replica import Replica
+from server.shard.waiters import Waiter, Waiters
 from server.stats import Stats
 
 if TYPE_CHECKING:
@@ -57,6 +66,9 @@ expire_keys_per_turn_max = 200
 overlay_keys_max = 500_000
 """Effects that are committed but not applied; the leader takes no more commands above it until the store
 catches up."""
+
+served_per_round_max = 1000
+"""Waiting calls that are served in a row; they are commands of the entry like others."""
 
 _NULL_ARRAY = {2: b"*-1\r\n", 3: b"_\r\n"}
 
@@ -130,6 +142,10 @@ class Shard:
         """Calls of this turn that wait for a proof of leadership."""
         self._reads: dict[int, list[Call]] = {}
         """Read-index context to the calls that wait for it."""
+        self.waiters = Waiters()
+        """Calls that wait for a key of this group, which leads here."""
+        self._would_block: WouldBlock | None = None
+        """What the command that has just been run raised, if it was this."""
         self._random = Random()
         self._base: Overlay
         self._meta: Meta
@@ -167,6 +183,8 @@ class Shard:
             self.gate = base.observed
         if view.events:
             self._keep_events()
+        if self.waiters.woken:
+            self._serve()
         if view.expired:
             self._on_dirty(self)
         return reply
@@ -199,6 +217,9 @@ class Shard:
             if view.events:
                 self._keep_events()
         self.gate = self._next_index if self.wrote else base.observed
+        self._would_block = None
+        if self.waiters.woken:
+            self._serve()
         if view.expired:
             self._on_dirty(self)
         return b"".join(replies)
@@ -213,7 +234,9 @@ class Shard:
         view.begin(db, protocol)
         leader_view, self._view = self._view, view
         try:
-            return self._run(command, args, protocol)
+            reply = self._run(command, args, protocol)
+            blocked, self._would_block = self._would_block, None
+            return reply if blocked is None else None
         finally:
             self._view = leader_view
 
@@ -228,6 +251,11 @@ class Shard:
 
     def _failed(self, command: Command, error: Exception, protocol: int) -> bytes:
         """The reply to a command whose handler raised; nothing of what it wrote stays."""
+        if isinstance(error, WouldBlock):
+            self._would_block = error
+            if not error.keep_effects:
+                self._view.rollback()
+            return encode(error.empty, protocol)  # type: ignore[arg-type]
         self._view.rollback()
         command.failed_calls += 1
         if isinstance(error, CommandError):
@@ -266,6 +294,8 @@ class Shard:
             pending[key] = (index, value)
             size += len(key) + (len(value) if value is not None else 0) + 10
         self._operations_bytes = size
+        if self.waiters:
+            self.waiters.note(effects, self._meta.databases)
 
     def _keep_events(self) -> None:
         """Hold the view's events until what made them is committed; those that nothing was written for go out."""
@@ -313,15 +343,102 @@ class Shard:
             reply = self.evaluate_transaction(call.transaction, call.protocol)
         else:
             reply = self.evaluate(call.command, call.args, call.db, call.protocol)
+            if self._would_block is not None:
+                self.waiters.add(call, self._would_block, self._clock.now_s)
+                self._would_block = None
+                return
         if self.is_free():
             call.slot.fill(reply)
         else:
             self.hold(call, reply)
 
+    # -- calls that wait for a key -----------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        """Run those again that wait for keys which have been written, and for those that they write in turn. `gate` and
+        `wrote` stay what they were."""
+        gate, wrote = self.gate, self.wrote
+        woken = self.waiters.woken
+        served = 0
+        while woken and served < served_per_round_max:
+            where = next(iter(woken))
+            del woken[where]
+            gone = False
+            for waiter in list(self.waiters.keys.get(where, {}).values()):
+                if (gone and waiter.type is not None) or waiter.call not in self.waiters:
+                    continue
+                if served == served_per_round_max:
+                    woken[where] = None
+                    break
+                found = self._try_again(waiter, where[1])
+                gone = found is None
+                served += bool(found)
+        if woken:
+            self._on_dirty(self)
+        self.gate, self.wrote = gate, wrote
+
+    def _try_again(self, waiter: Waiter, key: bytes) -> bool | None:
+        """Run a waiting call again as `key` has changed: whether it was served; None when there is no such key."""
+        call, view, base = waiter.call, self._view, self._base
+        revision = view.revision
+        base.observed = 0
+        view.begin(call.db, call.protocol)
+        record = view.record(key)
+        if waiter.type is not None and (record is None or record[0] != waiter.type):
+            view.revision = revision
+            return None if record is None else False
+        reply = self._run(call.command, waiter.args, call.protocol)
+        if self._would_block is not None:
+            self._would_block = None
+            if view.effects:
+                self._collect()
+            else:
+                view.revision = revision
+            return False
+        self.waiters.remove(call)
+        call.reply = reply
+        call.wrote = bool(view.effects)
+        if call.wrote:
+            call.gate = self._next_index
+            self._collect()
+        else:
+            call.gate = base.observed
+        self.wrote = call.wrote
+        if view.events:
+            self._keep_events()
+        if call.wrote or boot_time_us() < self._lease_until_us:
+            self._wait_for_commit(call)
+        else:
+            self._turn_reads.append(call)
+            self._on_dirty(self)
+        return True
+
+    def check_waiters(self) -> None:
+        """Answer those whose time is over."""
+        for call in self.waiters.overdue(self._clock.now_s):
+            call.slot.fill(_NULL_ARRAY[call.protocol])
+
+    def let_waiters_go(self) -> None:
+        """They can not wait here any longer."""
+        for call in self.waiters.clear():
+            call.slot.fill(encode(Error(LEADERSHIP_LOST), call.protocol))
+
+    def unblock(self, call: Call, *, error: bool) -> bool:
+        """Let `call` wait no longer, as if its time were over or with an error; whether it did wait."""
+        waited = self.waiters.remove(call)
+        if waited:
+            reply = encode(Error(CLIENT_UNBLOCKED), call.protocol) if error else _NULL_ARRAY[call.protocol]
+            call.slot.fill(reply)
+        return waited
+
     # -- proposing -------------------------------------------------------------------------------------------
 
     def flush(self) -> None:
         """The turn ends: propose what it wrote, ask for the proof that its reads need."""
+        if self.waiters.woken and self.ready:
+            if self._turn != self._clock.turn:
+                self._begin_turn()
+            self._serve()
         if self._view.expired:
             self._expire_seen()
         if self._operations:
@@ -551,6 +668,7 @@ class Shard:
             )
         self._do_again(again)
         self._settle_orphans(final=False)
+        self.let_waiters_go()
 
     def _settle_orphans(self, *, final: bool) -> None:
         """Answer those whose fate the log shows; `final`: what is not committed by now never will be."""

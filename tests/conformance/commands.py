@@ -158,6 +158,12 @@ SET_KEYS = (
     | words("PEXPIREAT", key, millisecond)
 )
 """What sets meet, DUMP apart."""
+KEYS_OF_ANY_TYPE = (
+    words(one("DEL", "UNLINK", "EXISTS"), many(key))
+    | words(one("RENAME", "RENAMENX"), key, key)
+    | words("COPY", key, key, some(one("REPLACE"), 1))
+    | words("SET", key, value)
+)
 ENCODING = words("OBJECT", "ENCODING", key)
 """Not together with BITS: what changes no bit writes nothing here, so that an int stays an int."""
 EXPIRY = (
@@ -166,6 +172,31 @@ EXPIRY = (
     | words(one("EXPIRE", "PEXPIRE"), key, one("0", "-1", "x", "9223372036854775807"), some(expiry_option, 1))
     | words(one("PERSIST", "EXPIRETIME", "PEXPIRETIME"), key)
     | words("SETEX", key, one("0", "-1", "x"), value)
+)
+side = one("LEFT", "RIGHT", "LEFT", "RIGHT", "up")
+list_value = one("a", "b", "c", "", "x" * 90)
+list_index = integer | one("-2", "-3", "5", "x", "9223372036854775808")
+LISTS = (
+    words(one("LPUSH", "RPUSH"), key, many(list_value, 6))
+    | words(one("LPUSH", "RPUSH"), key, many(list_value, 40))
+    | words(one("LPUSHX", "RPUSHX"), key, many(list_value))
+    | words(one("LPOP", "RPOP"), key, some(list_index, 1))
+    | words(one("LLEN", "TYPE"), key)
+    | words("LINDEX", key, list_index)
+    | words(one("LRANGE", "LTRIM"), key, list_index, list_index)
+    | words("LRANGE", key, "0", "-1")
+    | words(one("LSET", "LREM"), key, list_index, list_value)
+    | words("LINSERT", key, one("BEFORE", "after", "AFTER", "x"), list_value, list_value)
+    | words(
+        "LPOS", key, list_value, some(words(one("RANK", "COUNT", "MAXLEN"), list_index) | one("COUNT"), 3)
+    )
+    | words(one("LMOVE"), key, key, side, side)
+    | words(one("BLMOVE"), key, key, side, side, one("0.001", "x"))
+    | words("RPOPLPUSH", key, key)
+    | words("BRPOPLPUSH", key, key, "0.001")
+    | words(one("BLPOP", "BRPOP"), many(key), one("0.001", "0.001", "-1", "x"))
+    | words("LMPOP", one("1", "2"), many(key), side, some(words("COUNT", list_index), 1))
+    | words("BLMPOP", "0.001", one("1", "2"), many(key), side, some(words("COUNT", list_index), 1))
 )
 TRANSACTIONS = one("MULTI", "EXEC", "DISCARD", "UNWATCH", "MULTI", "EXEC") | words("WATCH", many(key))
 """Mostly out of place; see `transactions`."""
@@ -201,6 +232,7 @@ PARTS = {
     "hyperloglogs": requests(HYPERLOGLOGS | HYPERLOGLOGS | HYPERLOGLOGS | SET_KEYS, other=False),
     "keys": requests(KEYS | EXPIRY | STRINGS | WHOLE | ENCODING, other=False),
     "expiry": requests(EXPIRY | EXPIRY | STRINGS | KEYS, other=False),
+    "lists": requests(LISTS | LISTS | LISTS | KEYS_OF_ANY_TYPE | EXPIRY, other=False),
     "transactions": requests(TRANSACTIONS | CONNECTION | ANYTHING | ANYTHING | ANYTHING, other=True),
 }
 """What sequences are made of, by the family that they are about."""
@@ -236,5 +268,5 @@ def sequences(family: str) -> st.SearchStrategy[list[Request]]:
     if family == "transactions":
         part = transactions() | transactions() | part
     parts = st.lists(part, min_size=1, max_size=8)
-    look = LOOK if family in ("bits", "transactions") else [*LOOK, *LOOK_AT_ENCODINGS]
+    look = LOOK if family in ("bits", "lists", "transactions") else [*LOOK, *LOOK_AT_ENCODINGS]
     return parts.map(lambda parts: [step for part in parts for step in part] + look)

@@ -26,6 +26,8 @@ DIFFERENCES = {
         "cluster|rebuild",
         "existence",
     ): "the steps of `redraft rebuild`; only here data comes back from the peers",
+    ("lmpop", "key specs"): "as msetex",
+    ("blmpop", "key specs"): "as msetex",
     ("msetex", "key specs"): "a function of the table finds its keys; COMMAND GETKEYS gives them",
     ("sintercard", "key specs"): "as for msetex",
 }

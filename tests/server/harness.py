@@ -7,6 +7,8 @@ import server.commands.bits
 import server.commands.hyperloglog
 import server.commands.keys
 import server.commands.object_command
+import server.commands.lists
+import server.commands.lists_blocking
 import server.commands.sets
 import server.commands.strings  # noqa: F401
 from resp.values import Error

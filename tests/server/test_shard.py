@@ -400,6 +400,7 @@ def test_a_hand_over_that_came_to_nothing_ends_when_the_shard_is_asked_again(
         leader_wait_s=5.0,
         hint=1,
         send=lambda route, node, call: False,
+        cancel=lambda route, call, error: False,
         on_dirty=lambda route: None,
     )
     route.check_deadlines()

@@ -1,0 +1,110 @@
+"""Calls that wait at the leader for a key: BLPOP and its kin found nothing that could serve them.
+
+A call waits under each of its keys, first come first served. When a command has written such a key, the shard runs the
+calls that wait for it again (`Shard._serve`): what they do is then as if they had come at this moment, and whoever is
+served leaves all its queues. A list or sorted set command is only woken by a key of its own type, as in Redis; a
+stream command by any change, since a stream that goes away is news to a consumer group too.
+
+Nothing of this is in the log. Who waits when the leadership is lost is told so and has to ask again.
+"""
+
+from collections.abc import Iterable, Mapping
+from heapq import heapify, heappop, heappush
+
+from server.errors import WouldBlock
+from server.keyspace.layout import HEAD_PREFIX, HEAD_PREFIX_BYTES, LIST, META_KEY, ZSET
+from server.keyspace.meta import Database
+from server.shard.call import Call
+
+_TYPES = {"list": LIST, "sorted-set": ZSET}
+_HEAD = ord("h")
+
+
+class Waiter:
+    """A call that waits."""
+
+    __slots__ = ("args", "call", "deadline_s", "keys", "type")
+
+    def __init__(self, call: Call, why: WouldBlock, deadline_s: float) -> None:
+        self.call = call
+        self.args = why.retry_args or call.args
+        self.keys = why.keys
+        self.deadline_s = deadline_s
+        """Unix time; 0: none."""
+        self.type: int | None = _TYPES.get(call.command.group)
+        """What its keys have to be; None: whatever they are."""
+
+
+class Waiters:
+    """All calls that wait for keys of one group."""
+
+    def __init__(self) -> None:
+        self.keys: dict[tuple[int, bytes], dict[Call, Waiter]] = {}
+        """(db, key) to who waits for it, in order."""
+        self.woken: dict[tuple[int, bytes], None] = {}
+        """Keys of those that were written since they were last served, in order."""
+        self._calls: dict[Call, Waiter] = {}
+        self._deadlines: list[tuple[float, int, Call]] = []
+        """A heap; calls that wait no longer stay in it until their time."""
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def __contains__(self, call: Call) -> bool:
+        return call in self._calls
+
+    def add(self, call: Call, why: WouldBlock, now_s: float) -> None:
+        """`call` waits from now on, behind those that are there."""
+        waiter = Waiter(call, why, now_s + why.timeout_ms / 1000 if why.timeout_ms else 0.0)
+        self._calls[call] = waiter
+        for key in why.keys:
+            self.keys.setdefault((call.db, key), {})[call] = waiter
+        if waiter.deadline_s:
+            heappush(self._deadlines, (waiter.deadline_s, call.order, call))
+
+    def remove(self, call: Call) -> bool:
+        """`call` waits no longer; whether it did."""
+        waiter = self._calls.pop(call, None)
+        if waiter is None:
+            return False
+        for key in waiter.keys:
+            queue = self.keys.get((call.db, key))
+            if queue is not None:
+                queue.pop(call, None)
+                if not queue:
+                    del self.keys[call.db, key]
+        if len(self._deadlines) > 2 * len(self._calls) + 64:
+            self._deadlines = [entry for entry in self._deadlines if entry[2] in self._calls]
+            heapify(self._deadlines)
+        return True
+
+    def clear(self) -> list[Call]:
+        """Nobody waits any more; who did, in the order in which they came."""
+        calls = list(self._calls)
+        self.keys.clear()
+        self.woken.clear()
+        self._calls.clear()
+        self._deadlines.clear()
+        return calls
+
+    def overdue(self, now_s: float) -> list[Call]:
+        """Take out those whose time is over."""
+        found = []
+        while self._deadlines and self._deadlines[0][0] <= now_s:
+            call = heappop(self._deadlines)[2]
+            if self.remove(call):
+                found.append(call)
+        return found
+
+    def note(self, effects: Mapping[bytes, bytes | None], databases: Iterable[Database]) -> None:
+        """These effects are part of the state now: remember the keys among them that somebody waits for."""
+        if META_KEY in effects:  # SWAPDB: any key may be another one
+            self.woken.update(dict.fromkeys(self.keys))
+            return
+        spaces = {database.space: db for db, database in enumerate(databases)}
+        for where in effects:
+            if where[0] == _HEAD:
+                db = spaces.get(HEAD_PREFIX.unpack_from(where)[1])
+                key = where[HEAD_PREFIX_BYTES:]
+                if db is not None and (db, key) in self.keys:
+                    self.woken[db, key] = None

@@ -1,0 +1,263 @@
+"""Lists: elements in order, added and taken at both ends.
+
+The elements lie in a Collection under their positions, 8 bytes each, which have no gaps: the head's meta holds the
+first position and the length, so that both ends and every index are one element away. A new list begins in the middle
+of all positions, so that it can grow to either side for ever. Inserting and removing in between shifts the shorter
+side.
+
+Layout:     meta  first:u64 length:u64        elements  position:u64 -> value
+"""
+
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from struct import Struct
+
+from server.keyspace import events
+from server.keyspace.collection import Collection
+from server.keyspace.layout import LIST
+from server.keyspace.view import View
+
+_META = Struct(">QQ")
+_POSITION = Struct(">Q").pack
+_MIDDLE = 2**63
+
+
+class End(Enum):
+    """One of a list's two ends."""
+
+    LEFT = b"LEFT"
+    RIGHT = b"RIGHT"
+
+
+PUSHED = {End.LEFT: b"lpush", End.RIGHT: b"rpush"}
+POPPED = {End.LEFT: b"lpop", End.RIGHT: b"rpop"}
+
+
+class ListValue:
+    """The list at a key, for the length of one command. Changes are written by `save`."""
+
+    __slots__ = ("_collection", "_first", "_view", "length")
+
+    def __init__(self, view: View, collection: Collection) -> None:
+        self._view = view
+        self._collection = collection
+        self._first: int
+        self.length: int
+        self._first, self.length = _META.unpack(collection.meta)
+
+    def at(self, index: int) -> bytes | None:
+        """The element at `index`, counted from the right when negative; None outside of the list."""
+        if index < 0:
+            index += self.length
+        if not 0 <= index < self.length:
+            return None
+        return self._collection.get(_POSITION(self._first + index))
+
+    def put(self, index: int, value: bytes) -> bool:
+        """Replace the element at `index`, as `at` counts; False outside of the list."""
+        if index < 0:
+            index += self.length
+        if not 0 <= index < self.length:
+            return False
+        self._collection.put(_POSITION(self._first + index), value)
+        return True
+
+    def walk(self, start: int, stop: int, reverse: bool = False) -> Iterator[bytes]:
+        """The elements of [start, stop), indexes within the list, in order or from behind."""
+        low, high = _POSITION(self._first + start), _POSITION(self._first + stop)
+        for _, value in self._collection.scan(low, high, reverse):
+            yield value
+
+    def push(self, values: Iterable[bytes], end: End) -> None:
+        """Add `values`, one after the other, at `end`."""
+        for value in values:
+            if end is End.LEFT:
+                self._first -= 1
+                at = self._first
+            else:
+                at = self._first + self.length
+            self._collection.put(_POSITION(at), value)
+            self.length += 1
+
+    def pop(self, count: int, end: End) -> list[bytes]:
+        """Take up to `count` elements, in the order in which they come off `end`."""
+        count = min(count, self.length)
+        if end is End.LEFT:
+            taken = list(self.walk(0, count))
+            self.cut(count, 0)
+        else:
+            taken = list(self.walk(self.length - count, self.length, reverse=True))
+            self.cut(0, count)
+        return taken
+
+    def cut(self, left: int, right: int) -> None:
+        """Drop so many elements at the left end and at the right one."""
+        length = self.length - left - right
+        if length > 0:  # else the key goes, and what hangs under it with it
+            for at in range(left):
+                self._collection.delete(_POSITION(self._first + at))
+            for at in range(left + length, self.length):
+                self._collection.delete(_POSITION(self._first + at))
+        self._first += left
+        self.length = max(length, 0)
+
+    def insert(self, index: int, value: bytes) -> None:
+        """Put `value` in front of the element that is at `index` (the length: behind all)."""
+        if index < self.length - index:
+            before = list(self.walk(0, index))
+            self._first -= 1
+            self._store(0, [*before, value])
+        else:
+            self._store(index, [value, *self.walk(index, self.length)])
+        self.length += 1
+
+    def remove(self, indexes: list[int]) -> None:
+        """Remove the elements at `indexes`, which are some and in rising order."""
+        first, last, gone = indexes[0], indexes[-1], set(indexes)
+        if first + 1 >= self.length - last:  # the way to the right end is the shorter one
+            kept = [value for at, value in enumerate(self.walk(first, self.length), first) if at not in gone]
+            self._store(first, kept)
+            self.cut(0, len(indexes))
+        else:
+            kept = [value for at, value in enumerate(self.walk(0, last + 1)) if at not in gone]
+            self._store(len(indexes), kept)
+            self.cut(len(indexes), 0)
+
+    def _store(self, index: int, values: list[bytes]) -> None:
+        for at, value in enumerate(values, self._first + index):
+            self._collection.put(_POSITION(at), value)
+
+    def save(self) -> None:
+        """Write what has changed; a list that has become empty is a key that is gone, with its event."""
+        collection = self._collection
+        if not self.length:
+            self._view.delete(collection.key)
+            self._view.event(events.GENERIC, b"del", collection.key)
+            return
+        collection.meta = _META.pack(self._first, self.length)
+        collection.save()
+
+
+def find(view: View, key: bytes) -> ListValue | None:
+    """The list at `key`, None when there is no such key; raises WRONGTYPE."""
+    collection = view.collection(key, LIST)
+    return None if collection is None else ListValue(view, collection)
+
+
+def find_or_new(view: View, key: bytes) -> ListValue:
+    """As `find`, but an empty list when there is no such key."""
+    return find(view, key) or ListValue(view, view.create(key, LIST, _META.pack(_MIDDLE, 0)))
+
+
+def span(length: int, start: int, stop: int) -> tuple[int, int]:
+    """Redis's inclusive range, negative numbers counted from the right, as [first, stop) within the list; first ==
+    stop when it is empty."""
+    if start < 0:
+        start = max(start + length, 0)
+    if stop < 0:
+        stop += length
+    stop = min(stop + 1, length)
+    return (start, stop) if start < stop else (0, 0)
+
+
+def push(view: View, key: bytes, values: list[bytes], end: End, only_if_there: bool = False) -> int:
+    """Add `values` at `end`; the new length, 0 when `only_if_there` and it is not."""
+    found = find(view, key) if only_if_there else find_or_new(view, key)
+    if found is None:
+        return 0
+    found.push(values, end)
+    found.save()
+    view.event(events.LIST, PUSHED[end], key)
+    return found.length
+
+
+def pop(view: View, key: bytes, count: int, end: End) -> list[bytes] | None:
+    """Take up to `count` elements from `end`; None when there is no such key."""
+    found = find(view, key)
+    if found is None:
+        return None
+    if not count:
+        return []
+    taken = found.pop(count, end)
+    view.event(events.LIST, POPPED[end], key)
+    found.save()
+    return taken
+
+
+def move(view: View, source: bytes, target: bytes, take: End, give: End) -> bytes | None:
+    """Take an element from `source` and add it to `target`, which may be the same; None when there is no `source`."""
+    found = find(view, source)
+    if found is None:
+        return None
+    into = found if source == target else find_or_new(view, target)
+    if into is found and found.length == 1:
+        (value,) = found.walk(0, 1)
+    else:
+        (value,) = found.pop(1, take)
+        into.push([value], give)
+    into.save()
+    view.event(events.LIST, PUSHED[give], target)
+    view.event(events.LIST, POPPED[take], source)
+    if into is not found:
+        found.save()
+    return value
+
+
+def insert(view: View, key: bytes, pivot: bytes, value: bytes, after: bool) -> int:
+    """Put `value` beside the first `pivot`; the new length, -1 without a pivot, 0 without the key."""
+    found = find(view, key)
+    if found is None:
+        return 0
+    for index, element in enumerate(found.walk(0, found.length)):
+        if element == pivot:
+            found.insert(index + after, value)
+            found.save()
+            view.event(events.LIST, b"linsert", key)
+            return found.length
+    return -1
+
+
+def remove(view: View, key: bytes, count: int, value: bytes) -> int:
+    """Remove the first `count` elements equal to `value`; the last ones when negative, all when 0. How many."""
+    found = find(view, key)
+    if found is None:
+        return 0
+    indexes = positions(found, value, skip=0, count=abs(count), limit=0, reverse=count < 0)
+    if not indexes:
+        return 0
+    found.remove(sorted(indexes))
+    view.event(events.LIST, b"lrem", key)
+    found.save()
+    return len(indexes)
+
+
+def positions(
+    found: ListValue, value: bytes, *, skip: int, count: int, limit: int, reverse: bool
+) -> list[int]:
+    """The indexes of elements equal to `value`, in the order of the search, `count` (0: all) after the first `skip` of
+    them; it looks at no more than `limit` elements (0: all)."""
+    length = found.length
+    looked = min(limit or length, length)
+    start, stop = (length - looked, length) if reverse else (0, looked)
+    indexes = []
+    for number, element in enumerate(found.walk(start, stop, reverse)):
+        if element != value:
+            continue
+        if skip:
+            skip -= 1
+            continue
+        indexes.append(length - 1 - number if reverse else number)
+        if len(indexes) == count:
+            break
+    return indexes
+
+
+def trim(view: View, key: bytes, start: int, stop: int) -> None:
+    """Keep the elements of Redis's range and drop all others."""
+    found = find(view, key)
+    if found is None:
+        return
+    first, end = span(found.length, start, stop)
+    found.cut(first, found.length - end)
+    view.event(events.LIST, b"ltrim", key)
+    found.save()

@@ -1,0 +1,173 @@
+"""Clients that wait for a key: who is served, in which order, how it ends. A real Valkey tells the same stories.
+
+In the cluster the clients talk to different nodes, so that who waits and who is waited for are forwarded or not.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import pytest
+
+from tests.conformance.harness.servers import HOST, Server
+from tests.conformance.harness.wire import Connection, Reply, encode
+
+Open = Callable[[], Connection]
+
+
+@pytest.fixture(scope="module")
+def settled_cluster(cluster: Server) -> Server:
+    """Some seconds after the start groups go to the nodes that should lead them, and who waits is let go."""
+    time.sleep(8)
+    return cluster
+
+
+@pytest.fixture(params=["valkey", "standalone", "settled_cluster"])
+def server(request: pytest.FixtureRequest) -> Server:
+    found: Server = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Open]:
+    """Opens connections, to one node after the other."""
+    connections: list[Connection] = []
+
+    def connect() -> Connection:
+        connections.append(Connection(HOST, server.ports[len(connections) % len(server.ports)]))
+        return connections[-1]
+
+    connect().ask("FLUSHALL")
+    yield connect
+    for connection in connections:
+        connection.close()
+
+
+def plain(reply: Reply) -> object:
+    return [plain(element) for element in reply.value] if isinstance(reply.value, list) else reply.value
+
+
+def wait(connection: Connection, *request: str) -> None:
+    """Send a request that is not answered yet, and let it arrive."""
+    connection.send(encode(request))
+    time.sleep(0.15)
+
+
+def test_who_came_first_is_served_first_and_each_once(client: Open) -> None:
+    waiting = [client() for _ in range(4)]
+    for connection in waiting:
+        wait(connection, "BLPOP", "{t}none", "{t}k", "0")
+    pusher = client()
+    assert pusher.ask("RPUSH", "{t}k", "1", "2").value == 2
+    assert pusher.ask("LPUSH", "{t}k", "3").value == 1
+    assert pusher.ask("RPUSH", "{t}k", "4", "5").value == 2
+    assert [plain(connection.read()) for connection in waiting] == [
+        [b"{t}k", b"%d" % n] for n in (1, 2, 3, 4)
+    ]
+    assert plain(pusher.ask("LRANGE", "{t}k", "0", "-1")) == [b"5"]
+
+
+def test_one_push_goes_through_a_chain(client: Open) -> None:
+    last, middle, other = client(), client(), client()
+    wait(last, "BLMPOP", "0", "2", "{t}x", "{t}c", "LEFT", "COUNT", "5")
+    wait(middle, "BLMOVE", "{t}b", "{t}c", "LEFT", "RIGHT", "0")
+    wait(other, "BRPOPLPUSH", "{t}a", "{t}b", "0")
+    assert client().ask("LPUSH", "{t}a", "v").value == 1
+    assert plain(last.read()) == [b"{t}c", [b"v"]]
+    assert plain(middle.read()) == plain(other.read()) == b"v"
+    assert client().ask("EXISTS", "{t}a", "{t}b", "{t}c").value == 0
+
+
+def test_what_a_transaction_pushes_and_takes_again_was_never_there(client: Open) -> None:
+    waiting, other = client(), client()
+    wait(waiting, "BLPOP", "k", "0")
+    other.ask_all([["MULTI"], ["RPUSH", "k", "1"], ["LPOP", "k"], ["EXEC"]])
+    other.ask_all([["MULTI"], ["RPUSH", "k", "2"], ["LPUSH", "k", "3"], ["EXEC"]])
+    assert plain(waiting.read()) == [b"k", b"3"]
+
+
+def test_another_type_wakes_nobody(client: Open) -> None:
+    waiting, other = client(), client()
+    wait(waiting, "BLPOP", "k", "0")
+    other.ask("SET", "k", "text")
+    other.ask("DEL", "k")
+    other.ask("RPUSH", "k", "1")
+    assert plain(waiting.read()) == [b"k", b"1"]
+
+
+def test_a_list_may_come_by_another_name_or_another_database(client: Open, server: Server) -> None:
+    first, second, other = client(), client(), client()
+    wait(first, "BLPOP", "{t}k", "0")
+    other.ask("RPUSH", "{t}other", "1")
+    other.ask("RENAME", "{t}other", "{t}k")
+    assert plain(first.read()) == [b"{t}k", b"1"]
+    wait(second, "BLPOP", "{t}k", "0")
+    other.ask("SELECT", "1")
+    other.ask("RPUSH", "{t}k", "2")
+    other.ask("SWAPDB", "0", "1")
+    assert plain(second.read()) == [b"{t}k", b"2"]
+
+
+def test_time_is_over(client: Open) -> None:
+    waiting = client()
+    began_s = time.monotonic()
+    for request in (
+        ["BLPOP", "{t}k", "0.2"],
+        ["BLMOVE", "{t}k", "{t}l", "LEFT", "LEFT", "0.2"],
+        ["BLMPOP", "0.2", "1", "{t}k", "LEFT"],
+    ):
+        assert waiting.ask(*request) == Reply("*", None)
+    assert 0.6 <= time.monotonic() - began_s < 2
+    assert client().ask("RPUSH", "{t}k", "1").value == 1
+    assert client().ask("LLEN", "{t}k").value == 1
+
+
+def test_a_long_wait_outlasts_what_a_request_may_take(client: Open) -> None:
+    waiting = [client() for _ in range(3)]
+    for connection in waiting:
+        connection.send(encode(["BLPOP", "k", "0"]))
+    time.sleep(8)
+    client().ask("RPUSH", "k", "1", "2", "3")
+    assert sorted(plain(connection.read())[1] for connection in waiting) == [b"1", b"2", b"3"]  # type: ignore[index]
+
+
+def test_commands_behind_it_wait(client: Open) -> None:
+    for number in range(3):
+        waiting = client()
+        key = f"k{number}"
+        waiting.send(b"".join(map(encode, (["BLPOP", key, "0"], ["SET", "done", key], ["GET", "done"]))))
+        time.sleep(0.15)
+        assert client().ask("GET", "done").value != key.encode()
+        client().ask("RPUSH", key, "1")
+        assert [plain(waiting.read()) for _ in range(3)] == [[key.encode(), b"1"], b"OK", key.encode()]
+
+
+def test_client_unblock(client: Open, server: Server) -> None:
+    for port, number in zip(server.ports, count()):
+        with Connection(HOST, port) as waiting, Connection(HOST, port) as other:
+            id_ = str(waiting.ask("CLIENT", "ID").value)
+            assert other.ask("CLIENT", "UNBLOCK", id_).value == 0
+            key = f"k{number}"
+            wait(waiting, "BLPOP", key, "0")
+            assert b" flags=b " in other.ask("CLIENT", "LIST", "ID", id_).value
+            assert b"blocked_clients:1\r\n" in other.ask("INFO", "clients").value
+            assert other.ask("CLIENT", "UNBLOCK", id_).value == 1
+            assert waiting.read() == Reply("*", None)
+            wait(waiting, "BRPOP", key, "0")
+            assert other.ask("CLIENT", "UNBLOCK", id_, "ERROR").value == 1
+            assert waiting.read() == Reply("-", b"UNBLOCKED client unblocked via CLIENT UNBLOCK")
+            assert b"blocked_clients:0\r\n" in other.ask("INFO", "clients").value
+            assert other.ask("RPUSH", key, "1").value == 1
+            assert plain(waiting.ask("BLPOP", key, "0")) == [key.encode(), b"1"]
+
+
+def test_who_has_gone_takes_nothing(client: Open) -> None:
+    leaving, staying = [client() for _ in range(3)], client()
+    for connection in (*leaving, staying):
+        wait(connection, "BLPOP", "k", "0")
+    for connection in leaving:
+        connection.close()
+    time.sleep(0.3)
+    assert client().ask("RPUSH", "k", "1", "2").value == 2
+    assert plain(staying.read()) == [b"k", b"1"]
+    assert plain(client().ask("LRANGE", "k", "0", "-1")) == [b"2"]
