@@ -251,9 +251,7 @@ class RankIndex:
         """Whether interval `at` is known to be small: one that was not read has not become so."""
         kid = node.kids[at]
         return (
-            len(kid.bounds) < _FANOUT_MIN
-            if kid is not None
-            else level == 0 and node.counts[at] < _FANOUT_MIN
+            len(kid.bounds) < _FANOUT_MIN if kid is not None else level == 0 and node.counts[at] < _FANOUT_MIN
         )
 
     def _size(self, node: _Node, at: int, level: int) -> int:

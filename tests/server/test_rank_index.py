@@ -1,6 +1,7 @@
 """The rank index against a sorted list: after any changes, in any batches, every rank is right and so is the tree."""
 
 from bisect import bisect_left
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -73,11 +74,9 @@ class Indexed:
             counts = [int.from_bytes(value, "big") for _, value in records]
             assert bounds[0] == b"" and bounds == sorted(bounds)
             places = [bisect_left(self.model, bound) for bound in bounds] + [len(self.model)]
-            assert counts == [stop - start for start, stop in zip(places, places[1:], strict=False)]
+            assert counts == [stop - start for start, stop in pairwise(places)]
             edges = [bisect_left(below, bound) for bound in bounds] + [len(below)]
-            assert all(
-                stop - start <= FANOUT_MAX for start, stop in zip(edges, edges[1:], strict=False)
-            )
+            assert all(stop - start <= FANOUT_MAX for start, stop in pairwise(edges))
             assert level == 0 or set(bounds) <= set(below)
             below = bounds
         assert collection.range(INDEX + bytes((self.height,)), INDEX + b"\xff") == []
