@@ -53,7 +53,8 @@ def key_flags(row: Command, position: int) -> list[bytes]:
 
 
 def key_specs(row: Command) -> list[dict[bytes, Any]]:
-    """The key specifications of COMMAND INFO. Keys that move and are not counted are given by COMMAND GETKEYS alone: their specification
+    """The key specifications of COMMAND INFO. Keys that move, uncounted,
+    are given by COMMAND GETKEYS alone: their specification
     says that it is not known where they begin."""
 
     def spec(flags: list[bytes], begin: dict[bytes, Any], find: dict[bytes, Any]) -> dict[bytes, Any]:

@@ -1,4 +1,4 @@
-"""Taking the first or the last members off sorted sets, at once or as soon as there are any: ZPOPMIN, BZMPOP and kin."""
+"""Taking the first or the last members off sorted sets, at once or as soon as there are any."""
 
 from math import ceil
 
@@ -6,7 +6,7 @@ from resp.values import NULL_ARRAY
 from server.commands.arguments import INT64_MAX, bounded_integer, floating
 from server.commands.table import BLOCKING, FAST, WRITE, Args, Keys, Reply, command
 from server.commands.zsets import GROUP, changed, paired
-from server.errors import SYNTAX, CommandError, WouldBlock, wrong_arity
+from server.errors import SYNTAX, CommandError, WouldBlock
 from server.keyspace.view import View
 from server.types import zsets
 from server.types.zset_ranges import Pair
@@ -14,7 +14,10 @@ from server.types.zsets import SortedSet
 
 _POP = Keys(1, 1, access="RW access delete")
 _BLOCKING_POP = Keys(1, -2, access="RW access delete")
-_POP_COST = "O(log(N)*M) with N being the number of elements in the sorted set, and M being the number of elements popped."
+_POP_COST = (
+    "O(log(N)*M) with N being the number of elements in the sorted set, and M being the number of elements "
+    "popped."
+)
 _BLOCKING_COST = "O(log(N)) with N being the number of elements in the sorted set."
 _MANY_COST = (
     "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the sorted set, and "

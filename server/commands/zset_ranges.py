@@ -1,9 +1,10 @@
-"""Ranges of a sorted set: ZRANGE with all its older forms, counting and removing. Meaning is in types/zset_ranges.py."""
+"""Ranges of a sorted set: ZRANGE with its older forms, counting, removing. Meaning is in types/zset_ranges.py."""
 
 from collections.abc import Callable
+from math import isnan, nan
 from typing import NamedTuple
 
-from server.commands.arguments import floating, integer
+from server.commands.arguments import integer
 from server.commands.table import DENYOOM, FAST, READONLY, WRITE, Args, Handler, Keys, Reply, command
 from server.commands.zsets import GROUP, READ, changed, paired
 from server.errors import SYNTAX, CommandError
@@ -27,9 +28,18 @@ _LIMITED_COST = (
 def score_range(low: bytes, high: bytes) -> Places:
     """Scores, each exclusive after a parenthesis."""
     after, before = low[:1] == b"(", high[:1] == b"("
-    return zset_ranges.scores(
-        floating(low[after:], _NOT_FLOAT), after, floating(high[before:], _NOT_FLOAT), before
-    )
+    return zset_ranges.scores(_bound(low[after:]), after, _bound(high[before:]), before)
+
+
+def _bound(text: bytes) -> float:
+    """Nothing is 0, and numbers too large are infinite: Redis reads bounds less strictly than scores."""
+    try:
+        value = float(text or b"0")
+    except ValueError:
+        value = nan
+    if isnan(value) or text[:1].isspace() or text[-1:].isspace() or b"_" in text:
+        raise CommandError(_NOT_FLOAT)
+    return value
 
 
 def _word(text: bytes) -> Word:

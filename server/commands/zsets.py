@@ -279,5 +279,5 @@ def zscan(view: View, args: Args) -> Reply:
         if matches is None or matches(member):
             found.append(member)
             if not no_scores:
-                found.append(format_double(score))
+                found.append(format_double(score) if zset.encoding == zsets.LISTPACK else b"%.17g" % score)
     return [b"%d" % after, found]

@@ -161,7 +161,7 @@ class RankIndex:
             bounds.append(place[skip:])
             counts.append(count)
             self._stored[place] = count
-        assert bounds and bounds[0] == start, "an interval without a record"
+        assert bounds[:1] == [start], "an interval without a record"
         return _Node(bounds, counts, stop)
 
     def _kid(self, node: _Node, at: int, level: int) -> _Node:

@@ -67,9 +67,10 @@ def source(view: View, key: bytes) -> Source | None:
     head = view.head(key)
     if head is None:
         return None
-    collection = view.collection(key, head.type)
-    if head.type not in (SET, ZSET) or collection is None:
+    if head.type not in (SET, ZSET):
         raise CommandError(WRONG_TYPE)
+    collection = view.collection(key, head.type)
+    assert collection is not None
     return SortedSet(view, collection) if head.type == ZSET else _Plain(collection)
 
 

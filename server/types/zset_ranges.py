@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice, takewhile
 from typing import NamedTuple, Protocol
 
-from server.types.zsets import SCORE_BYTES, SortedSet, place_of_score
+from server.types.zsets import SortedSet, place_of_score
 
 Pair = tuple[bytes, float]
 
@@ -139,9 +139,9 @@ class Words(NamedTuple):
     def _walk(self, zset: SortedSet, reverse: bool) -> Iterator[Pair]:
         """As Redis goes over a small set."""
         low, high = self.low, self.high
-        if not low.infinite and not high.infinite:
-            if low.text > high.text or (low.text == high.text and (low.exclusive or high.exclusive)):
-                return
+        finite = not low.infinite and not high.infinite
+        if finite and (low.text, low.exclusive or high.exclusive) > (high.text, False):
+            return
         (first, _), (last, _) = next(zset.scan()), next(zset.scan(reverse=True))
         if not self._behind_low(last) or not self._before_high(first):
             return
@@ -161,6 +161,3 @@ def _only_score(zset: SortedSet) -> float | None:
     """The score of all members, None when they have several."""
     (_, lowest), (_, highest) = next(zset.scan()), next(zset.scan(reverse=True))
     return lowest if lowest == highest else None
-
-
-assert SCORE_BYTES == len(place_of_score(0.0))

@@ -258,15 +258,14 @@ def create(view: View, key: bytes, members: int = 0, member_bytes: int = 0) -> S
 
 
 def draw(zset: SortedSet, count: int, random: Random) -> list[tuple[bytes, float]]:
-    """`count` random members with their scores, up to all of them, each once; if it is negative so many, each drawn from
-    all."""
+    """`count` random members with their scores, up to all of them, each once; if it is negative so many, each drawn
+    from all."""
     size = zset.count
     if count >= size:
         return list(zset.scan())
-    if count < 0:
-        ranks = [random.randrange(size) for _ in range(-count)]
-    else:
-        ranks = random.sample(range(size), count)
+    ranks = (
+        [random.randrange(size) for _ in range(-count)] if count < 0 else random.sample(range(size), count)
+    )
     if len(ranks) * _DRAW_SHARE > size:
         pairs = list(zset.scan())
         return [pairs[rank] for rank in ranks]

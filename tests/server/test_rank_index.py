@@ -72,7 +72,8 @@ class Indexed:
             records = collection.range(prefix, INDEX + bytes((level + 1,)))
             bounds = [place[len(prefix) :] for place, _ in records]
             counts = [int.from_bytes(value, "big") for _, value in records]
-            assert bounds[0] == b"" and bounds == sorted(bounds)
+            assert bounds[0] == b""
+            assert bounds == sorted(bounds)
             places = [bisect_left(self.model, bound) for bound in bounds] + [len(self.model)]
             assert counts == [stop - start for start, stop in pairwise(places)]
             edges = [bisect_left(below, bound) for bound in bounds] + [len(below)]
