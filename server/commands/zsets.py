@@ -97,7 +97,8 @@ def add(view: View, key: bytes, pairs: list[Pair], options: AddOptions) -> Reply
     if zset is None:
         if b"xx" in words:
             return None if increment else 0
-        zset = zsets.create(view, key, len(pairs), max(len(member) for member, _ in pairs))
+        zset = zsets.create(view, key)
+    converted = zset.make_room(len(pairs), max(len(member) for member, _ in pairs))
     added = updated = 0
     result = None
     for member, score in pairs:
@@ -119,8 +120,9 @@ def add(view: View, key: bytes, pairs: list[Pair], options: AddOptions) -> Reply
             updated += 1
         result = score
         zset.put(member, score)
-    if added or updated:
+    if added or updated or converted:
         zset.save()
+    if added or updated:
         view.event(events.ZSET, b"zincr" if increment else b"zadd", key)
     if increment:
         return result

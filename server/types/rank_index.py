@@ -16,9 +16,9 @@ of levels is `height`, which the owner of the index keeps with its own meta (1 f
 
 Within a command nodes are read when they are walked through, one range of up to FANOUT_MAX records each, and changed in
 memory: `add` only counts. `save` then sets right what has grown or shrunk: an interval of level 0 with too many
-elements is read once and cut at its middle (into as many parts as it takes, which is also how an index over a table that
-was there already is built: one `add` of all its elements, then `save`); a node with too many intervals is divided, small
-neighbours of one node are joined; the root grows and loses levels. It writes only the records that are not as they were.
+elements is read once and cut into as many parts as it takes (which is also how an index over a table that was there
+already is built: `add` all its elements to a new one, then `save`); a node with too many intervals is divided, small
+neighbours of one node are joined; the root grows and loses levels. Only records that are not as they were are written.
 
 Usable for any ordered table of a Collection: the prefix of the elements and a prefix for the index are all it knows.
 """

@@ -117,6 +117,14 @@ class SortedSet:
             for where, value in collection.range(b"m", b"n"):
                 self._put_place(where[_MEMBER_BYTES:], _SCORE.unpack(value)[0])
 
+    def make_room(self, members: int, member_bytes: int) -> bool:
+        """Before so many members of up to so many bytes are put: choose the encoding. Whether a set that was there
+        has changed its encoding, which is to be saved even if nothing else is."""
+        if members <= LISTPACK_MEMBERS_MAX and member_bytes <= LISTPACK_MEMBER_BYTES_MAX:
+            return False
+        was_listpack, self.encoding = self.encoding == LISTPACK, SKIPLIST
+        return was_listpack and self.count > 0
+
     def remove(self, member: bytes) -> bool:
         """Remove `member`; False when it was not there."""
         collection = self._collection
@@ -250,11 +258,9 @@ def find(view: View, key: bytes) -> SortedSet | None:
     return None if collection is None else SortedSet(view, collection)
 
 
-def create(view: View, key: bytes, members: int = 0, member_bytes: int = 0) -> SortedSet:
-    """A new sorted set for `key` that is about to receive so many members of up to so many bytes; its `save`
-    replaces whatever is there."""
-    small = members <= LISTPACK_MEMBERS_MAX and member_bytes <= LISTPACK_MEMBER_BYTES_MAX
-    return SortedSet(view, view.create(key, ZSET, encoding=LISTPACK if small else SKIPLIST))
+def create(view: View, key: bytes) -> SortedSet:
+    """A new sorted set for `key`; its `save` replaces whatever is there."""
+    return SortedSet(view, view.create(key, ZSET, encoding=LISTPACK))
 
 
 def draw(zset: SortedSet, count: int, random: Random) -> list[tuple[bytes, float]]:
@@ -274,7 +280,8 @@ def draw(zset: SortedSet, count: int, random: Random) -> list[tuple[bytes, float
 
 def store(view: View, key: bytes, pairs: list[tuple[bytes, float]]) -> None:
     """Let `key` be a sorted set of these members with their scores, which are not none."""
-    created = create(view, key, len(pairs), max(len(member) for member, _ in pairs))
+    created = create(view, key)
+    created.make_room(len(pairs), max(len(member) for member, _ in pairs))
     for member, score in pairs:
         created.put(member, score)
     created.save()
