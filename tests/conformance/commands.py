@@ -103,6 +103,42 @@ BITS = (
     | words("BITFIELD", key, some(field_operation, 4))
     | words("BITFIELD_RO", key, some(words("GET", field), 2))
 )
+member = one("a", "b", "c", "d", "", "1", "m" * 65)
+score = one("0", "1", "-1", "2.5", "inf", "-inf", "-0", "1e300", "(1", "x")
+word = one("-", "+", "[a", "(a", "[c", "(d", "x")
+index = one("0", "1", "-1", "-2", "5", "x")
+limit = words("LIMIT", index, index)
+ZSETS = (
+    words("ZADD", key, some(one("NX", "XX", "GT", "LT", "CH", "INCR"), 2), many(words(score, member)))
+    | words("ZADD", key, many(words(score, member)))
+    | words("ZINCRBY", key, score, member)
+    | words(one("ZREM", "ZMSCORE"), key, many(member))
+    | words("ZCARD", key)
+    | words(one("ZSCORE", "ZRANK", "ZREVRANK"), key, member)
+    | words(one("ZRANK", "ZREVRANK"), key, member, "WITHSCORE")
+    | words(one("ZCOUNT", "ZREMRANGEBYSCORE"), key, score, score)
+    | words(one("ZLEXCOUNT", "ZREMRANGEBYLEX"), key, word, word)
+    | words(one("ZREVRANGE", "ZREMRANGEBYRANK"), key, index, index)
+    | words("ZRANGE", key, index, index, some(one("REV", "WITHSCORES") | limit, 2))
+    | words("ZRANGE", key, score, score, "BYSCORE", some(one("REV", "WITHSCORES") | limit, 2))
+    | words("ZRANGE", key, word, word, "BYLEX", some(one("REV") | limit, 2))
+    | words("ZRANGESTORE", key, key, score, score, "BYSCORE", some(limit, 1))
+    | words(one("ZPOPMIN", "ZPOPMAX"), key, some(index, 1))
+    | words("ZMPOP", "2", key, key, one("MIN", "MAX"), some(words("COUNT", index), 1))
+    | words(one("ZUNION", "ZINTER", "ZDIFF"), "2", key, key, "WITHSCORES")
+    | words(
+        one("ZUNIONSTORE", "ZINTERSTORE"),
+        key,
+        "2",
+        key,
+        key,
+        some(words("WEIGHTS", score, score), 1),
+        some(words("AGGREGATE", one("SUM", "MIN", "MAX")), 1),
+    )
+    | words("ZDIFFSTORE", key, "2", key, key)
+    | words("ZINTERCARD", "2", key, key, some(words("LIMIT", index), 1))
+    | words("ZSCAN", key, "0").map(lambda request: ["@sorted", *request])
+)
 KEYS = (
     words(one("DEL", "UNLINK", "EXISTS", "TOUCH"), many(key))
     | words("TYPE", key)
@@ -153,6 +189,7 @@ def requests(draw: st.DrawFn, commands: Words, *, other: bool) -> Request:
 ANYTHING = STRINGS | STRINGS | BITS | KEYS | KEYS | EXPIRY
 PARTS = {
     "strings": requests(STRINGS | STRINGS | KEYS | EXPIRY | ENCODING, other=False),
+    "zsets": requests(ZSETS | ZSETS | ZSETS | KEYS | EXPIRY | ENCODING, other=False),
     "bits": requests(BITS | BITS | STRINGS, other=False),
     "keys": requests(KEYS | EXPIRY | STRINGS | WHOLE | ENCODING, other=False),
     "expiry": requests(EXPIRY | EXPIRY | STRINGS | KEYS, other=False),

@@ -360,6 +360,7 @@ ZMPOP 1 missing MIN
 ZMPOP 1 missing MIN COUNT 10
 BZPOPMIN k 0
 BZPOPMAX missing k 0
+ZADD k 1 q 2 r 3 s 4 t 5 u
 BZPOPMIN k x
 BZPOPMIN k -1
 BZPOPMIN k 1e300
