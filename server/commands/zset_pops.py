@@ -132,8 +132,6 @@ def bzpopmax(view: View, args: Args) -> Reply:
 
 def _places(args: Args, at: int) -> range:
     """The indexes of the keys, whose number stands at `at`; raises what the command answers."""
-    if at == 2:
-        _timeout_ms(args[1], 0)
     count = bounded_integer(args[at], 1, INT64_MAX, b"ERR numkeys should be greater than 0")
     if at + 1 + count >= len(args):
         raise CommandError(SYNTAX)
@@ -144,8 +142,8 @@ def _many_keys(at: int) -> Keys:
     return Keys(0, 0, 1, lambda args: list(_places(args, at)), "RW access delete", at)
 
 
-def _many(view: View, args: Args, at: int) -> tuple[list[bytes], Reply]:
-    """ZMPOP, its number of keys at `at`: the keys, and the reply, None when there is nothing."""
+def _many(view: View, args: Args, at: int) -> Reply:
+    """ZMPOP, its number of keys at `at`; BZMPOP when a timeout stands before that."""
     places = _places(args, at)
     reverse = _WHICH.get(args[places.stop].lower())
     if reverse is None:
@@ -158,9 +156,14 @@ def _many(view: View, args: Args, at: int) -> tuple[list[bytes], Reply]:
         count = bounded_integer(options[1], 1, INT64_MAX, b"ERR count should be greater than 0")
         if len(options) > 2:
             raise CommandError(SYNTAX)
+    timeout_ms = _timeout_ms(args[1], view.now_ms) if at == 2 else None
     keys = [args[place] for place in places]
     popped = _pop_first(view, keys, count, reverse)
-    return keys, None if popped is None else [popped[0], [list(pair) for pair in popped[1]]]
+    if popped is not None:
+        return [popped[0], [list(pair) for pair in popped[1]]]
+    if timeout_ms is None:
+        return NULL_ARRAY
+    raise WouldBlock(keys, timeout_ms, NULL_ARRAY)
 
 
 @command(
@@ -170,8 +173,7 @@ def zmpop(view: View, args: Args) -> Reply:
     """Returns the highest- or lowest-scoring members from one or more sorted sets after removing them.
 
     Deletes the sorted set if the last member was popped."""
-    reply = _many(view, args, 1)[1]
-    return NULL_ARRAY if reply is None else reply
+    return _many(view, args, 1)
 
 
 @command(
@@ -187,8 +189,4 @@ def bzmpop(view: View, args: Args) -> Reply:
     """Removes and returns a member by score from one or more sorted sets.
 
     Blocks until a member is available otherwise. Deletes the sorted set if the last element was popped."""
-    timeout_ms = _timeout_ms(args[1], view.now_ms)
-    keys, reply = _many(view, args, 2)
-    if reply is None:
-        raise WouldBlock(keys, timeout_ms, NULL_ARRAY)
-    return reply
+    return _many(view, args, 2)

@@ -189,7 +189,7 @@ def requests(draw: st.DrawFn, commands: Words, *, other: bool) -> Request:
 ANYTHING = STRINGS | STRINGS | BITS | KEYS | KEYS | EXPIRY
 PARTS = {
     "strings": requests(STRINGS | STRINGS | KEYS | EXPIRY | ENCODING, other=False),
-    "zsets": requests(ZSETS | ZSETS | ZSETS | KEYS | EXPIRY | ENCODING, other=False),
+    "zsets": requests(ZSETS | ZSETS | ZSETS | words(one("DEL", "EXISTS"), many(key)) | ENCODING, other=False),
     "bits": requests(BITS | BITS | STRINGS, other=False),
     "keys": requests(KEYS | EXPIRY | STRINGS | WHOLE | ENCODING, other=False),
     "expiry": requests(EXPIRY | EXPIRY | STRINGS | KEYS, other=False),

@@ -26,6 +26,8 @@ DIFFERENCES = {
         "cluster|rebuild",
         "existence",
     ): "the steps of `redraft rebuild`; only here data comes back from the peers",
+    ("georadius", "key specs"): "STORE's key is found by a function of the table, not by a specification",
+    ("georadiusbymember", "key specs"): "the same",
     ("msetex", "key specs"): "a function of the table finds its keys; COMMAND GETKEYS gives them",
 }
 
