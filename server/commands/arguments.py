@@ -1,6 +1,6 @@
 """Reading arguments as Redis reads them: strict integers, floats, and their error texts."""
 
-from math import isnan
+from math import isinf, isnan
 
 from server.errors import INVALID_DB, NOT_FLOAT, NOT_INTEGER, CommandError
 from server.keyspace.meta import DATABASES
@@ -28,14 +28,17 @@ def bounded_integer(text: bytes, low: int, high: int, error: bytes) -> int:
 
 
 def floating(text: bytes, error: bytes = NOT_FLOAT) -> float:
-    """A double, infinities included, NaN and blanks not; raises CommandError(error)."""
+    """A double, infinities included; NaN, blanks and numbers too large or too small for one not. Raises
+    CommandError(error)."""
     try:
         if not text or text[:1].isspace() or text[-1:].isspace() or b"_" in text:
             raise ValueError
         value = float(text)
     except ValueError:
         raise CommandError(error) from None
-    if isnan(value):
+    if isnan(value) or (isinf(value) and text.strip(b"+-")[:1] not in (b"i", b"I")):
+        raise CommandError(error)
+    if value == 0 and text.lower().partition(b"e")[0].strip(b"+-0."):
         raise CommandError(error)
     return value
 

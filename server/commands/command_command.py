@@ -53,7 +53,8 @@ def key_flags(row: Command, position: int) -> list[bytes]:
 
 
 def key_specs(row: Command) -> list[dict[bytes, Any]]:
-    """The key specifications of COMMAND INFO. Keys that move are given by COMMAND GETKEYS alone: their specification
+    """The key specifications of COMMAND INFO. Keys that move, uncounted,
+    are given by COMMAND GETKEYS alone: their specification
     says that it is not known where they begin."""
 
     def spec(flags: list[bytes], begin: dict[bytes, Any], find: dict[bytes, Any]) -> dict[bytes, Any]:
@@ -82,7 +83,14 @@ def key_specs(row: Command) -> list[dict[bytes, Any]]:
         else:
             last = keys.last - keys.first if keys.last > 0 else keys.last
             specs = [spec(key_flags(row, 0), at(keys.first), span(last, keys.step))]
-    if keys.find is not None and not keys.first:
+    if keys.count_at:
+        counted = {
+            b"type": b"keynum",
+            b"spec": {b"keynumidx": 0, b"firstkey": 1, b"keystep": 1},
+        }
+        specs = specs[: len(keys.access.split(",")) - 1]
+        specs.append(spec(key_flags(row, len(specs)), at(keys.count_at), counted))
+    elif keys.find is not None and not keys.first:
         specs.append(spec([*key_flags(row, 0), b"incomplete"], unknown, unknown))
     return specs
 

@@ -122,7 +122,10 @@ class Keys:
     access: str = ""
     """Redis's key-spec flags, blank separated: one of RO RW OW RM, then access update insert delete. Derived
     from WRITE / READONLY when empty. Where the keys of one command differ (RENAME), a specification each,
-    with a comma between: then each describes one key, from `first` on."""
+    with a comma between: then each describes one key, from `first` on. With `count_at` the last describes the
+    counted keys."""
+    count_at: int = 0
+    """Index of the number of keys that follow it, for COMMAND INFO; 0: none."""
 
     def indexes(self, args: Args) -> Iterable[int]:
         """The indexes of the keys of a request whose arity was checked."""

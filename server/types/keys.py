@@ -19,10 +19,12 @@ from server.keyspace.layout import (
     SET,
     SPREAD,
     STRING,
+    ZSET,
     Head,
 )
 from server.keyspace.view import View
 from server.types import hashes, sets
+from server.types import sets, zsets
 from server.types.glob import EVERY_KEY, compile_glob
 from server.types.numbers import parse_int64
 from server.types.strings import PLAIN, RAW
@@ -32,6 +34,7 @@ HASH_MASK = (1 << HASH_BITS) - 1
 ENCODING_NAMES = {
     HASH: hashes.ENCODING_NAMES,
     SET: sets.ENCODING_NAMES,
+    ZSET: zsets.ENCODING_NAMES,
 }
 """What a head's encoding is called, by type, where that is all that OBJECT ENCODING needs."""
 

@@ -161,6 +161,42 @@ HASHES = (
     | words("HEXPIREAT", key, second, some(expiry_option, 2), hash_fields)
     | words("HPEXPIREAT", key, millisecond, some(expiry_option, 2), hash_fields)
 )
+member = one("a", "b", "c", "d", "", "1", "m" * 65)
+score = one("0", "1", "-1", "2.5", "inf", "-inf", "-0", "1e300", "(1", "x")
+word = one("-", "+", "[a", "(a", "[c", "(d", "x")
+index = one("0", "1", "-1", "-2", "5", "x")
+limit = words("LIMIT", index, index)
+ZSETS = (
+    words("ZADD", key, some(one("NX", "XX", "GT", "LT", "CH", "INCR"), 2), many(words(score, member)))
+    | words("ZADD", key, many(words(score, member)))
+    | words("ZINCRBY", key, score, member)
+    | words(one("ZREM", "ZMSCORE"), key, many(member))
+    | words("ZCARD", key)
+    | words(one("ZSCORE", "ZRANK", "ZREVRANK"), key, member)
+    | words(one("ZRANK", "ZREVRANK"), key, member, "WITHSCORE")
+    | words(one("ZCOUNT", "ZREMRANGEBYSCORE"), key, score, score)
+    | words(one("ZLEXCOUNT", "ZREMRANGEBYLEX"), key, word, word)
+    | words(one("ZREVRANGE", "ZREMRANGEBYRANK"), key, index, index)
+    | words("ZRANGE", key, index, index, some(one("REV", "WITHSCORES") | limit, 2))
+    | words("ZRANGE", key, score, score, "BYSCORE", some(one("REV", "WITHSCORES") | limit, 2))
+    | words("ZRANGE", key, word, word, "BYLEX", some(one("REV") | limit, 2))
+    | words("ZRANGESTORE", key, key, score, score, "BYSCORE", some(limit, 1))
+    | words(one("ZPOPMIN", "ZPOPMAX"), key, some(index, 1))
+    | words("ZMPOP", "2", key, key, one("MIN", "MAX"), some(words("COUNT", index), 1))
+    | words(one("ZUNION", "ZINTER", "ZDIFF"), "2", key, key, "WITHSCORES")
+    | words(
+        one("ZUNIONSTORE", "ZINTERSTORE"),
+        key,
+        "2",
+        key,
+        key,
+        some(words("WEIGHTS", score, score), 1),
+        some(words("AGGREGATE", one("SUM", "MIN", "MAX")), 1),
+    )
+    | words("ZDIFFSTORE", key, "2", key, key)
+    | words("ZINTERCARD", "2", key, key, some(words("LIMIT", index), 1))
+    | words("ZSCAN", key, "0").map(lambda request: ["@sorted", *request])
+)
 KEYS = (
     words(one("DEL", "UNLINK", "EXISTS", "TOUCH"), many(key))
     | words("TYPE", key)
@@ -264,6 +300,7 @@ KEYS_AND_NO_DUMPS = words(one("DEL", "EXISTS", "TYPE"), key) | words(one("RENAME
 PARTS = {
     "strings": requests(STRINGS | STRINGS | KEYS | EXPIRY | ENCODING, other=False),
     "hashes": requests(HASHES | HASHES | HASHES | KEYS_AND_NO_DUMPS | EXPIRY, other=False),
+    "zsets": requests(ZSETS | ZSETS | ZSETS | words(one("DEL", "EXISTS"), many(key)) | ENCODING, other=False),
     "bits": requests(BITS | BITS | STRINGS, other=False),
     "sets": requests(SETS | SETS | SETS | SET_KEYS, other=False),
     "hyperloglogs": requests(HYPERLOGLOGS | HYPERLOGLOGS | HYPERLOGLOGS | SET_KEYS, other=False),

@@ -1,0 +1,276 @@
+"""Ranks in an ordered table: how many elements lie before a key, and which key is the n-th, in O(log n).
+
+LevelDB knows the order of a table and not how many keys lie before one. So beside the table of elements this index
+keeps counts of intervals, in levels: a B+ tree whose leaves are the table itself.
+
+    level 0      bound -> count     elements in [bound, next bound of level 0)
+    level 1      bound -> count     elements in [bound, next bound of level 1), which is some 45 intervals of level 0
+    …
+    the root     not stored         the intervals of the highest level
+
+    record: index prefix, level:u8, bound -> count:u32, in the same collection
+
+The first bound of every level is empty, and the bounds of a level are bounds of the level below too: each interval is
+divided by those below it and never cut by them. A node is an interval with the intervals directly below it; the number
+of levels is `height`, which the owner of the index keeps with its own meta (1 for a new one).
+
+Within a command nodes are read when they are walked through, one range of up to FANOUT_MAX records each, and changed in
+memory: `add` only counts. `save` then sets right what has grown or shrunk: an interval of level 0 with too many
+elements is read once and cut into as many parts as it takes (which is also how an index over a table that was there
+already is built: `add` all its elements to a new one, then `save`); a node with too many intervals is divided, small
+neighbours of one node are joined; the root grows and loses levels. Only records that are not as they were are written.
+
+Usable for any ordered table of a Collection: the prefix of the elements and a prefix for the index are all it knows.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import islice
+
+from server.keyspace.collection import Collection
+
+FANOUT_MAX = 64
+"""Elements of an interval of level 0, and intervals of a node, before they are divided."""
+_FANOUT_NEW = 40
+"""About what the parts of a division hold: room to grow, and not soon small enough to be joined."""
+_FANOUT_MIN = 16
+"""Fewer than this are joined with a neighbour if both together are at most _FANOUT_NEW."""
+_COUNT_BYTES = 4
+
+
+class _Node:
+    """An interval and the intervals directly below it."""
+
+    __slots__ = ("bounds", "changed", "counts", "kids", "stop")
+
+    def __init__(self, bounds: list[bytes], counts: list[int], stop: bytes | None) -> None:
+        self.bounds = bounds
+        """Where each interval begins; the first is where the node begins."""
+        self.counts = counts
+        """Elements in each."""
+        self.kids: list[_Node | None] = [None] * len(bounds)
+        """The intervals as nodes, as far as they were read. Always None in a node of level 0."""
+        self.stop = stop
+        """Where the node ends; None: with the table."""
+        self.changed = False
+
+    def stop_of(self, at: int) -> bytes | None:
+        """Where interval `at` ends."""
+        return self.bounds[at + 1] if at + 1 < len(self.bounds) else self.stop
+
+    def part(self, first: int, stop: int) -> "_Node":
+        """The intervals from `first` up to but without `stop`, as a node of its own."""
+        node = _Node(self.bounds[first:stop], self.counts[first:stop], self.stop_of(stop - 1))
+        node.kids = self.kids[first:stop]
+        return node
+
+
+class RankIndex:
+    """The index of one table in a collection that is spread, for the length of one command."""
+
+    def __init__(self, collection: Collection, table: bytes, index: bytes, height: int) -> None:
+        """`table`, `index`: prefixes of the elements and of the index's records; `height`: 0 for a new index of a
+        table that is empty or whose elements are going to be added."""
+        self._collection = collection
+        self._table = table
+        self._index = index
+        self.height = height
+        """Levels that are stored. The owner keeps it after `save`."""
+        self._stored: dict[bytes, int] = {}
+        """The records that were read: place to count."""
+        if height:
+            self._root = self._read(height - 1, b"", None)
+        else:
+            self.height = 1
+            self._root = _Node([b""], [0], None)
+
+    def __len__(self) -> int:
+        """How many elements there are."""
+        return sum(self._root.counts)
+
+    def add(self, key: bytes, count: int = 1) -> None:
+        """`count` elements (negative: fewer) have come to the interval of `key`: one at `key` itself, or any number
+        before the first `save`. The table is to be changed by the caller, before `save`."""
+        node = self._root
+        for level in range(self.height - 1, -1, -1):
+            at = bisect_right(node.bounds, key) - 1
+            node.counts[at] += count
+            node.changed = True
+            if level:
+                node = self._kid(node, at, level)
+
+    def rank(self, key: bytes) -> int:
+        """How many elements lie before `key`, which need not be there. Not between `add` and `save`."""
+        node = self._root
+        before = 0
+        for level in range(self.height - 1, -1, -1):
+            at = bisect_right(node.bounds, key) - 1
+            before += sum(node.counts[:at])
+            if level:
+                node = self._kid(node, at, level)
+        table = self._table
+        return before + sum(1 for _ in self._collection.scan(table + node.bounds[at], table + key))
+
+    def key_at(self, rank: int) -> bytes:
+        """The element before which `rank` others lie; there must be one. Not between `add` and `save`."""
+        node = self._root
+        for level in range(self.height - 1, -1, -1):
+            at = 0
+            while rank >= node.counts[at]:
+                rank -= node.counts[at]
+                at += 1
+            if level:
+                node = self._kid(node, at, level)
+        elements = self._elements(node.bounds[at], node.stop_of(at))
+        return next(islice(elements, rank, None))
+
+    def save(self) -> None:
+        """Write what has changed."""
+        parts = self._settle(self._root, self.height - 1)
+        while len(parts) > 1:
+            root = _Node([part.bounds[0] for part in parts], [sum(part.counts) for part in parts], None)
+            root.kids = list(parts)
+            self.height += 1
+            parts = self._divided(root)
+        self._root = parts[0]
+        while self.height > 1 and len(self._root.bounds) == 1:
+            self._root = self._kid(self._root, 0, self.height - 1)
+            self.height -= 1
+        records: dict[bytes, int] = {}
+        self._gather(self._root, self.height - 1, records)
+        for place in self._stored.keys() - records.keys():
+            self._collection.delete(place)
+        for place, count in records.items():
+            if self._stored.get(place) != count:
+                self._collection.put(place, count.to_bytes(_COUNT_BYTES, "big"))
+        self._stored = records
+
+    # -- nodes ---------------------------------------------------------------------------------------------------
+
+    def _place(self, level: int, bound: bytes) -> bytes:
+        return self._index + bytes((level,)) + bound
+
+    def _read(self, level: int, start: bytes, stop: bytes | None) -> _Node:
+        """The node over the intervals of `level` in [start, stop)."""
+        end = self._place(level + 1, b"") if stop is None else self._place(level, stop)
+        bounds: list[bytes] = []
+        counts: list[int] = []
+        skip = len(self._index) + 1
+        for place, value in self._collection.scan(self._place(level, start), end):
+            count = int.from_bytes(value, "big")
+            bounds.append(place[skip:])
+            counts.append(count)
+            self._stored[place] = count
+        assert bounds[:1] == [start], "an interval without a record"
+        return _Node(bounds, counts, stop)
+
+    def _kid(self, node: _Node, at: int, level: int) -> _Node:
+        """Interval `at` of `node`, whose intervals are of `level`, as a node."""
+        kid = node.kids[at]
+        if kid is None:
+            kid = node.kids[at] = self._read(level - 1, node.bounds[at], node.stop_of(at))
+        return kid
+
+    def _elements(self, start: bytes, stop: bytes | None) -> Iterator[bytes]:
+        """The elements in [start, stop)."""
+        table = self._table
+        end = table[:-1] + bytes((table[-1] + 1,)) if stop is None else table + stop
+        return (key[len(table) :] for key, _ in self._collection.scan(table + start, end))
+
+    def _gather(self, node: _Node, level: int, records: dict[bytes, int]) -> None:
+        """The records of `node` and of all below it that was read."""
+        for bound, count, kid in zip(node.bounds, node.counts, node.kids, strict=True):
+            records[self._place(level, bound)] = count
+            if kid is not None:
+                self._gather(kid, level - 1, records)
+
+    # -- setting right ------------------------------------------------------------------------------------------
+
+    def _settle(self, node: _Node, level: int) -> list[_Node]:
+        """`node`, whose intervals are of `level`, with no interval below it too large or too small; as several nodes
+        if it is too large then."""
+        if not node.changed:
+            return [node]
+        node.changed = False
+        bounds: list[bytes] = []
+        counts: list[int] = []
+        kids: list[_Node | None] = []
+        for at, (bound, count, kid) in enumerate(zip(node.bounds, node.counts, node.kids, strict=True)):
+            if kid is not None:
+                for part in self._settle(kid, level - 1):
+                    bounds.append(part.bounds[0])
+                    counts.append(sum(part.counts))
+                    kids.append(part)
+            elif level == 0 and count > FANOUT_MAX:
+                cuts = self._cut(bound, node.stop_of(at), count)
+                bounds += [cut for cut, _ in cuts]
+                counts += [size for _, size in cuts]
+                kids += [None] * len(cuts)
+            else:
+                bounds.append(bound)
+                counts.append(count)
+                kids.append(kid)
+        node.bounds, node.counts, node.kids = bounds, counts, kids
+        self._join(node, level)
+        return self._divided(node)
+
+    def _cut(self, start: bytes, stop: bytes | None, count: int) -> list[tuple[bytes, int]]:
+        """An interval of level 0 in several, as (bound, count)."""
+        parts = _sizes(count)
+        elements = self._elements(start, stop)
+        cuts = []
+        for number, size in enumerate(parts):
+            first = next(elements)
+            cuts.append((first if number else start, size))
+            next(islice(elements, size - 1, size - 1), None)
+        return cuts
+
+    def _join(self, node: _Node, level: int) -> None:
+        """Join intervals of `node` that have become small with a neighbour."""
+        at = 0
+        while at < len(node.bounds) and len(node.bounds) > 1:
+            if not self._small(node, at, level):
+                at += 1
+                continue
+            first = at if at + 1 < len(node.bounds) else at - 1
+            if self._size(node, first, level) + self._size(node, first + 1, level) > _FANOUT_NEW:
+                at += 1
+                continue
+            if level:
+                left, right = self._kid(node, first, level), self._kid(node, first + 1, level)
+                left.bounds += right.bounds
+                left.counts += right.counts
+                left.kids += right.kids
+                left.stop = right.stop
+            node.counts[first] += node.counts[first + 1]
+            for column in (node.bounds, node.counts, node.kids):
+                del column[first + 1]
+            at = first
+
+    def _small(self, node: _Node, at: int, level: int) -> bool:
+        """Whether interval `at` is known to be small: one that was not read has not become so."""
+        kid = node.kids[at]
+        return (
+            len(kid.bounds) < _FANOUT_MIN if kid is not None else level == 0 and node.counts[at] < _FANOUT_MIN
+        )
+
+    def _size(self, node: _Node, at: int, level: int) -> int:
+        """What is directly below interval `at`: nodes or elements."""
+        return len(self._kid(node, at, level).bounds) if level else node.counts[at]
+
+    def _divided(self, node: _Node) -> list[_Node]:
+        """`node`, or if it is too large its parts."""
+        if len(node.bounds) <= FANOUT_MAX:
+            return [node]
+        parts: list[_Node] = []
+        first = 0
+        for size in _sizes(len(node.bounds)):
+            parts.append(node.part(first, first + size))
+            first += size
+        return parts
+
+
+def _sizes(count: int) -> list[int]:
+    """`count`, more than FANOUT_MAX, in parts that are alike and hold about _FANOUT_NEW."""
+    parts = -(-count // _FANOUT_NEW)
+    return [count // parts + (number < count % parts) for number in range(parts)]

@@ -1,0 +1,287 @@
+"""Sorted sets: members with a score, in the order of score and then member.
+
+Two tables in one collection, and counts for ranks once it is spread:
+
+    'm' crc32(member):u32 member -> score:f64             always
+    's' sortable score:u64 member -> '' or '-'            once spread; '-': the score is minus zero
+    't' …                        -> counts of 's'         once spread, see rank_index.py
+
+    meta:  members:u64 height:u8                          height of the rank index, 0 while compact
+
+A sortable score is the double's bits, turned so that byte order is numeric order; both zeros are one place. What comes
+after 's' is called a *place* here: places are in the set's order, and every range (of ranks, scores or words, see
+zset_ranges.py) is one of places. While compact the places are made from the members and sorted when they are needed.
+
+The encoding is how Valkey would hold it in memory: a listpack up to 128 members of 64 bytes, a skiplist beyond and from
+then on. It shows in OBJECT ENCODING, in ZSCAN's pages, and in that a listpack knows no minus zero.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from random import Random
+from struct import Struct
+from zlib import crc32
+
+from server.keyspace.collection import Collection
+from server.keyspace.layout import ZSET
+from server.keyspace.view import View
+from server.types.rank_index import RankIndex
+
+LISTPACK, SKIPLIST = range(2)
+ENCODING_NAMES = (b"listpack", b"skiplist")
+LISTPACK_MEMBERS_MAX = 128
+LISTPACK_MEMBER_BYTES_MAX = 64
+
+_DRAW_SHARE = 30
+"""A set is read whole when more than this part of it is drawn: a look-up by rank costs so many steps of a scan."""
+
+_META = Struct(">QB")
+_SCORE = Struct(">d")
+_BITS = Struct(">Q")
+_MEMBER = Struct(">cI")
+_MEMBER_BYTES = _MEMBER.size
+_SORTED, _SORTED_END, _INDEX = b"s", b"t", b"t"
+_MINUS_ZERO = b"-"
+_SIGN = 1 << 63
+_ALL = (1 << 64) - 1
+
+SCORE_BYTES = _BITS.size
+"""Of a place, before the member."""
+
+
+def place_of_score(score: float, after: bool = False) -> bytes:
+    """Where members of `score` begin, or with `after` where they have ended."""
+    bits: int = _BITS.unpack(_SCORE.pack(score + 0.0))[0]  # minus zero plus zero is zero
+    return _BITS.pack((bits ^ _ALL if bits & _SIGN else bits | _SIGN) + after)
+
+
+def _score_of_place(place: bytes, value: bytes) -> float:
+    bits: int = _BITS.unpack_from(place)[0]
+    score: float = _SCORE.unpack(_BITS.pack(bits ^ _SIGN if bits & _SIGN else bits ^ _ALL))[0]
+    return -0.0 if value == _MINUS_ZERO else score
+
+
+def _element(member: bytes) -> bytes:
+    return _MEMBER.pack(b"m", crc32(member)) + member
+
+
+class SortedSet:
+    """The sorted set under one key, good for one command."""
+
+    __slots__ = ("_collection", "_height", "_index", "_places", "_view", "count", "encoding")
+
+    def __init__(self, view: View, collection: Collection) -> None:
+        self._view = view
+        self._collection = collection
+        count, height = _META.unpack(collection.meta) if collection.meta else (0, 0)
+        self.count: int = count
+        """Members."""
+        self._height: int = height
+        """Levels of the index."""
+        self.encoding = collection.encoding
+        """LISTPACK or SKIPLIST."""
+        self._index: RankIndex | None = None
+        self._places: list[bytes] | None = None
+        """All places in order, while compact and unchanged since."""
+
+    # -- members -------------------------------------------------------------------------------------------------
+
+    def score(self, member: bytes) -> float | None:
+        """The score of `member`, None when it is not there."""
+        value = self._collection.get(_element(member))
+        return None if value is None else _SCORE.unpack(value)[0]
+
+    def put(self, member: bytes, score: float) -> None:
+        """Set the score of `member`, new or not."""
+        collection = self._collection
+        element = _element(member)
+        old = collection.get(element)
+        if self.encoding == LISTPACK:
+            if old is None and (
+                self.count >= LISTPACK_MEMBERS_MAX or len(member) > LISTPACK_MEMBER_BYTES_MAX
+            ):
+                self.encoding = SKIPLIST
+            else:
+                score += 0.0
+        if old is None:
+            self.count += 1
+        self._places = None
+        if collection.spread:
+            if old is not None:
+                self._delete_place(place_of_score(_SCORE.unpack(old)[0]) + member)
+            collection.put(element, _SCORE.pack(score))
+            self._put_place(member, score)
+            return
+        collection.put(element, _SCORE.pack(score))
+        if self._has_spread():
+            for where, value in collection.range(b"m", b"n"):
+                self._put_place(where[_MEMBER_BYTES:], _SCORE.unpack(value)[0])
+
+    def make_room(self, members: int, member_bytes: int) -> bool:
+        """Before so many members of up to so many bytes are put: choose the encoding. Whether a set that was there
+        has changed its encoding, which is to be saved even if nothing else is."""
+        if members <= LISTPACK_MEMBERS_MAX and member_bytes <= LISTPACK_MEMBER_BYTES_MAX:
+            return False
+        was_listpack, self.encoding = self.encoding == LISTPACK, SKIPLIST
+        return was_listpack and self.count > 0
+
+    def remove(self, member: bytes) -> bool:
+        """Remove `member`; False when it was not there."""
+        collection = self._collection
+        element = _element(member)
+        old = collection.get(element)
+        if old is None:
+            return False
+        collection.delete(element)
+        self.count -= 1
+        self._places = None
+        if collection.spread:
+            self._delete_place(place_of_score(_SCORE.unpack(old)[0]) + member)
+        return True
+
+    def remove_all(self, members: Iterable[bytes]) -> int:
+        """Remove `members`, and save; how many there were."""
+        removed = sum(self.remove(member) for member in members)
+        if removed:
+            self.save()
+        return removed
+
+    def save(self) -> bool:
+        """Write the changes. Whether there still is such a key: no sorted set is empty."""
+        collection = self._collection
+        if not self.count:
+            self._view.delete(collection.key)
+            return False
+        if self._index is not None:
+            self._index.save()
+            self._height = self._index.height
+        collection.meta = _META.pack(self.count, self._height)
+        collection.encoding = self.encoding
+        collection.save()
+        return True
+
+    def page(self, cursor: int, count: int) -> tuple[int, list[tuple[bytes, float]]]:
+        """Where ZSCAN goes on, 0 at the end, and about `count` members from `cursor` on, in the order of their
+        checksums; all that a listpack has, in its own order. The cursor is the checksum of the first that was not
+        seen, and a page never ends between members of one checksum."""
+        if self.encoding == LISTPACK:
+            return 0, list(self.scan())
+        found: list[tuple[bytes, float]] = []
+        last = None
+        for where, value in self._collection.scan(_MEMBER.pack(b"m", cursor), b"n"):
+            crc = where[1:_MEMBER_BYTES]
+            if len(found) >= count and crc != last:
+                return int.from_bytes(crc, "big"), found
+            last = crc
+            found.append((where[_MEMBER_BYTES:], _SCORE.unpack(value)[0]))
+        return 0, found
+
+    # -- order ---------------------------------------------------------------------------------------------------
+
+    def rank(self, member: bytes) -> int | None:
+        """How many members come before `member`, None when it is not there."""
+        score = self.score(member)
+        return None if score is None else self.position(place_of_score(score) + member)
+
+    def position(self, place: bytes) -> int:
+        """How many members lie before `place`."""
+        if self._collection.spread:
+            return self._ranks().rank(place)
+        return bisect_left(self._ordered(), place)
+
+    def scan(
+        self, start: bytes = b"", stop: bytes | None = None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, float]]:
+        """Member and score of all whose place is in [start, stop) (None: to the end), in order or its reverse. Not
+        while the set is changed."""
+        if stop is not None and start >= stop:
+            return
+        if self._collection.spread:
+            end = _SORTED_END if stop is None else _SORTED + stop
+            for where, value in self._collection.scan(_SORTED + start, end, reverse):
+                place = where[1:]
+                yield place[SCORE_BYTES:], _score_of_place(place, value)
+            return
+        places = self._ordered()
+        low = bisect_left(places, start)
+        high = len(places) if stop is None else bisect_left(places, stop)
+        for at in range(high - 1, low - 1, -1) if reverse else range(low, high):
+            member = places[at][SCORE_BYTES:]
+            yield member, _SCORE.unpack(self._collection.get(_element(member)) or b"")[0]
+
+    def slice(self, first: int, stop: int, reverse: bool = False) -> Iterator[tuple[bytes, float]]:
+        """Member and score of those at the ranks [first, stop), counted from the end and in reverse order if
+        `reverse`. Not while the set is changed."""
+        stop = min(stop, self.count)
+        if first >= stop:
+            return
+        if first == 0:
+            pairs = self.scan(reverse=reverse)
+        else:
+            at = self.count - 1 - first if reverse else first
+            place = self._ranks().key_at(at) if self._collection.spread else self._ordered()[at]
+            pairs = self.scan(stop=place + b"\0", reverse=True) if reverse else self.scan(place)
+        for _, pair in zip(range(stop - first), pairs, strict=False):
+            yield pair
+
+    def _has_spread(self) -> bool:
+        """Whether the collection is spread, asked after a change that may have made it so."""
+        return self._collection.spread
+
+    def _ordered(self) -> list[bytes]:
+        if self._places is None:
+            self._places = sorted(
+                place_of_score(_SCORE.unpack(value)[0]) + where[_MEMBER_BYTES:]
+                for where, value in self._collection.scan()
+            )
+        return self._places
+
+    def _ranks(self) -> RankIndex:
+        if self._index is None:
+            self._index = RankIndex(self._collection, _SORTED, _INDEX, self._height)
+        return self._index
+
+    def _put_place(self, member: bytes, score: float) -> None:
+        place = place_of_score(score) + member
+        minus_zero = score == 0 and _SCORE.pack(score)[0]
+        self._collection.put(_SORTED + place, _MINUS_ZERO if minus_zero else b"")
+        self._ranks().add(place)
+
+    def _delete_place(self, place: bytes) -> None:
+        self._collection.delete(_SORTED + place)
+        self._ranks().add(place, -1)
+
+
+def find(view: View, key: bytes) -> SortedSet | None:
+    """The sorted set at `key`, None when there is no such key; raises WRONGTYPE when it is none."""
+    collection = view.collection(key, ZSET)
+    return None if collection is None else SortedSet(view, collection)
+
+
+def create(view: View, key: bytes) -> SortedSet:
+    """A new sorted set for `key`; its `save` replaces whatever is there."""
+    return SortedSet(view, view.create(key, ZSET, encoding=LISTPACK))
+
+
+def draw(zset: SortedSet, count: int, random: Random) -> list[tuple[bytes, float]]:
+    """`count` random members with their scores, up to all of them, each once; if it is negative so many, each drawn
+    from all."""
+    size = zset.count
+    if count >= size:
+        return list(zset.scan())
+    ranks = (
+        [random.randrange(size) for _ in range(-count)] if count < 0 else random.sample(range(size), count)
+    )
+    if len(ranks) * _DRAW_SHARE > size:
+        pairs = list(zset.scan())
+        return [pairs[rank] for rank in ranks]
+    return [pair for rank in ranks for pair in zset.slice(rank, rank + 1)]
+
+
+def store(view: View, key: bytes, pairs: list[tuple[bytes, float]]) -> None:
+    """Let `key` be a sorted set of these members with their scores, which are not none."""
+    created = create(view, key)
+    created.make_room(len(pairs), max(len(member) for member, _ in pairs))
+    for member, score in pairs:
+        created.put(member, score)
+    created.save()

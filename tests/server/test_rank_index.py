@@ -1,0 +1,151 @@
+"""The rank index against a sorted list: after any changes, in any batches, every rank is right and so is the tree."""
+
+from bisect import bisect_left
+from itertools import pairwise
+from random import Random
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from server.keyspace.layout import ZSET
+from server.types.rank_index import FANOUT_MAX, RankIndex
+from tests.server.harness import Group
+
+TABLE, INDEX = b"s", b"t"
+
+
+class Indexed:
+    """A table with its index, and the sorted list that they should be."""
+
+    def __init__(self) -> None:
+        self.group = Group()
+        self.model: list[bytes] = []
+        self.height = 0
+        collection = self.group.begin().create(b"k", ZSET)
+        for number in range(200):
+            collection.put(b"%d" % number, b"")
+        for number in range(200):
+            collection.delete(b"%d" % number)
+        assert collection.spread
+        collection.save()
+        self.group.commit()
+
+    def change(self, added: set[bytes], removed: set[bytes]) -> None:
+        """One command."""
+        collection = self.group.begin().collection(b"k", ZSET)
+        assert collection is not None
+        present = set(self.model)
+        index = RankIndex(collection, TABLE, INDEX, self.height)
+        for key in sorted(added - present):
+            collection.put(TABLE + key, b"")
+            index.add(key)
+        for key in sorted(removed & present - added):
+            collection.delete(TABLE + key)
+            index.add(key, -1)
+        index.save()
+        self.height = index.height
+        self.model = sorted(present - (removed - added) | added)
+        self.check(index, Random(len(self.model)))
+        collection.save()
+        self.group.commit()
+
+    def check(self, index: RankIndex, random: Random) -> None:
+        model = self.model
+        assert len(index) == len(model)
+        for rank in random.sample(range(len(model)), min(20, len(model))):
+            assert index.key_at(rank) == model[rank]
+            assert index.rank(model[rank]) == rank
+        for _ in range(5):
+            key = b"%06d" % random.randrange(2000)
+            assert index.rank(key) == bisect_left(model, key)
+
+    def check_records(self) -> None:
+        """What is stored: bounds that nest, counts that add up, nothing too large."""
+        collection = self.group.begin().collection(b"k", ZSET)
+        assert collection is not None
+        self.check(RankIndex(collection, TABLE, INDEX, self.height), Random(1))
+        below = self.model
+        for level in range(self.height):
+            prefix = INDEX + bytes((level,))
+            records = collection.range(prefix, INDEX + bytes((level + 1,)))
+            bounds = [place[len(prefix) :] for place, _ in records]
+            counts = [int.from_bytes(value, "big") for _, value in records]
+            assert bounds[0] == b""
+            assert bounds == sorted(bounds)
+            places = [bisect_left(self.model, bound) for bound in bounds] + [len(self.model)]
+            assert counts == [stop - start for start, stop in pairwise(places)]
+            edges = [bisect_left(below, bound) for bound in bounds] + [len(below)]
+            assert all(stop - start <= FANOUT_MAX for start, stop in pairwise(edges))
+            assert level == 0 or set(bounds) <= set(below)
+            below = bounds
+        assert collection.range(INDEX + bytes((self.height,)), INDEX + b"\xff") == []
+        assert len(below) <= FANOUT_MAX
+
+
+class Changes(RuleBasedStateMachine):
+    """Single keys, runs of neighbours, and thousands at once."""
+
+    @initialize()
+    def start(self) -> None:
+        self.indexed = Indexed()
+
+    @rule(number=st.integers(0, 2000))
+    def add_one(self, number: int) -> None:
+        self.indexed.change({b"%06d" % number}, set())
+
+    @rule(first=st.integers(0, 2000), count=st.integers(1, 3000), step=st.integers(1, 7))
+    def add_many(self, first: int, count: int, step: int) -> None:
+        self.indexed.change({b"%06d" % (first + number * step) for number in range(count)}, set())
+
+    @rule(data=st.data())
+    def remove_one(self, data: st.DataObject) -> None:
+        if self.indexed.model:
+            self.indexed.change(set(), {data.draw(st.sampled_from(self.indexed.model))})
+
+    @rule(first=st.integers(0, 3000), count=st.integers(1, 3000), seed=st.integers(0, 9))
+    def remove_and_add(self, first: int, count: int, seed: int) -> None:
+        model = self.indexed.model
+        random = Random(seed)
+        removed = set(model[first : first + count])
+        added = {b"%06d" % random.randrange(9000) for _ in range(seed * 20)}
+        self.indexed.change(added, removed)
+
+    @invariant()
+    def records_are_right(self) -> None:
+        self.indexed.check_records()
+
+
+TestChanges = Changes.TestCase
+TestChanges.settings = settings(max_examples=25, stateful_step_count=12, deadline=None)
+
+
+@pytest.mark.parametrize("order", ["up", "down", "shuffled"])
+def test_one_key_at_a_time(order: str) -> None:
+    """3,000 commands in, 3,000 out: every division and every joining on the way."""
+    indexed = Indexed()
+    keys = [b"%06d" % number for number in range(0, 6000, 2)]
+    if order == "down":
+        keys.reverse()
+    elif order == "shuffled":
+        Random(3).shuffle(keys)
+    for number, key in enumerate(keys):
+        indexed.change({key}, set())
+        if number % 500 == 0:
+            indexed.check_records()
+    assert indexed.height == 2
+    for number, key in enumerate(keys):
+        indexed.change(set(), {key})
+        if number % 500 == 0:
+            indexed.check_records()
+    indexed.check_records()
+    assert indexed.height == 1
+
+
+def test_one_change_writes_a_record_a_level() -> None:
+    indexed = Indexed()
+    indexed.change({b"%06d" % number for number in range(20_000)}, set())
+    assert indexed.height == 2
+    indexed.change({b"010000x"}, set())
+    assert len(indexed.group.written) == indexed.height + 2  # and the element, and the head

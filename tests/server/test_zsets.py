@@ -1,0 +1,82 @@
+"""Sorted sets against a dict: the same order, ranks and ranges while small and when spread, before and after a save."""
+
+from random import Random
+
+import pytest
+
+import server.commands.zset_ranges
+import server.commands.zsets  # noqa: F401
+from server.types import zsets
+from server.types.zset_ranges import Ranks, Word, Words, scores
+from tests.server.harness import Group
+
+SCORES = (0.0, 1.0, -1.0, 0.5, float("inf"), float("-inf"), 1e300, -5e-324, 3.25)
+
+
+def check(group: Group, model: dict[bytes, float], random: Random) -> None:
+    """Whatever can be asked."""
+    zset = zsets.find(group.begin(), b"k")
+    if zset is None:
+        assert not model
+        return
+    ordered = sorted(model.items(), key=lambda pair: (pair[1], pair[0]))
+    assert zset.count == len(model)
+    assert list(zset.scan()) == ordered
+    assert list(zset.scan(reverse=True)) == ordered[::-1]
+    for _ in range(8):
+        rank = random.randrange(len(ordered))
+        assert zset.rank(ordered[rank][0]) == rank
+        assert zset.score(ordered[rank][0]) == ordered[rank][1]
+        first, stop = random.randrange(len(ordered)), random.randrange(len(ordered) + 5)
+        assert list(zset.slice(first, stop)) == ordered[first:stop]
+        assert list(zset.slice(first, stop, True)) == ordered[::-1][first:stop]
+        assert list(Ranks(first, -1).pairs(zset, False, 0, None)) == ordered[first:]
+        low, high = random.choice(SCORES), random.choice(SCORES)
+        range_ = scores(low, True, high, False)
+        expected = [pair for pair in ordered if low < pair[1] <= high]
+        assert range_.count(zset) == len(expected)
+        assert list(range_.pairs(zset, False, 2, 5)) == expected[2:7]
+        assert list(range_.pairs(zset, True, 0, 3)) == expected[::-1][:3]
+    everything = Words(Word(b"", False, -1), Word(b"", False, 1))
+    assert everything.count(zset) == len(model)
+    seen: list[tuple[bytes, float]] = []
+    cursor = 0
+    while True:
+        cursor, page = zset.page(cursor, 7)
+        seen += page
+        if not cursor:
+            break
+    assert sorted(seen) == sorted(model.items())
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("names", [30, 3000])
+def test_any_changes(seed: int, names: int) -> None:
+    random = Random(seed)
+    group = Group()
+    model: dict[bytes, float] = {}
+    for _ in range(40):
+        view = group.begin()
+        zset = zsets.find(view, b"k") or zsets.create(view, b"k")
+        for _ in range(random.choice((1, 5, names))):
+            member = b"m%d" % random.randrange(names)
+            if random.random() < 0.45:
+                assert zset.remove(member) == (model.pop(member, None) is not None)
+            else:
+                score = random.choice((random.choice(SCORES), random.uniform(-9, 9)))
+                zset.put(member, score)
+                model[member] = score
+        zset.save()
+        group.commit()
+        check(group, model, random)
+    group.run("ZREMRANGEBYRANK", "k", "0", "-1")
+    assert group.run("ZCARD", "k") == 0
+
+
+def test_one_change_of_a_large_set_writes_little() -> None:
+    group = Group()
+    group.run("ZADD", "k", *(word for number in range(5000) for word in (str(number), f"m{number}")))
+    group.run("ZADD", "k", "17.5", "new")
+    assert len(group.written) < 10
+    group.run("ZREM", "k", "m4000")
+    assert len(group.written) < 10
