@@ -25,12 +25,24 @@ class WouldBlock(Exception):
     """A blocking command found nothing to serve it. It is run again whenever one of its keys changes, until
     `timeout_ms` are over. Where nothing may block (MULTI, scripts), its reply is `empty`."""
 
-    def __init__(self, keys: list[bytes], timeout_ms: int, empty: object) -> None:
-        """`timeout_ms`: 0 for ever. `empty`: the reply when time is over, a value for resp.encode."""
+    def __init__(
+        self,
+        keys: list[bytes],
+        timeout_ms: int,
+        empty: object,
+        *,
+        retry_args: list[bytes] | None = None,
+        keep_effects: bool = False,
+    ) -> None:
+        """`timeout_ms`: 0 for ever. `empty`: the reply when time is over, a value for resp.encode. `retry_args`: the
+        request to run from now on instead of the first one (XREAD's `$` is the end of the stream when it began to
+        wait). `keep_effects`: what the handler has written stays, whether the wait is allowed or not."""
         super().__init__()
         self.keys = keys
         self.timeout_ms = timeout_ms
         self.empty = empty
+        self.retry_args = retry_args
+        self.keep_effects = keep_effects
 
 
 def wrong_arity(name: bytes) -> CommandError:

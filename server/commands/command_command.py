@@ -82,7 +82,13 @@ def key_specs(row: Command) -> list[dict[bytes, Any]]:
         else:
             last = keys.last - keys.first if keys.last > 0 else keys.last
             specs = [spec(key_flags(row, 0), at(keys.first), span(last, keys.step))]
-    if keys.find is not None and not keys.first:
+    if keys.keyword is not None:
+        word, start = keys.keyword
+        begin = {b"type": b"keyword", b"spec": {b"keyword": word.encode(), b"startfrom": start}}
+        find = span(-1, 1)
+        find[b"spec"][b"limit"] = 2
+        specs.append(spec(key_flags(row, 0), begin, find))
+    elif keys.find is not None and not keys.first:
         specs.append(spec([*key_flags(row, 0), b"incomplete"], unknown, unknown))
     return specs
 

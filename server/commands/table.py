@@ -123,6 +123,9 @@ class Keys:
     """Redis's key-spec flags, blank separated: one of RO RW OW RM, then access update insert delete. Derived
     from WRITE / READONLY when empty. Where the keys of one command differ (RENAME), a specification each,
     with a comma between: then each describes one key, from `first` on."""
+    keyword: tuple[str, int] | None = None
+    """For keys that `find` finds behind a word: the word, and the index that it does not stand before. The second half
+    of what follows it are no keys."""
 
     def indexes(self, args: Args) -> Iterable[int]:
         """The indexes of the keys of a request whose arity was checked."""

@@ -16,6 +16,7 @@ from server.keyspace.layout import (
     HEADER_BYTES,
     SET,
     SPREAD,
+    STREAM,
     STRING,
     Head,
 )
@@ -29,6 +30,7 @@ HASH_MASK = (1 << HASH_BITS) - 1
 
 ENCODING_NAMES = {
     SET: sets.ENCODING_NAMES,
+    STREAM: (b"stream",),
 }
 """What a head's encoding is called, by type, where that is all that OBJECT ENCODING needs."""
 
