@@ -288,9 +288,7 @@ def _read_after(stream: Stream | None, text: bytes) -> Id:
     if text == b"$":
         return 0 if stream is None else stream.last
     if text == b"+":
-        if stream is not None and stream.last == 0:
-            raise CommandError(b"ERR the stream last element ID is 0-0")
-        return 0 if stream is None else stream.last - 1
+        return 0 if stream is None else max(stream.last - 1, 0)
     if text == b">":
         raise CommandError(
             b"ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option."

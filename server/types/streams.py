@@ -325,8 +325,8 @@ class Stream:
     # -- counting what was read ------------------------------------------------------------------------------
 
     def has_holes_from(self, start: Id) -> bool:
-        """Whether XDEL has removed an entry at or behind `start` that is not before the first one."""
-        return bool(self.length and self.max_deleted) and max(self.first, start) <= self.max_deleted
+        """Whether XDEL has removed an entry at or behind `start`."""
+        return bool(self.length and self.max_deleted) and start <= self.max_deleted
 
     def distance(self, id_: Id) -> int | None:
         """How many entries were ever added up to `id_`; None when it can not be told."""
@@ -334,6 +334,8 @@ class Stream:
             return 0
         if id_ == self.last or (not self.length and id_ < self.last):
             return self.added
+        if id_ and id_ < self.max_deleted:
+            return None
         if id_ < self.last and (not self.max_deleted or self.max_deleted < self.first):
             if id_ < self.first:
                 return self.added - self.length
