@@ -202,7 +202,7 @@ class Group:
         stream = self.stream
         if id_ <= self.last:
             return
-        if self.entries_read != UNKNOWN and not stream.has_holes_from(id_):
+        if self.entries_read != UNKNOWN and not stream.has_holes_from(self.last):
             self.entries_read += 1
         elif stream.added:
             distance = stream.distance(id_)

@@ -115,6 +115,10 @@ KEYS = (
     | words("RESTORE", key, one("0", "x"), payload, some(one("REPLACE", "NOPE"), 2))
     | words("RESTORE", key, one("0", "33000000000000", "-1"), payload, "ABSTTL", one("REPLACE", "ABSTTL"))
 )
+RENAMES = words(one("DEL", "EXISTS", "RENAME", "RENAMENX", "COPY", "TYPE"), key, some(key, 1)) | words(
+    "SET", key, "v"
+)
+"""For values that are not dumped."""
 ENCODING = words("OBJECT", "ENCODING", key)
 """Not together with BITS: what changes no bit writes nothing here, so that an int stays an int."""
 EXPIRY = (
@@ -212,7 +216,7 @@ ANYTHING = STRINGS | STRINGS | BITS | KEYS | KEYS | EXPIRY
 PARTS = {
     "strings": requests(STRINGS | STRINGS | KEYS | EXPIRY | ENCODING, other=False),
     "bits": requests(BITS | BITS | STRINGS, other=False),
-    "streams": requests(STREAMS | STREAMS | STREAMS | GROUPS | GROUPS | KEYS, other=False),
+    "streams": requests(STREAMS | STREAMS | STREAMS | GROUPS | GROUPS | RENAMES, other=False),
     "keys": requests(KEYS | EXPIRY | STRINGS | WHOLE | ENCODING, other=False),
     "expiry": requests(EXPIRY | EXPIRY | STRINGS | KEYS, other=False),
     "transactions": requests(TRANSACTIONS | CONNECTION | ANYTHING | ANYTHING | ANYTHING, other=True),
