@@ -202,7 +202,11 @@ class Group:
         stream = self.stream
         if id_ <= self.last:
             return
-        if self.entries_read != UNKNOWN and not stream.has_holes_from(self.last):
+        if (
+            self.entries_read != UNKNOWN
+            and self.last >= stream.first
+            and not stream.has_holes_from(self.last)
+        ):
             self.entries_read += 1
         elif stream.added:
             distance = stream.distance(id_)
