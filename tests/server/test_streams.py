@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import server.commands.keys
+import server.commands.stream_claims
 import server.commands.stream_groups
 import server.commands.stream_info
 import server.commands.streams  # noqa: F401
