@@ -1,4 +1,4 @@
-"""Streams without groups: adding, reading, trimming. Groups: stream_groups.py, stream_claims.py; XINFO: stream_info.py."""
+"""Streams: adding, reading, trimming. Groups: stream_groups.py, stream_claims.py; XINFO: stream_info.py."""
 
 from itertools import islice
 
