@@ -18,6 +18,7 @@ from server.keyspace.layout import (
     HEADER_BYTES,
     SET,
     SPREAD,
+    STREAM,
     STRING,
     ZSET,
     Head,
@@ -35,6 +36,7 @@ ENCODING_NAMES = {
     HASH: hashes.ENCODING_NAMES,
     SET: sets.ENCODING_NAMES,
     ZSET: zsets.ENCODING_NAMES,
+    STREAM: (b"stream",),
 }
 """What a head's encoding is called, by type, where that is all that OBJECT ENCODING needs."""
 

@@ -235,6 +235,10 @@ KEYS_OF_ANY_TYPE = (
     | words("COPY", key, key, some(one("REPLACE"), 1))
     | words("SET", key, value)
 )
+RENAMES = words(one("DEL", "EXISTS", "RENAME", "RENAMENX", "COPY", "TYPE"), key, some(key, 1)) | words(
+    "SET", key, "v"
+)
+"""For values that are not dumped."""
 ENCODING = words("OBJECT", "ENCODING", key)
 """Not together with BITS: what changes no bit writes nothing here, so that an int stays an int."""
 EXPIRY = (
@@ -281,6 +285,64 @@ WHOLE = (
 """What is about all keys: not for transactions in a cluster."""
 
 
+stream_id = one("1", "2-1", "2-2", "3-0", "5-*", "5", "8-1", "9-9") | one("*x", "-", "0-0", "", "(2", "20-*")
+stream_bound = one("-", "+", "0", "2", "2-1", "(2-1", "(5-0", "9") | one("x", "(", "(+")
+stream_trim = words(one("MAXLEN"), one("=", "~"), one("0", "1", "2", "3")) | words(
+    one("MAXLEN", "MINID"), one("0", "2", "3-1", "-1", "x")
+)
+group = one("g") | one("g", "h")
+consumer = one("c", "d")
+justid = some(one("JUSTID"), 1)
+STREAMS = (
+    words("XADD", key, some(stream_trim | one("NOMKSTREAM"), 1), stream_id, many(words(value, value), 2))
+    | words("XADD", key, one("5-*", "6-*", "7-*", "8-*"), value, value)
+    | words("XADD", key, one("5-*", "6-*", "7-*", "8-*"), value, value)
+    | words("XLEN", key)
+    | words(one("XRANGE", "XREVRANGE"), key, stream_bound, stream_bound, some(words("COUNT", integer), 1))
+    | words("XDEL", key, many(stream_id | one("5-1", "5-2", "6-1", "6-0")))
+    | words("XTRIM", key, stream_trim, some(words("LIMIT", integer), 1))
+    | words("XSETID", key, stream_id, some(words(one("ENTRIESADDED", "MAXDELETEDID"), integer), 2))
+    | words("XREAD", some(words("COUNT", integer), 1), "STREAMS", key, stream_id | one("$", "+", "0"))
+    | words("XINFO", one("GROUPS"), key)
+)
+GROUPS = (
+    words("XGROUP", "CREATE", key, group, one("0", "$", "2-1", "x"), some(one("MKSTREAM"), 1))
+    | words("XGROUP", "CREATE", key, "g", "0", "MKSTREAM", some(words("ENTRIESREAD", integer), 1))
+    | words("XGROUP", "SETID", key, group, one("0", "$", "2-1"), some(words("ENTRIESREAD", integer), 1))
+    | words("XGROUP", "DESTROY", key, group)
+    | words("XGROUP", one("CREATECONSUMER", "DELCONSUMER"), key, group, consumer)
+    | words(
+        *("XREADGROUP", "GROUP", group, consumer, some(words("COUNT", integer) | one("NOACK"), 2)),
+        *("STREAMS", key, one(">", ">", ">", "0", "2-1", "x")),
+    )
+    | words("XREADGROUP", "GROUP", "g", consumer, "STREAMS", key, one(">", "0"))
+    | words("XACK", key, group, many(stream_id | one("5-0", "5-1", "6-0")))
+    | words(
+        "XCLAIM",
+        key,
+        group,
+        consumer,
+        one("0", "1000000", "x"),
+        many(stream_id),
+        some(one("FORCE"), 1),
+        justid,
+    )
+    | words(
+        "XAUTOCLAIM",
+        key,
+        group,
+        consumer,
+        one("0", "1000000"),
+        stream_bound,
+        some(words("COUNT", integer), 1),
+    )
+    | words("XPENDING", key, group)
+    | words("XPENDING", key, group, "IDLE", "1000000", stream_bound, stream_bound, integer, some(consumer, 1))
+    | words("XINFO", "GROUPS", key)
+)
+"""Without replies that tell how long ago something was."""
+
+
 @st.composite
 def requests(draw: st.DrawFn, commands: Words, *, other: bool) -> Request:
     """One request; seldom with an argument too many or too few; with `other`, sometimes by another client."""
@@ -304,6 +366,7 @@ PARTS = {
     "bits": requests(BITS | BITS | STRINGS, other=False),
     "sets": requests(SETS | SETS | SETS | SET_KEYS, other=False),
     "hyperloglogs": requests(HYPERLOGLOGS | HYPERLOGLOGS | HYPERLOGLOGS | SET_KEYS, other=False),
+    "streams": requests(STREAMS | STREAMS | STREAMS | GROUPS | GROUPS | RENAMES, other=False),
     "keys": requests(KEYS | EXPIRY | STRINGS | WHOLE | ENCODING, other=False),
     "expiry": requests(EXPIRY | EXPIRY | STRINGS | KEYS, other=False),
     "lists": requests(LISTS | LISTS | LISTS | KEYS_OF_ANY_TYPE | EXPIRY, other=False),
