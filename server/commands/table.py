@@ -62,6 +62,7 @@ class Flag(IntFlag):
     ALLOW_BUSY = 65536
     NO_ASYNC_LOADING = 131072
     ASKING = 262144
+    NO_MANDATORY_KEYS = 524288
 
 
 WRITE, READONLY, DENYOOM, ADMIN, PUBSUB, NOSCRIPT, BLOCKING = (
@@ -267,14 +268,16 @@ def command(
     group: str,
     complexity: str = "O(1)",
     categories: str = "",
+    writes: bool = False,
 ) -> Callable[[Handler], Handler]:
-    """Declare a command; see the head of this file. A name `container|sub` declares a subcommand.
+    """Declare a command; see the head of this file. A name `container|sub` declares a subcommand. `writes`: it may,
+    though Redis does not flag it so (EVAL).
 
     Raises AssertionError at import when the declaration contradicts itself.
     """
 
     def declare(handler: Handler) -> Handler:
-        _add(name, handler, arity, flags, keys, where, join, since, group, complexity, categories)
+        _add(name, handler, arity, flags, keys, where, join, since, group, complexity, categories, writes)
         return handler
 
     return declare
@@ -319,6 +322,7 @@ def _add(
     group: str,
     complexity: str,
     categories: str,
+    writes: bool = False,
 ) -> None:
     assert name == name.lower(), name
     assert arity != 0, name
@@ -326,7 +330,7 @@ def _add(
     assert where is not SPREAD_KEYS or keys is not NO_KEYS, name
     assert where is not SPREAD_ALL or keys is NO_KEYS, name
     assert where is not SHARD or keys is not NO_KEYS or name.startswith("_"), name
-    assert where is NODE or flags & (WRITE | READONLY), name
+    assert where is NODE or writes or flags & (WRITE | READONLY), name
     if keys.find is not None:
         flags |= Flag.MOVABLEKEYS
     summary = (handler.__doc__ or "").strip().split("\n")[0] if handler is not None else ""
@@ -345,7 +349,7 @@ def _add(
         complexity=complexity,
         categories=_categories(flags, group if handler is not None else "", categories),
         error_name=name.encode(),
-        is_write=bool(flags & WRITE),
+        is_write=writes or bool(flags & WRITE),
         needs_space=bool(flags & DENYOOM),
         is_node=where is NODE,
         open=not name.startswith("_"),
