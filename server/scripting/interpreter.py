@@ -183,9 +183,9 @@ class Interpreter:
             if type(word) is bytes:
                 args.append(word)
             elif type(word) is int:
-                args.append(b"%d" % word if abs(word) < 1 << 63 else b"%.17g" % word)
+                args.append(b"%d" % word if abs(word) < 1 << 63 else format_double(float(word)))
             elif type(word) is float:
-                args.append(b"%.17g" % word)
+                args.append(format_double(word))
             else:
                 return Error(b"ERR Command arguments must be strings or integers")
         return self._call(args, self._resp)

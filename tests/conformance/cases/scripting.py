@@ -243,8 +243,6 @@ CASES = (
             ["SCRIPT", "FLUSH", "x"],
             ["SCRIPT", "FLUSH", "SYNC", "x"],
             ["SCRIPT", "KILL"],
-            ["SCRIPT", "DEBUG", "x"],
-            ["SCRIPT", "DEBUG", "NO"],
             ["SCRIPT", "SHOW", "abc"],
             ["SCRIPT", "EXISTS"],
             ["SCRIPT", "NOSUCH"],
