@@ -82,7 +82,10 @@ def key_specs(row: Command) -> list[dict[bytes, Any]]:
         else:
             last = keys.last - keys.first if keys.last > 0 else keys.last
             specs = [spec(key_flags(row, 0), at(keys.first), span(last, keys.step))]
-    if keys.find is not None and not keys.first:
+    if keys.count_at:
+        count_spec = {b"keynumidx": 0, b"firstkey": 1, b"keystep": 1}
+        specs.append(spec(key_flags(row, 0), at(keys.count_at), {b"type": b"keynum", b"spec": count_spec}))
+    elif keys.find is not None and not keys.first:
         specs.append(spec([*key_flags(row, 0), b"incomplete"], unknown, unknown))
     return specs
 

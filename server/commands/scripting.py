@@ -65,8 +65,8 @@ def _script_keys(args: Args) -> list[int]:
     return list(range(3, 3 + count))
 
 
-_KEYS_RW = Keys(find=_script_keys, access="RW access update")
-_KEYS_RO = Keys(find=_script_keys, access="RO access")
+_KEYS_RW = Keys(find=_script_keys, access="RW access update", count_at=2)
+_KEYS_RO = Keys(find=_script_keys, access="RO access", count_at=2)
 
 
 # -- commands that run in scripts ------------------------------------------------------------------------------

@@ -263,7 +263,7 @@ def _counted(args: Args) -> range:
     "sintercard",
     arity=-3,
     flags=READONLY,
-    keys=Keys(0, 0, 0, lambda args: list(_counted(args)), access="RO access"),
+    keys=Keys(0, 0, 0, lambda args: list(_counted(args)), access="RO access", count_at=1),
     since="7.0.0",
     group="set",
     complexity=_INTERSECTION_COST,

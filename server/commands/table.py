@@ -124,6 +124,8 @@ class Keys:
     """Redis's key-spec flags, blank separated: one of RO RW OW RM, then access update insert delete. Derived
     from WRITE / READONLY when empty. Where the keys of one command differ (RENAME), a specification each,
     with a comma between: then each describes one key, from `first` on."""
+    count_at: int = 0
+    """With `find`: the index of the number of keys, behind which they stand; 0: not so simple."""
 
     def indexes(self, args: Args) -> Iterable[int]:
         """The indexes of the keys of a request whose arity was checked."""
@@ -154,7 +156,9 @@ def counted_keys(at: int, before: tuple[int, ...] = ()) -> Keys:
             raise CommandError(b"ERR Number of keys can't be greater than number of args")
         return [*before, *range(at + 1, at + 1 + count)]
 
-    return Keys(before[0] if before else 0, before[-1] if before else 0, 1, find)
+    return Keys(
+        before[0] if before else 0, before[-1] if before else 0, 1, find, count_at=0 if before else at
+    )
 
 
 @dataclass(slots=True)

@@ -523,7 +523,9 @@ class Shard:
 
     def _make_view(self) -> View:
         first_index = self.group.last_index if self._leading_term else 0
-        view = View(self._base, self._meta, self._random, self._cache_limit, first_index, self._hot, self._home)
+        view = View(
+            self._base, self._meta, self._random, self._cache_limit, first_index, self._hot, self._home
+        )
         view.notify = self._notify
         return view
 
