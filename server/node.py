@@ -34,11 +34,13 @@ from server.dispatch.dispatcher import Dispatcher
 from server.keyspace.cache import HotReplies
 from server.keyspace.leveldb import DataStore
 from server.keyspace.meta import DATABASES
+from server.keyspace.view import Home
 from server.net.connection import Connection
 from server.net.reactor import Reactor
 from server.pubsub.hub import Hub
 from server.pubsub.lane import Exchange
 from server.rates import Rates
+from server.scripting.interpreter import limits as script_limits
 from server.session import Session
 from server.settings import Settings
 from server.shard.clock import TurnClock
@@ -104,6 +106,9 @@ class Node:
         self.links_: Links | None = None
         self.exchange: Exchange | None = None
         if self.topology.clustered:
+            script_limits.time_max_s = (
+                config.raft.election_timeout_ms * 0.7 / 1000
+            )  # or it would lose its leaderships
             self.links_ = self._make_links()
         self.host = Host(
             self.topology.me,
@@ -187,6 +192,7 @@ class Node:
             on_change=self.router.shard_changed,
             on_dirty=self.router.shard_dirty,
             on_events=self.pubsub.happened,
+            home=Home(number, self.topology.slot_groups),
         )
         shard.group = self.host.add_group(number, ConfState(tuple(sorted(replicas))), shard)
         self.shards[number] = shard

@@ -62,6 +62,7 @@ class Flag(IntFlag):
     ALLOW_BUSY = 65536
     NO_ASYNC_LOADING = 131072
     ASKING = 262144
+    NO_MANDATORY_KEYS = 524288
 
 
 WRITE, READONLY, DENYOOM, ADMIN, PUBSUB, NOSCRIPT, BLOCKING = (
@@ -130,6 +131,8 @@ class Keys:
     keyword: tuple[str, int] | None = None
     """For keys that `find` finds behind a word: the word, and the index that it does not stand before. The second half
     of what follows it are no keys."""
+    count_at: int = 0
+    """With `find`: the index of the number of keys, behind which they stand; 0: not so simple."""
 
     def indexes(self, args: Args) -> Iterable[int]:
         """The indexes of the keys of a request whose arity was checked."""
@@ -160,7 +163,9 @@ def counted_keys(at: int, before: tuple[int, ...] = ()) -> Keys:
             raise CommandError(b"ERR Number of keys can't be greater than number of args")
         return [*before, *range(at + 1, at + 1 + count)]
 
-    return Keys(before[0] if before else 0, before[-1] if before else 0, 1, find)
+    return Keys(
+        before[0] if before else 0, before[-1] if before else 0, 1, find, count_at=0 if before else at
+    )
 
 
 @dataclass(slots=True)
@@ -276,14 +281,16 @@ def command(
     group: str,
     complexity: str = "O(1)",
     categories: str = "",
+    writes: bool = False,
 ) -> Callable[[Handler], Handler]:
-    """Declare a command; see the head of this file. A name `container|sub` declares a subcommand.
+    """Declare a command; see the head of this file. A name `container|sub` declares a subcommand. `writes`: it may,
+    though Redis does not flag it so (EVAL).
 
     Raises AssertionError at import when the declaration contradicts itself.
     """
 
     def declare(handler: Handler) -> Handler:
-        _add(name, handler, arity, flags, keys, where, join, since, group, complexity, categories)
+        _add(name, handler, arity, flags, keys, where, join, since, group, complexity, categories, writes)
         return handler
 
     return declare
@@ -328,6 +335,7 @@ def _add(
     group: str,
     complexity: str,
     categories: str,
+    writes: bool = False,
 ) -> None:
     assert name == name.lower(), name
     assert arity != 0, name
@@ -335,7 +343,7 @@ def _add(
     assert where is not SPREAD_KEYS or keys is not NO_KEYS, name
     assert where is not SPREAD_ALL or keys is NO_KEYS, name
     assert where is not SHARD or keys is not NO_KEYS or name.startswith("_"), name
-    assert where is NODE or flags & (WRITE | READONLY), name
+    assert where is NODE or writes or flags & (WRITE | READONLY), name
     if keys.find is not None:
         flags |= Flag.MOVABLEKEYS
     summary = (handler.__doc__ or "").strip().split("\n")[0] if handler is not None else ""
@@ -354,7 +362,7 @@ def _add(
         complexity=complexity,
         categories=_categories(flags, group if handler is not None else "", categories),
         error_name=name.encode(),
-        is_write=bool(flags & WRITE),
+        is_write=writes or bool(flags & WRITE),
         needs_space=bool(flags & DENYOOM),
         is_node=where is NODE,
         open=not name.startswith("_"),

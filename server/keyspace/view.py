@@ -12,7 +12,7 @@ A key whose time has come is gone for every read here at once, exactly; its reco
 deletes it through the log (`expired` collects those that a command stumbled upon).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 
 from server.errors import WRONG_TYPE, CommandError
@@ -49,6 +49,7 @@ from server.keyspace.layout import (
     spread_id,
 )
 from server.keyspace.meta import DATABASES, Database, Meta
+from server.keyspace.slots import key_slot
 from server.keyspace.store import Store
 
 deletions_max = 4096
@@ -58,6 +59,50 @@ _NULL_BYTES_MAX = 5
 _ATTACHED = EXPIRES | SPREAD | ELEMENTS_EXPIRE
 """A head with one of these has more than its record."""
 _decode_prefix = HEAD_PREFIX.unpack_from
+
+
+class Home:
+    """The slots of a group."""
+
+    __slots__ = ("_groups", "_number", "is_all")
+
+    def __init__(self, number: int, groups: Sequence[int]) -> None:
+        """`groups`: slot to group number."""
+        self._number = number
+        self._groups = groups
+        self.is_all = all(group == number for group in groups)
+        """Every key lives here."""
+
+    def owns(self, key: bytes) -> bool:
+        """Whether `key` lives in the group."""
+        return self.is_all or self._groups[key_slot(key)] == self._number
+
+
+EVERYWHERE = Home(1, ())
+
+
+class Kept(dict[bytes, bytes | None]):
+    """Effects of which those until the last `keep` stay; what came since can be taken back."""
+
+    __slots__ = ("undo",)
+
+    def __init__(self, effects: dict[bytes, bytes | None]) -> None:
+        super().__init__(effects)
+        self.undo: list[tuple[bytes, bool, bytes | None]] = []
+        """(key, whether it was there, its value) before each write."""
+
+    def __setitem__(self, key: bytes, value: bytes | None) -> None:
+        self.undo.append((key, key in self, self.get(key)))
+        super().__setitem__(key, value)
+
+    def restore(self) -> None:
+        """As at the last `keep`."""
+        while self.undo:
+            key, was_there, value = self.undo.pop()
+            if was_there:
+                super().__setitem__(key, value)
+            else:
+                del self[key]
 
 
 class View:
@@ -73,6 +118,7 @@ class View:
         "_deleted_floor",
         "_fresh",
         "_hot",
+        "_kept_events",
         "_meta",
         "_meta_before",
         "_pending",
@@ -84,6 +130,7 @@ class View:
         "effects",
         "events",
         "expired",
+        "home",
         "meta_changed",
         "notify",
         "now_ms",
@@ -100,6 +147,7 @@ class View:
         cache_limit: int = 1,
         first_index: int = 0,
         hot: HotReplies | None = None,
+        home: Home = EVERYWHERE,
     ) -> None:
         """`base`: the state below, which nobody changes but by this view's effects; `meta`: the group's
         databases, changed in place; `random`: for SPOP and its kin; `cache_limit`: see RecordCache;
@@ -147,6 +195,10 @@ class View:
         self.events: list[Event] = []
         """(class, name, db, key) of events since the last take; the executor publishes and clears them."""
         self.random = random
+        self.home = home
+        """Which keys live in this group, for scripts, whose keys nobody has looked at."""
+        self._kept_events = 0
+        """Events before the last `keep`."""
 
     # -- for the executor ------------------------------------------------------------------------------------
 
@@ -203,12 +255,31 @@ class View:
         if self._meta_before is not None:
             self._meta_before = None
             self._counts_index = self._spaces_index = self.revision >> 16
+        self._kept_events = 0
         return effects
 
+    def keep(self) -> None:
+        """What was written so far stays when the handler raises later: a script's commands are done one by one."""
+        effects = self.effects
+        if isinstance(effects, Kept):
+            effects.undo.clear()
+        else:
+            self.effects = Kept(effects)
+        if self._undo:
+            self._undo.clear()
+            self._counts_index = self.revision >> 16
+        if self._meta_before is not None:
+            self._meta_before = None
+            self._counts_index = self._spaces_index = self.revision >> 16
+        self._kept_events = len(self.events)
+
     def rollback(self) -> None:
-        """Forget the writes since the last take: the handler raised."""
-        self.effects = {}
-        self.events.clear()
+        """Forget the writes since the last take, or `keep`: the handler raised."""
+        if isinstance(self.effects, Kept):
+            self.effects.restore()
+        else:
+            self.effects = {}
+        del self.events[self._kept_events :]
         self._fresh.clear()
         undo = self._undo
         if self._meta_before is not None:

@@ -51,7 +51,7 @@ from server.keyspace.layout import (
     head_key,
 )
 from server.keyspace.meta import Meta
-from server.keyspace.view import View
+from server.keyspace.view import EVERYWHERE, Home, View
 from server.shard.call import Call, Transaction
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.effects import encode_effects
@@ -99,6 +99,7 @@ class Shard:
         on_change: Callable[["Shard"], None],
         on_dirty: Callable[["Shard"], None],
         on_events: Callable[[list[Event]], None] = lambda events: None,
+        home: Home = EVERYWHERE,
     ) -> None:
         """`on_change`: readiness or leader changed; `on_dirty`: there is something to `flush` this turn; `on_events`:
         keyspace events happened, what made them is committed."""
@@ -126,6 +127,7 @@ class Shard:
         self._stale_max_ms = stale_max_ms
         self._cache_limit = cache_limit
         self._hot = hot
+        self._home = home
         self._on_change = on_change
         self._on_dirty = on_dirty
         self._on_events = on_events
@@ -238,7 +240,7 @@ class Shard:
         `stale_max_ms`, or is not one consistent state."""
         if not self.group.consistent or self.group.silence_s * 1000 > self._stale_max_ms:
             return None
-        view = View(self.replica, self.replica.meta(), self._random)
+        view = View(self.replica, self.replica.meta(), self._random, home=self._home)
         view.begin_entry(max(self._clock.now_ms, self.replica.clock_ms), 0)
         view.begin(db, protocol)
         leader_view, self._view = self._view, view
@@ -665,7 +667,9 @@ class Shard:
 
     def _make_view(self) -> View:
         first_index = self.group.last_index if self._leading_term else 0
-        view = View(self._base, self._meta, self._random, self._cache_limit, first_index, self._hot)
+        view = View(
+            self._base, self._meta, self._random, self._cache_limit, first_index, self._hot, self._home
+        )
         view.notify = self._notify
         return view
 

@@ -248,3 +248,24 @@ def connect_to_same(client: Redis) -> Callable[[], object]:
             other.set("observed", 1)
 
     return act
+
+
+def test_scripts_and_locks(connect: Connect) -> None:
+    client, other = connect(decode_responses=True), connect(decode_responses=True)
+    client.script_flush()
+    add = client.register_script("return redis.call('incrby', KEYS[1], ARGV[1])")
+    assert [add(keys=["sum"], args=[2]), add(keys=["sum"], args=[3], client=other)] == [2, 5]
+    with client.pipeline() as pipeline:
+        add(keys=["sum"], args=[4], client=pipeline)
+        assert pipeline.execute() == [9]
+    lock = client.lock("door", timeout=100)
+    assert lock.acquire(blocking=False)
+    assert not other.lock("door", timeout=100).acquire(blocking=False)
+    lock.extend(50)
+    assert 140 < client.ttl("door") <= 150
+    assert lock.reacquire()
+    assert 90 < client.ttl("door") <= 100
+    lock.release()
+    with pytest.raises(redis.exceptions.LockError):
+        lock.release()
+    assert other.lock("door", timeout=100).acquire(blocking=False)

@@ -1,0 +1,260 @@
+"""Runs scripts: one Lua 5.1 state per process, a sandbox in it (sandbox.lua), and the way from there to commands.
+
+A script calls back through `Host.call`, a function that the caller of `run` gives: it takes the words of a command and
+the RESP version, and returns a value of resp.values, or an Error. So this room knows no command. Values go to
+Lua here, and come back as encoded RESP (reply.lua), which reads tables raw.
+
+A script may take `limits.time_max_s` of wall clock, looked at every 20,000 instructions; then it is ended with an
+error, whatever it catches. That, and the number of bytes that Lua may have, are the only things that are not a
+function of the view. One long call into C (a pattern that backtracks for ever) is not interrupted.
+
+lupa: a Python exception that passes through Lua is userdata there; the sandbox asks `pending` for its error table.
+"""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import lru_cache
+from hashlib import sha1
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+import lupa.lua51 as lua51
+
+from resp import format_double
+from resp.values import NULL_ARRAY, BigNumber, Error, Raw, Simple, Verbatim
+from server.errors import CommandError
+from server.scripting.libraries import LIBRARIES
+from server.scripting.script import Script, parse_script
+from server.version import REDIS_VERSION, SERVER_NAME
+
+log = logging.getLogger("redraft.script")
+
+Call = Callable[[list[bytes], int], Any]
+"""Words of a command and the RESP version of its reply to that reply."""
+
+memory_bytes_max = 256 << 20
+"""What Lua may have, for all scripts together; a script that wants more fails."""
+compiled_max = 500
+"""Compiled scripts that are kept, the last used."""
+_EXACT = 1 << 53
+_LEVELS = (logging.DEBUG, logging.DEBUG, logging.INFO, logging.WARNING)
+
+
+class Limits:
+    """What a script may use."""
+
+    time_max_s = 5.0
+    """Wall clock. A node that has peers sets it below the election timeout: a loop that stands still longer loses
+    its leaderships."""
+
+
+limits: Final = Limits()
+
+
+class ScriptFailure(Exception):
+    """Carries an error through Lua; the error itself is `pending` then."""
+
+
+class Interpreter:
+    """The Lua state. Runs one script at a time; a script can not start another."""
+
+    def __init__(self) -> None:
+        self._lua: Any = lua51.LuaRuntime(
+            encoding=None,
+            register_eval=False,
+            unpack_returned_tuples=True,
+            attribute_filter=_no_attributes,
+            max_memory=memory_bytes_max,
+        )
+        self._compiled: OrderedDict[bytes, tuple[Script, Any]] = OrderedDict()
+        self._pending: Any = None
+        self._call: Call
+        self._resp = 2
+        self._deadline_s = 0.0
+        libraries = {
+            name: self._lua.table_from({key: self._answering(f) for key, f in functions.items()})
+            for name, functions in LIBRARIES.items()
+        }
+        major, minor, patch = (int(part) for part in REDIS_VERSION.split("."))
+        host = self._lua.table_from(
+            {
+                b"call": self._run_command,
+                b"pcall": self._try_command,
+                b"pending": self._take_pending,
+                b"expired": lambda: monotonic() >= self._deadline_s,
+                b"time_over": _TIME_OVER,
+                b"sha1hex": lambda text: sha1(text).hexdigest().encode(),
+                b"log": _log,
+                b"setresp": self._set_resp,
+                b"resp": lambda: self._resp,
+                b"is_command": lambda name: not isinstance(self._call([name], 0), Error),
+                b"format_double": lambda number: format_double(float(number)),
+                b"version": REDIS_VERSION.encode(),
+                b"version_number": major << 16 | minor << 8 | patch,
+                b"name": SERVER_NAME.encode(),
+                b"libraries": self._lua.table_from(libraries),
+            }
+        )
+        load = self._lua.eval(b"function(text, name) return assert(loadstring(text, name)) end")
+
+        def chunk(name: str) -> Any:
+            return load(Path(__file__).with_name(name).read_bytes(), b"=" + name.encode())
+
+        self._sandbox: Any = chunk("sandbox.lua")(host, chunk("cjson.lua")(), chunk("reply.lua")())
+
+    def compile(self, digest: bytes, text: bytes) -> Script:
+        """The script `text`, whose sha1 is `digest`, ready to run. Raises CommandError for one that is none."""
+        return self._find(digest, text)[0]
+
+    def _find(self, digest: bytes, text: bytes) -> tuple[Script, Any]:
+        found = self._compiled.get(digest)
+        if found is not None:
+            self._compiled.move_to_end(digest)
+            return found
+        script = parse_script(text)
+        try:
+            function, problem = _two(self._sandbox[b"compile"](script.body))
+        except lua51.LuaError as error:
+            function, problem = None, str(error).encode()
+        if function is None:
+            raise CommandError(b"ERR Error compiling script (new function): " + problem)
+        self._compiled[digest] = script, function
+        if len(self._compiled) > compiled_max:
+            self._compiled.popitem(last=False)
+        return script, function
+
+    def run(
+        self, digest: bytes, text: bytes, keys: list[bytes], argv: list[bytes], protocol: int, call: Call
+    ) -> Raw:
+        """What the script returns, encoded in RESP `protocol`. Raises CommandError when it fails."""
+        _, function = self._find(digest, text)
+        lua = self._lua
+        self._call = call
+        self._resp = 2
+        self._pending = None
+        self._deadline_s = monotonic() + limits.time_max_s
+        try:
+            answer = self._sandbox[b"run"](function, lua.table_from(keys), lua.table_from(argv), protocol)
+        except (lua51.LuaError, ScriptFailure) as error:
+            text = str(error).encode(errors="replace")
+            raise CommandError(b"ERR " + text + b" script: on @user_script:1.") from None
+        if answer[0]:
+            return Raw(answer[1])
+        raise CommandError(b"%b script: on @user_script:%d." % (answer[1], answer[2]))
+
+    def _answering(self, function: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
+        """`function` with its exception as an answer: (True, results...) or (False, message)."""
+
+        def answering(*arguments: Any) -> tuple[Any, ...]:
+            try:
+                return True, *map(self._table, function(*arguments))
+            except ValueError as error:
+                return False, str(error).encode()
+
+        return answering
+
+    def _table(self, value: Any) -> Any:
+        """A list or dict, at any depth, as a table."""
+        if isinstance(value, list):
+            return self._lua.table_from([self._table(item) for item in value])
+        if isinstance(value, dict):
+            return self._lua.table_from({key: self._table(item) for key, item in value.items()})
+        return value
+
+    # -- what scripts call -----------------------------------------------------------------------------------
+
+    def _run_command(self, *words: Any) -> Any:
+        reply = self._evaluate(words)
+        if isinstance(reply, Error):
+            self._pending = self._error_table(reply)
+            raise ScriptFailure
+        return self._to_lua(reply)
+
+    def _try_command(self, *words: Any) -> Any:
+        return self._to_lua(self._evaluate(words))
+
+    def _evaluate(self, words: tuple[Any, ...]) -> Any:
+        if not words:
+            return Error(b"ERR Please specify at least one argument for this call")
+        args = []
+        for word in words:
+            if type(word) is bytes:
+                args.append(word)
+            elif type(word) is int:
+                args.append(b"%d" % word if abs(word) < 1 << 63 else format_double(float(word)))
+            elif type(word) is float:
+                args.append(format_double(word))
+            else:
+                return Error(b"ERR Command arguments must be strings or integers")
+        return self._call(args, self._resp)
+
+    def _take_pending(self) -> Any:
+        pending, self._pending = self._pending, None
+        return pending
+
+    def _set_resp(self, version: int) -> None:
+        self._resp = version
+
+    def _error_table(self, error: Error) -> Any:
+        return self._lua.table_from({b"err": error.text, b"ignore_error_stats_update": True})
+
+    def _to_lua(self, value: Any) -> Any:
+        """A reply as Lua has it, in the RESP version that the script has chosen."""
+        kind = type(value)
+        resp3 = self._resp == 3
+        if kind is bytes:
+            return value
+        if kind is int:
+            return value if -_EXACT <= value <= _EXACT else float(value)
+        if value is None or value is NULL_ARRAY:
+            return None if resp3 else False
+        if kind is bool:
+            return value if resp3 else int(value)
+        if kind is Simple:
+            return self._lua.table_from({b"ok": value.text})
+        if kind is Error:
+            return self._error_table(value)
+        if kind is float:
+            return self._lua.table_from({b"double": value}) if resp3 else format_double(value)
+        if kind is BigNumber:
+            text = b"%d" % value.value
+            return self._lua.table_from({b"big_number": text}) if resp3 else text
+        if kind is Verbatim:
+            if not resp3:
+                return value.value
+            text = self._lua.table_from({b"string": value.value, b"format": value.format})
+            return self._lua.table_from({b"verbatim_string": text})
+        if isinstance(value, dict):
+            pairs = {self._to_lua(key): self._to_lua(item) for key, item in value.items()}
+            if resp3:
+                return self._lua.table_from({b"map": self._lua.table_from(pairs)})
+            return self._lua.table_from([each for pair in pairs.items() for each in pair])
+        if isinstance(value, (set, frozenset)):
+            items = [self._to_lua(item) for item in value]
+            if resp3:
+                return self._lua.table_from({b"set": self._lua.table_from(dict.fromkeys(items, True))})
+            return self._lua.table_from(items)
+        return self._lua.table_from([self._to_lua(item) for item in value])
+
+
+_TIME_OVER = b"ERR The script ran for too long and was ended; what it had written before stays"
+
+
+def _no_attributes(obj: Any, name: Any, is_setting: bool) -> Any:
+    raise AttributeError("scripts have no business in Python's objects")
+
+
+def _two(answer: Any) -> tuple[Any, Any]:
+    return answer if isinstance(answer, tuple) else (answer, None)
+
+
+def _log(level: float, text: bytes) -> None:
+    log.log(_LEVELS[int(level)], "%s", text.decode(errors="replace"))
+
+
+@lru_cache(maxsize=1)
+def interpreter() -> Interpreter:
+    """This process's; made when the first script comes."""
+    return Interpreter()

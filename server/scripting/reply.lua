@@ -1,0 +1,102 @@
+-- What a script returns, as RESP. Tables are read raw: no metamethod of the script runs here.
+
+local rawget, type, next, format, concat = rawget, type, next, string.format, table.concat
+local DEPTH_MAX = 1000
+
+local function clean(text)
+  return (text:gsub('[\r\n]', ' '))
+end
+
+return function(host) return function(value, protocol)
+  local out, n = {}, 0
+
+  local function put(text)
+    n = n + 1
+    out[n] = text
+  end
+
+  local function bulk(text)
+    put('$' .. #text .. '\r\n')
+    put(text)
+    put('\r\n')
+  end
+
+  local walk
+
+  local function pairs_of(t, mark, both)
+    local count = 0
+    for _ in next, t do count = count + 1 end
+    if protocol == 3 then put(mark .. count .. '\r\n') else put('*' .. (both and 2 * count or count) .. '\r\n') end
+    return count
+  end
+
+  local function walk_table(t, depth)
+    local err = rawget(t, 'err')
+    if type(err) == 'string' then return put('-' .. clean(err) .. '\r\n') end
+    local ok = rawget(t, 'ok')
+    if type(ok) == 'string' then return put('+' .. clean(ok) .. '\r\n') end
+    local double = rawget(t, 'double')
+    if type(double) == 'number' then
+      local text = host.format_double(double)
+      if protocol == 3 then return put(',' .. text .. '\r\n') end
+      return bulk(text)
+    end
+    local map = rawget(t, 'map')
+    if type(map) == 'table' then
+      pairs_of(map, '%', true)
+      for key, item in next, map do
+        walk(key, depth + 1)
+        walk(item, depth + 1)
+      end
+      return
+    end
+    local set = rawget(t, 'set')
+    if type(set) == 'table' then
+      pairs_of(set, '~', false)
+      for key in next, set do walk(key, depth + 1) end
+      return
+    end
+    local big = rawget(t, 'big_number')
+    if type(big) == 'string' then
+      if protocol == 3 then return put('(' .. clean(big) .. '\r\n') end
+      return bulk(clean(big))
+    end
+    local verbatim = rawget(t, 'verbatim_string')
+    if type(verbatim) == 'table' then
+      local text, kind = rawget(verbatim, 'string'), rawget(verbatim, 'format')
+      if type(text) == 'string' and type(kind) == 'string' then
+        if protocol == 3 then
+          kind = (kind .. '   '):sub(1, 3)
+          return put('=' .. (#text + 4) .. '\r\n' .. kind .. ':' .. text .. '\r\n')
+        end
+        return bulk(text)
+      end
+    end
+    local count = 0
+    while rawget(t, count + 1) ~= nil do count = count + 1 end
+    put('*' .. count .. '\r\n')
+    for at = 1, count do walk(rawget(t, at), depth + 1) end
+  end
+
+  function walk(v, depth)
+    local kind = type(v)
+    if depth > DEPTH_MAX then
+      put('-ERR reached lua stack limit\r\n')
+    elseif kind == 'string' then
+      bulk(v)
+    elseif kind == 'number' then
+      put(format(':%d\r\n', v))
+    elseif kind == 'table' then
+      walk_table(v, depth)
+    elseif kind == 'boolean' and host.resp() == 3 then
+      if protocol == 3 then put(v and '#t\r\n' or '#f\r\n') else put(v and ':1\r\n' or ':0\r\n') end
+    elseif kind == 'boolean' and v then
+      put(':1\r\n')
+    else
+      put(protocol == 3 and '_\r\n' or '$-1\r\n')
+    end
+  end
+
+  walk(value, 1)
+  return concat(out)
+end end

@@ -1,0 +1,303 @@
+-- What a script sees, and how it is run.
+--
+-- Globals live in `real`, behind an empty proxy that refuses writes; so do the libraries. `hidden` leads from a
+-- proxy to what it stands for. A call into the server that fails raises a Python exception, which Lua sees as
+-- userdata: `translate` makes the error table of it, wherever a script could catch one.
+--
+-- Scripts are called user_script in error texts. A tail call loses the caller's line; then line 1 is named.
+
+local host, make_cjson, make_reply = ...
+local raw = {}
+for name, value in pairs(_G) do raw[name] = value end
+local sethook, getinfo = debug.sethook, debug.getinfo
+local error, type, tostring, select, rawget = error, type, tostring, select, rawget
+local READONLY = 'Attempt to modify a readonly table'
+local TICKS = 20000
+
+local hidden = setmetatable({}, {__mode = 'k'})
+local real = {}
+
+local function line()
+  for level = 3, 200 do
+    local info = getinfo(level, 'Sl')
+    if not info then break end
+    if info.source == '@user_script' then return info.currentline end
+  end
+  return 1
+end
+
+local function fail(message)
+  error('user_script:' .. line() .. ': ' .. message, 0)
+end
+
+local function protect(library)
+  local proxy = {}
+  hidden[proxy] = library
+  return setmetatable(proxy, {
+    __index = library,
+    __newindex = function() fail(READONLY) end,
+    __metatable = false,
+  })
+end
+
+local function translate(e)
+  if type(e) == 'userdata' then return host.pending() or e end
+  return e
+end
+
+-- the base library
+
+local function caught(ok, e, ...)
+  if ok then return ok, e, ... end
+  e = translate(e)
+  if type(e) == 'table' and type(rawget(e, 'err')) == 'string' then e = rawget(e, 'err') end
+  return ok, e
+end
+
+local function load_text(text, name)
+  if text:sub(1, 1) == '\27' then return nil, 'binary chunks are not allowed' end
+  local f, problem = raw.loadstring(text, name)
+  if f then raw.setfenv(f, real._G) end
+  return f, problem
+end
+
+for _, name in ipairs {'assert', 'error', 'gcinfo', 'ipairs', 'rawequal', 'select', 'tonumber', 'tostring', 'type',
+                       'unpack', '_VERSION'} do
+  real[name] = raw[name]
+end
+real._G = protect(real)
+
+function real.pcall(...)
+  return caught(raw.pcall(...))
+end
+
+function real.xpcall(f, handler)
+  return raw.xpcall(f, function(e) return handler(translate(e)) end)
+end
+
+function real.next(t, k)
+  return raw.next(hidden[t] or t, k)
+end
+
+function real.pairs(t)
+  local target = t ~= nil and hidden[t]
+  if not target then return raw.pairs(t) end
+  return function(_, k) return raw.next(target, k) end, t, nil
+end
+
+function real.rawget(t, k)
+  return rawget(t ~= nil and hidden[t] or t, k)
+end
+
+function real.rawset(t, k, v)
+  if t ~= nil and hidden[t] then error(READONLY, 0) end
+  return raw.rawset(t, k, v)
+end
+
+function real.setmetatable(t, m)
+  if t ~= nil and hidden[t] then error(READONLY, 0) end
+  return raw.setmetatable(t, m)
+end
+
+function real.getmetatable(t)
+  return raw.getmetatable(t)
+end
+
+function real.loadstring(text, name)
+  if type(text) ~= 'string' then fail("bad argument #1 to 'loadstring' (string expected, got " .. type(text) .. ')') end
+  return load_text(text, name)
+end
+
+function real.load(f, name)
+  if type(f) ~= 'function' then fail("bad argument #1 to 'load' (function expected, got " .. type(f) .. ')') end
+  local pieces = {}
+  while true do
+    local piece = f()
+    if piece == nil or piece == '' then break end
+    pieces[#pieces + 1] = piece
+  end
+  return load_text(raw.table.concat(pieces), name or '=(load)')
+end
+
+function real.collectgarbage(option)
+  if option == 'count' then return raw.collectgarbage('count') end
+  return raw.collectgarbage('collect')
+end
+
+local function copy(library)
+  local result = {}
+  for name, value in raw.pairs(library) do result[name] = value end
+  return result
+end
+
+real.string = protect(copy(string))
+real.table = protect(copy(table))
+real.math = protect(copy(math))
+real.os = protect({clock = os.clock})
+getmetatable('').__metatable = false
+
+-- the time limit
+
+local running = false
+
+local function tick()
+  if running and host.expired() then
+    sethook(tick, '', 1) -- at every instruction from now on, so that no pcall outlives it
+    error({err = host.time_over}, 0)
+  end
+end
+
+local function create(f)
+  local thread = coroutine.create(f)
+  sethook(thread, tick, '', TICKS)
+  return thread
+end
+
+local resume = coroutine.resume
+
+local function resumed(ok, e, ...)
+  if ok then return ok, e, ... end
+  return ok, translate(e)
+end
+
+local function passed(ok, e, ...)
+  if ok then return e, ... end
+  error(translate(e), 0)
+end
+
+real.coroutine = protect({
+  create = create,
+  resume = function(...) return resumed(resume(...)) end,
+  running = coroutine.running,
+  status = coroutine.status,
+  wrap = function(f)
+    local thread = create(f)
+    return function(...) return passed(resume(thread, ...)) end
+  end,
+  yield = coroutine.yield,
+})
+
+-- the server's own
+
+local function refuse(message)
+  error({err = 'ERR ' .. message}, 0)
+end
+
+local function field(name)
+  return function(...)
+    local text = ...
+    if select('#', ...) ~= 1 or type(text) ~= 'string' then return {err = 'ERR wrong number or type of arguments'} end
+    if name == 'err' then
+      if text:sub(1, 1) == '-' then text = text:sub(2) end
+      if not text:find(' ', 1, true) then text = 'ERR ' .. text end
+    end
+    return {[name] = text}
+  end
+end
+
+local redis = {
+  LOG_DEBUG = 0, LOG_VERBOSE = 1, LOG_NOTICE = 2, LOG_WARNING = 3,
+  REPL_NONE = 0, REPL_AOF = 1, REPL_SLAVE = 2, REPL_REPLICA = 2, REPL_ALL = 3,
+  REDIS_VERSION = host.version, REDIS_VERSION_NUM = host.version_number,
+  SERVER_NAME = host.name, VALKEY_VERSION = host.version, VALKEY_VERSION_NUM = host.version_number,
+  call = python.as_function(host.call),
+  pcall = python.as_function(host.pcall),
+  error_reply = field('err'),
+  status_reply = field('ok'),
+  breakpoint = function() return false end,
+  debug = function() end,
+  replicate_commands = function() return true end,
+  set_repl = function() end,
+}
+
+function redis.sha1hex(...)
+  if select('#', ...) ~= 1 then refuse('wrong number of arguments') end
+  return host.sha1hex(tostring((...)))
+end
+
+function redis.log(...)
+  local level = ...
+  if select('#', ...) < 2 then refuse('server.log() requires two arguments or more.') end
+  if type(level) ~= 'number' then refuse('First argument must be a number (log level).') end
+  if level < 0 or level > 3 then refuse('Invalid log level.') end
+  local words = {}
+  for at = 2, select('#', ...) do
+    local word = select(at, ...)
+    if type(word) == 'string' or type(word) == 'number' then words[#words + 1] = word end
+  end
+  host.log(level, raw.table.concat(words, ' '))
+end
+
+function redis.setresp(...)
+  local version = ...
+  if select('#', ...) ~= 1 then refuse('server.setresp() requires one argument.') end
+  if version ~= 2 and version ~= 3 then refuse('RESP version must be 2 or 3.') end
+  host.setresp(version)
+end
+
+function redis.acl_check_cmd(...)
+  if select('#', ...) == 0 then refuse('Please specify at least one argument for this server.acl_check_cmd() call') end
+  if not host.is_command(tostring((...))) then refuse('Invalid command passed to server.acl_check_cmd()') end
+  return true
+end
+
+real.redis = protect(redis)
+real.server = real.redis
+
+-- libraries that are written in Python answer (true, results...) or (false, message)
+
+local function answered(ok, first, ...)
+  if not ok then fail(first) end
+  return first, ...
+end
+
+for library, functions in raw.pairs(host.libraries) do
+  local members = {}
+  for name, f in raw.pairs(functions) do
+    local inner = python.as_function(f)
+    members[name] = function(...) return answered(inner(...)) end
+  end
+  real[library] = protect(members)
+end
+real.cjson = protect(make_cjson(fail))
+
+raw.setmetatable(real, {
+  __index = function(_, name)
+    fail("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'")
+  end,
+})
+
+-- running
+
+local function on_error(e)
+  running = false
+  e = translate(e)
+  local at = line()
+  if type(e) == 'string' or type(e) == 'number' then return {'ERR ' .. e, at} end
+  local text = type(e) == 'table' and rawget(e, 'err')
+  return {type(text) == 'string' and text or 'ERR unknown error', at}
+end
+
+local encode = make_reply(host)
+
+local sandbox = {}
+
+function sandbox.compile(text)
+  local f, problem = raw.loadstring(text, '@user_script')
+  if f then raw.setfenv(f, real._G) end
+  return f, problem
+end
+
+function sandbox.run(f, keys, argv, protocol)
+  real.KEYS, real.ARGV = keys, argv
+  running = true
+  sethook(tick, '', TICKS)
+  local ok, value = raw.xpcall(f, on_error)
+  running = false
+  sethook()
+  if ok then return true, encode(value, protocol) end
+  if type(value) ~= 'table' then return false, 'ERR ' .. tostring(value), 1 end -- out of memory: no handler ran
+  return false, value[1], value[2]
+end
+
+return sandbox

@@ -1,0 +1,90 @@
+"""A script's text: its shebang line, and the table of texts that every group keeps.
+
+Texts are records of the group, so that whoever leads it knows them: EVALSHA asks the group of its keys. SCRIPT LOAD
+writes to all groups, EVAL to its own; SCRIPT EXISTS copies a text that some groups have to those that lack it before
+it says yes.
+
+    's' sha1:20 -> kind:u8 revision:u64 text
+
+`kind` tells what SCRIPT LOAD brought from what EVAL left. Of the latter a group keeps the newest `evaluated_max`;
+who counts on a text loads it, as in Redis.
+"""
+
+from struct import Struct
+from typing import NamedTuple
+
+from server.errors import CommandError
+from server.keyspace.view import View
+
+LOADED, EVALUATED = range(2)
+evaluated_max = 500
+"""Texts of EVAL that a group keeps."""
+
+_HEADER = Struct(">BQ")
+_FLAGS = frozenset((b"no-writes", b"allow-oom", b"allow-stale", b"no-cluster", b"allow-cross-slot-keys"))
+_NO_FLAGS: frozenset[bytes] = frozenset()
+
+
+class Script(NamedTuple):
+    """What a text says."""
+
+    body: bytes
+    """Lua; a shebang line is replaced by an empty one."""
+    declared: bool
+    """There is a shebang line: what the flags do not say is not so."""
+    flags: frozenset[bytes]
+
+
+def parse_script(text: bytes) -> Script:
+    """Split off the shebang line. Raises CommandError when it makes no sense."""
+    if not text.startswith(b"#!"):
+        return Script(text, False, _NO_FLAGS)
+    first, newline, rest = text.partition(b"\n")
+    if not newline:
+        raise CommandError(b"ERR Invalid script shebang")
+    words = first[2:].split()
+    engine = words[0] if words else b""
+    if engine.lower() != b"lua":
+        raise CommandError(b"ERR Could not find scripting engine '" + engine + b"'")
+    flags: set[bytes] = set()
+    for word in words[1:]:
+        if not word.startswith(b"flags="):
+            raise CommandError(b"ERR Unknown lua shebang option: " + word)
+        for flag in filter(None, word[6:].split(b",")):
+            if flag not in _FLAGS:
+                raise CommandError(b"ERR Unexpected flag in script shebang: " + flag)
+            flags.add(flag)
+    return Script(b"\n" + rest, True, frozenset(flags))
+
+
+def find_text(view: View, digest: bytes) -> bytes | None:
+    """The text with sha1 `digest` (20 bytes), None when the group has none."""
+    record = view.element(b"s" + digest)
+    return None if record is None else record[_HEADER.size :]
+
+
+def keep_text(view: View, digest: bytes, text: bytes, kind: int) -> None:
+    """Let the group know `text`. LOADED stays what it is."""
+    where = b"s" + digest
+    record = view.element(where)
+    if record is not None and record[0] <= kind:
+        return
+    if kind == EVALUATED:
+        _make_room(view)
+    view.effects[where] = _HEADER.pack(kind, view.revision) + text
+
+
+def _make_room(view: View) -> None:
+    evaluated = sorted(
+        (record[: _HEADER.size], where)
+        for where, record in view.elements(b"s", b"t", False)
+        if record[0] == EVALUATED
+    )
+    for _, where in evaluated[: max(0, len(evaluated) - evaluated_max + 1)]:
+        view.effects[where] = None
+
+
+def forget_texts(view: View) -> None:
+    """SCRIPT FLUSH."""
+    for where, _ in list(view.elements(b"s", b"t", False)):
+        view.effects[where] = None

@@ -1,0 +1,131 @@
+"""Scripts on one group: what stays of what they write, the texts that a group keeps, and where they end."""
+
+from collections.abc import Iterator
+from hashlib import sha1
+from random import Random
+
+import pytest
+
+import server.commands.scripting  # noqa: F401
+from resp.values import Error, Raw
+from server.keyspace.meta import Meta
+from server.keyspace.store import MemoryStore
+from server.keyspace.view import Home, View
+from server.scripting import script
+from server.scripting.interpreter import limits
+from tests.server.harness import Group
+
+
+@pytest.fixture
+def group() -> Group:
+    return Group()
+
+
+@pytest.fixture
+def hurry() -> Iterator[None]:
+    """Scripts have a tenth of a second."""
+    before, limits.time_max_s = limits.time_max_s, 0.1
+    yield
+    limits.time_max_s = before
+
+
+def leader_runs(group: Group, text: str, *keys: str) -> object:
+    """As Shard does: an error takes back what was not kept, and the rest is committed."""
+    from server.commands.scripting import eval_
+    from server.errors import CommandError
+
+    view = group.begin()
+    try:
+        reply = eval_(view, [b"EVAL", text.encode(), b"%d" % len(keys), *(key.encode() for key in keys)])
+    except CommandError as error:
+        view.rollback()
+        reply = Error(error.text)
+    group.commit()
+    return reply
+
+
+def test_what_a_script_wrote_before_it_failed_stays(group: Group) -> None:
+    reply = leader_runs(group, "redis.call('set',KEYS[1],'1') redis.call('incr',KEYS[1]) error('x')", "k")
+    assert isinstance(reply, Error)
+    assert group.run("GET", "k") == b"2"
+    assert group.meta.databases[0].keys == 1
+
+
+def test_a_failing_command_takes_back_only_itself() -> None:
+    view = View(MemoryStore(), Meta.new(), Random(0))
+    view.begin_entry(1, 1)
+    view.begin(0, 2)
+    view.put(b"a", 0, b"one")
+    view.keep()
+    view.put(b"a", 0, b"two")
+    view.put(b"b", 0, b"new")
+    view.delete(b"a")
+    view.rollback()
+    assert view.payload(b"a", 0) == b"one"
+    assert not view.exists(b"b")
+    assert view.key_count() == 1
+    assert len([value for value in view.take_effects().values() if value is not None]) == 1
+    view.begin(0, 2)
+    view.put(b"c", 0, b"x")
+    view.rollback()
+    assert not view.effects, "keep is over with the command"
+
+
+def test_an_endless_script_ends(group: Group, hurry: None) -> None:
+    for text in (
+        "while true do end",
+        "while true do pcall(function() while true do end end) end",
+        "local c=coroutine.wrap(function() while true do end end) c()",
+        "while true do xpcall(function() while true do end end, function() end) end",
+    ):
+        reply = leader_runs(group, text)
+        assert isinstance(reply, Error), text
+        assert b"ran for too long" in reply.text
+    assert leader_runs(group, "return 1") == Raw(b":1\r\n")
+
+
+def test_a_script_that_wants_too_much_memory_fails_alone(group: Group) -> None:
+    assert isinstance(leader_runs(group, "return string.rep('x', 2^30)"), Error)
+    assert leader_runs(group, "return 1") == Raw(b":1\r\n")
+
+
+def test_no_script_reaches_python_or_another_script(group: Group) -> None:
+    for text in (
+        "return python",
+        "return debug",
+        "return package",
+        "return getfenv",
+        "return newproxy",
+        "return (redis.call).__class__",
+        "return getmetatable(cjson.null).__tostring",
+        "local _, t = pairs(string) t.x = 1",
+        "rawset(string, 'x', 1)",
+        "return setmetatable(redis, {})",
+    ):
+        assert isinstance(leader_runs(group, text), Error), text
+    assert leader_runs(group, "return string.x") == Raw(b"_\r\n")
+
+
+def test_metamethods_do_not_run_in_replies(group: Group) -> None:
+    text = "return setmetatable({}, {__index=function() while true do end end})"
+    assert leader_runs(group, text) == Raw(b"*0\r\n")
+
+
+def test_evalsha_knows_what_eval_left_and_forgets_the_oldest(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script, "evaluated_max", 2)
+    texts = ["return 1", "return 2", "return 3"]
+    group.run("_scriptload", "return 0")
+    for text in texts:
+        leader_runs(group, text)
+    known = group.run("_scripttexts", *(sha1(text.encode()).hexdigest() for text in ["return 0", *texts]))
+    assert known == [b"return 0", None, b"return 2", b"return 3"]
+
+
+def test_a_script_can_not_leave_its_group(group: Group) -> None:
+    group.view.home = Home(1, [1] * 8192 + [2] * 8192)
+    reply = leader_runs(group, "return redis.call('get','foo')")  # slot 12182
+    assert isinstance(reply, Error)
+    assert reply.text.startswith(b"CROSSSLOT")
+    assert leader_runs(group, "return redis.call('get','bar')") == Raw(b"_\r\n")
