@@ -36,7 +36,6 @@ class WouldBlock(Exception):
         keep_effects: bool = False,
     ) -> None:
         """`timeout_ms`: 0 for ever. `empty`: a value for resp.encode. `retry_args`: the
-        """`timeout_ms`: 0 for ever. `empty`: the reply when time is over, a value for resp.encode. `retry_args`: the
         request to run from now on instead of the first one (XREAD's `$` is the end of the stream when it began to
         wait). `keep_effects`: what the handler has written stays, whether the wait is allowed or not."""
         super().__init__()

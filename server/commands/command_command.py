@@ -96,8 +96,6 @@ def key_specs(row: Command) -> list[dict[bytes, Any]]:
         find = span(-1, 1)
         find[b"spec"][b"limit"] = 2
         specs.append(spec(key_flags(row, 0), begin, find))
-        count_spec = {b"keynumidx": 0, b"firstkey": 1, b"keystep": 1}
-        specs.append(spec(key_flags(row, 0), at(keys.count_at), {b"type": b"keynum", b"spec": count_spec}))
     elif keys.find is not None and not keys.first:
         specs.append(spec([*key_flags(row, 0), b"incomplete"], unknown, unknown))
     return specs

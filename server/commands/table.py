@@ -126,13 +126,10 @@ class Keys:
     with a comma between: then each describes one key, from `first` on. With `count_at` the last describes the
     counted keys."""
     count_at: int = 0
-    """Index of the number of keys that follow it, for COMMAND INFO; 0: none."""
-    with a comma between: then each describes one key, from `first` on."""
+    """With `find`: the index of the number of keys, behind which they stand; 0: not so simple."""
     keyword: tuple[str, int] | None = None
     """For keys that `find` finds behind a word: the word, and the index that it does not stand before. The second half
     of what follows it are no keys."""
-    count_at: int = 0
-    """With `find`: the index of the number of keys, behind which they stand; 0: not so simple."""
 
     def indexes(self, args: Args) -> Iterable[int]:
         """The indexes of the keys of a request whose arity was checked."""
