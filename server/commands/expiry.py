@@ -12,7 +12,9 @@ _UPDATE = Keys(1, 1, access="RW update")
 _ACCESS = Keys(1, 1, access="RO access")
 
 
-def _condition(options: Args) -> Condition:
+def parse_condition(options: Args) -> Condition:
+    """What NX, XX, GT and LT among `options` say together. Raises CommandError for other words, and for those that
+    contradict each other."""
     condition = Condition.ALWAYS
     for option in options:
         one = _CONDITIONS.get(option.lower())
@@ -28,7 +30,7 @@ def _condition(options: Args) -> Condition:
 
 def _expire(view: View, args: Args, base_ms: int, unit_ms: int, name: bytes) -> int:
     """`base_ms`: what the argument counts from; `unit_ms`: what it counts; `name`: for the error text."""
-    condition = _condition(args[3:])
+    condition = parse_condition(args[3:])
     amount = integer(args[2])
     if unit_ms > 1 and not -_SECONDS_MAX <= amount <= _SECONDS_MAX:
         raise CommandError(INVALID_EXPIRE % name)

@@ -20,7 +20,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from server.keyspace.layout import ELEMENT_PREFIX, ELEMENT_PREFIX_BYTES, ID, ID_BYTES, SPREAD, Head
+from server.keyspace.layout import (
+    COMPACT_META_BYTES,
+    ELEMENT_PREFIX,
+    ELEMENT_PREFIX_BYTES,
+    ID,
+    ID_BYTES,
+    SPREAD,
+    Head,
+)
 
 if TYPE_CHECKING:
     from server.keyspace.view import View
@@ -29,7 +37,6 @@ COMPACT_BYTES_MAX = 1000
 """Of elements and values: a head that is rewritten with each change should not be much larger than what changes."""
 COMPACT_ELEMENTS_MAX = 128
 
-_META_BYTES = 2
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[bytes]).decode
 
@@ -65,7 +72,7 @@ class Collection:
         self.key = key
         self.type = type_
         self.encoding = encoding
-        """The type's own numbering, 0 to 63, without SPREAD."""
+        """The type's own numbering, 0 to 31, and ELEMENTS_EXPIRE, without SPREAD."""
         self.expire_ms = expire_ms
         """Of the key: Unix time, 0 for none. `save` keeps it."""
         self.id = id_
@@ -151,7 +158,7 @@ class Collection:
             pairs: list[bytes] = []
             for element in self._ordered():
                 pairs += (element, compact[element])
-            payload = len(self.meta).to_bytes(_META_BYTES, "big") + self.meta + _encode(pairs)
+            payload = len(self.meta).to_bytes(COMPACT_META_BYTES, "big") + self.meta + _encode(pairs)
             encoding = self.encoding
         self._view.put(self.key, self.type, payload, self.expire_ms, encoding)
 
@@ -180,9 +187,9 @@ def parse_payload(view: "View", key: bytes, head: Head) -> Collection:
         id_ = ID.unpack_from(payload)[0]
         meta = payload[ID_BYTES:]
         return Collection(view, key, head.type, head.encoding & ~SPREAD, head.expire_ms, id_, meta, None)
-    start = _META_BYTES + int.from_bytes(payload[:_META_BYTES], "big")
+    start = COMPACT_META_BYTES + int.from_bytes(payload[:COMPACT_META_BYTES], "big")
     pairs = iter(_decode(payload[start:]))
     compact = dict(zip(pairs, pairs, strict=True))
     return Collection(
-        view, key, head.type, head.encoding, head.expire_ms, 0, payload[_META_BYTES:start], compact
+        view, key, head.type, head.encoding, head.expire_ms, 0, payload[COMPACT_META_BYTES:start], compact
     )

@@ -5,6 +5,7 @@ first byte is the table:
 
     'h' space:u32 slot:u16 crc32:u32 key     -> head record     one per key
     'x' expire_ms:u64 space:u32 slot:u16 crc32:u32 key -> ''    expiry index, ordered by time
+    'y' expire_ms:u64 space:u32 slot:u16 crc32:u32 key -> ''    keys whose elements expire, by the first that does
     'm'                                      -> Meta            databases and their counts
     'q' space:u32                            -> ''              a space that was flushed and waits to be swept
     'e' id:u64 element                       -> value           elements of large collections, see collection.py
@@ -19,11 +20,13 @@ Head record:
 
     type:u8 flags:u8 revision:u64 expire_ms:u64 payload
 
-`flags` holds the type's encoding in the low bits, SPREAD and EXPIRES on top. `revision` is (log index << 16 | number
-of the command in that entry) of the last change: two states of a key that was there both times are the same
-if and only if their revisions are. `expire_ms` is Unix time, 0 when the key does not expire. The payload
+`flags` holds the type's encoding in the low bits, ELEMENTS_EXPIRE, SPREAD and EXPIRES on top. `revision` is (log
+index << 16 | number of the command in that entry) of the last change: two states of a key that was there both times
+are the same if and only if their revisions are. `expire_ms` is Unix time, 0 when the key does not expire. The payload
 belongs to types/; that of a SPREAD head begins with the id of its elements, which hang under the id and not under
-the key's name, so that RENAME moves one record and DEL deletes one.
+the key's name, so that RENAME moves one record and DEL deletes one. A collection some of whose elements expire (the
+fields of a hash) has ELEMENTS_EXPIRE, and its meta begins with the time of the first that does, a u64; by that the
+view keeps the key's row in 'y', and the leader finds what is due.
 
 To add a table: take a letter, describe it above, and say in `View` who keeps it.
 """
@@ -41,6 +44,8 @@ EXPIRES = 0x80
 """Bit of a record's flags byte: expire_ms is not 0."""
 SPREAD = 0x40
 """Bit of a record's flags byte: the value's elements are records of their own. To types it is part of the encoding."""
+ELEMENTS_EXPIRE = 0x20
+"""Bit of a record's flags byte: some of the value's elements expire. To types it is part of the encoding."""
 ENCODING_MASK = 0x7F
 
 HEADER = Struct(">BBQQ")
@@ -62,6 +67,8 @@ ELEMENT_PREFIX_BYTES = ELEMENT_PREFIX.size
 ID = Struct(">Q")
 ID_BYTES = ID.size
 HASH_BITS = 32
+COMPACT_META_BYTES = 2
+"""A compact collection's payload begins with the length of its meta, see collection.py."""
 
 
 class Head(NamedTuple):
@@ -70,7 +77,7 @@ class Head(NamedTuple):
     type: int
     """STRING, LIST, …"""
     encoding: int
-    """The type's own numbering, 0 to 63; plus SPREAD."""
+    """The type's own numbering, 0 to 31; plus ELEMENTS_EXPIRE and SPREAD."""
     revision: int
     expire_ms: int
     """Unix time in milliseconds; 0: does not expire."""
@@ -115,6 +122,17 @@ def expiry_time(index_key: bytes) -> int:
 def expiry_range(until_ms: int) -> tuple[bytes, bytes]:
     """The range of everything that expires at or before `until_ms`."""
     return b"x", EXPIRY_PREFIX.pack(b"x", until_ms + 1)
+
+
+def elements_expiry_key(record: bytes, head: bytes) -> bytes:
+    """The row in 'y' of an ELEMENTS_EXPIRE head record that lies at `head`."""
+    meta = HEADER_BYTES + (ID_BYTES if record[1] & SPREAD else COMPACT_META_BYTES)
+    return EXPIRY_PREFIX.pack(b"y", EXPIRE_AT.unpack_from(record, meta)[0]) + head[1:]
+
+
+def elements_expiry_range(until_ms: int) -> tuple[bytes, bytes]:
+    """The range of the rows in 'y' of keys with an element that expires at or before `until_ms`."""
+    return b"y", EXPIRY_PREFIX.pack(b"y", until_ms + 1)
 
 
 def decode_head(record: bytes) -> Head:

@@ -5,7 +5,7 @@ stay in `effects` until the executor takes them (`take_effects`), so a handler t
 The same object is used again for each command of its group (`begin`), since a view per command would cost
 more than the command.
 
-The view keeps what hangs on a head: the expiry index, the counts in Meta, the revision. A handler that uses
+The view keeps what hangs on a head: the expiry indexes, the counts in Meta, the revision. A handler that uses
 `put` and `delete` can not forget them.
 
 A key whose time has come is gone for every read here at once, exactly; its record stays until the leader
@@ -22,6 +22,7 @@ from server.keyspace.events import EXPIRED, NEW, PUBLISHED, Event
 from server.keyspace.layout import (
     ELEMENT_PREFIX,
     ELEMENT_PREFIX_BYTES,
+    ELEMENTS_EXPIRE,
     EXPIRE_AT,
     EXPIRE_OFFSET,
     EXPIRES,
@@ -40,6 +41,7 @@ from server.keyspace.layout import (
     Head,
     decode_head,
     element_range,
+    elements_expiry_key,
     expiry_key,
     head_key,
     head_range,
@@ -53,6 +55,8 @@ deletions_max = 4096
 """Deletions that a view remembers, for WATCH."""
 _NULL_BYTES_MAX = 5
 """A null is shorter than any string's reply."""
+_ATTACHED = EXPIRES | SPREAD | ELEMENTS_EXPIRE
+"""A head with one of these has more than its record."""
 _decode_prefix = HEAD_PREFIX.unpack_from
 
 
@@ -230,6 +234,8 @@ class View:
         self.effects[where] = None
         if record[1] & SPREAD:
             self.effects[orphans_key(spread_id(record))] = b""
+        if record[1] & ELEMENTS_EXPIRE:
+            self.effects[elements_expiry_key(record, where)] = None
         space = _decode_prefix(where)[1]
         if space in self._caches:
             self._caches[space].take(where[HEAD_PREFIX_BYTES:])
@@ -240,6 +246,20 @@ class View:
                     self.events.append((EXPIRED, b"expired", db, where[HEAD_PREFIX_BYTES:]))
                 return True
         return False
+
+    def select_due(self, row: bytes) -> bytes | None:
+        """The key whose elements are due by a row of the 'y' table, its database selected; None, and the row is
+        deleted, when that is no longer so."""
+        where = b"h" + row[EXPIRY_PREFIX_BYTES:]
+        record = self._base.get(where)
+        if record is not None and record[1] & ELEMENTS_EXPIRE and elements_expiry_key(record, where) == row:
+            space = _decode_prefix(where)[1]
+            for db, database in enumerate(self._meta.databases):
+                if database.space == space:
+                    self.select(db)
+                    return where[HEAD_PREFIX_BYTES:]
+        self.effects[row] = None
+        return None
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -423,7 +443,7 @@ class View:
             self._count(self.db, 1, 1 if expire_ms else 0)
             if self.notify:
                 self.event(NEW, b"new", key)
-        elif old[1] & (EXPIRES | SPREAD) or expire_ms:
+        elif old[1] & _ATTACHED or expire_ms:
             old_ms = EXPIRE_AT.unpack_from(old, EXPIRE_OFFSET)[0]
             self._replace_expiry(where, old_ms, expire_ms)
             if self.notify and 0 < old_ms <= self.now_ms:
@@ -431,10 +451,14 @@ class View:
                 self.event(NEW, b"new", key)
             if old[1] & SPREAD and not (encoding & SPREAD and ID.unpack_from(payload)[0] == spread_id(old)):
                 effects[orphans_key(spread_id(old))] = b""
+            if old[1] & ELEMENTS_EXPIRE:
+                effects[elements_expiry_key(old, where)] = None
         if expire_ms:
             effects[expiry_key(expire_ms, where)] = b""
             encoding |= EXPIRES
-        effects[where] = HEADER.pack(type_, encoding, self.revision, expire_ms) + payload
+        effects[where] = record = HEADER.pack(type_, encoding, self.revision, expire_ms) + payload
+        if encoding & ELEMENTS_EXPIRE:
+            effects[elements_expiry_key(record, where)] = b""
         self._fresh.append((key, where))
 
     def put_head(self, key: bytes, head: Head) -> None:
@@ -454,6 +478,8 @@ class View:
         self._count(self.db, -1, -1 if old[1] & EXPIRES else 0)
         if old[1] & SPREAD and not keep_elements:
             effects[orphans_key(spread_id(old))] = b""
+        if old[1] & ELEMENTS_EXPIRE:
+            effects[elements_expiry_key(old, where)] = None
         if old[1] & EXPIRES:
             expire_ms = EXPIRE_AT.unpack_from(old, EXPIRE_OFFSET)[0]
             effects[expiry_key(expire_ms, where)] = None

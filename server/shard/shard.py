@@ -41,7 +41,15 @@ from server.errors import (
 )
 from server.keyspace.cache import HotReplies
 from server.keyspace.events import Event
-from server.keyspace.layout import META_KEY, decode_head, expiry_key, expiry_range, expiry_time, head_key
+from server.keyspace.layout import (
+    META_KEY,
+    decode_head,
+    elements_expiry_range,
+    expiry_key,
+    expiry_range,
+    expiry_time,
+    head_key,
+)
 from server.keyspace.meta import Meta
 from server.keyspace.view import View
 from server.shard.call import Call, Transaction
@@ -51,6 +59,7 @@ from server.shard.overlay import Overlay
 from server.shard.replica import Replica
 from server.shard.waiters import Waiter, Waiters
 from server.stats import Stats
+from server.types import hashes
 
 if TYPE_CHECKING:
     from raft.runtime.group import Group
@@ -519,7 +528,25 @@ class Shard:
         due = [key for key, _ in islice(self._base.scan(start, stop), expire_keys_per_turn_max)]
         for key in due:
             self._expire(key)
-        return len(due) == expire_keys_per_turn_max
+        return self._expire_elements() or len(due) == expire_keys_per_turn_max
+
+    def _expire_elements(self) -> bool:
+        """As `expire_due`, for the fields of hashes."""
+        view = self._view
+        start, stop = elements_expiry_range(self._now_ms)
+        left = expire_keys_per_turn_max
+        for row, _ in list(islice(self._base.scan(start, stop), left)):
+            view.begin(0, 2)
+            key = view.select_due(row)
+            left -= 1 if key is None else max(hashes.expire_due(view, key, left), 1)
+            if view.effects:
+                self.wrote = True
+                self._collect()
+                if view.events:
+                    self._keep_events()
+            if left <= 0:
+                return True
+        return False
 
     def _expire(self, index_key: bytes) -> None:
         view = self._view

@@ -8,6 +8,7 @@ while a snapshot is being read from here: its chunks are of different times, and
 
 from server.keyspace.layout import (
     ELEMENT_PREFIX,
+    ELEMENTS_EXPIRE,
     EXPIRE_AT,
     EXPIRE_OFFSET,
     EXPIRES,
@@ -15,6 +16,7 @@ from server.keyspace.layout import (
     SPREAD,
     SWEEP_PREFIX,
     element_range,
+    elements_expiry_key,
     expiry_key,
     orphans_key,
     spread_id,
@@ -62,6 +64,8 @@ def _delete_some(store: DataStore, note: bytes, start: bytes, stop: bytes, heads
         batch.delete(key)
         if heads_of and record[1] & SPREAD:
             batch.put(heads_of + orphans_key(spread_id(record)), b"")
+        if heads_of and record[1] & ELEMENTS_EXPIRE:
+            batch.delete(heads_of + elements_expiry_key(record, key[len(heads_of) :]))
         if heads_of and record[1] & EXPIRES:
             expire_ms = EXPIRE_AT.unpack_from(record, EXPIRE_OFFSET)[0]
             batch.delete(heads_of + expiry_key(expire_ms, key[len(heads_of) :]))

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 from server.keyspace import events
 from server.keyspace.layout import (
+    ELEMENTS_EXPIRE,
     EXPIRY_PREFIX_BYTES,
+    HASH,
     HASH_BITS,
     HEAD_PREFIX_BYTES,
     HEADER_BYTES,
@@ -20,7 +22,7 @@ from server.keyspace.layout import (
     Head,
 )
 from server.keyspace.view import View
-from server.types import sets
+from server.types import hashes, sets
 from server.types.glob import EVERY_KEY, compile_glob
 from server.types.numbers import parse_int64
 from server.types.strings import PLAIN, RAW
@@ -28,6 +30,7 @@ from server.types.strings import PLAIN, RAW
 HASH_MASK = (1 << HASH_BITS) - 1
 
 ENCODING_NAMES = {
+    HASH: hashes.ENCODING_NAMES,
     SET: sets.ENCODING_NAMES,
 }
 """What a head's encoding is called, by type, where that is all that OBJECT ENCODING needs."""
@@ -167,7 +170,7 @@ def count_slot(view: View, slot: int) -> int:
 def encoding_name(key: bytes, head: Head) -> bytes:
     """What OBJECT ENCODING says: how Valkey would hold the value in memory, were it newly set."""
     if head.type != STRING:
-        return ENCODING_NAMES[head.type][head.encoding & ~SPREAD]
+        return ENCODING_NAMES[head.type][head.encoding & ~(SPREAD | ELEMENTS_EXPIRE)]
     if head.encoding == RAW:
         return b"raw"
     if head.encoding == PLAIN and parse_int64(head.payload) is not None:

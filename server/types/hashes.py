@@ -1,0 +1,412 @@
+"""What a hash is: fields with values under a key, each of which may expire on its own.
+
+A hash is a collection of two tables:
+
+    'f' crc32:u32 field                    -> flags:u8 [expire_ms:u64] value      the fields, in HSCAN's order
+    'x' expire_ms:u64 crc32:u32 field      -> ''                                  those that expire, by time
+
+    meta:  count:u32                                              no field expires
+           next_ms:u64 count:u32 expiring:u32                     some do (ELEMENTS_EXPIRE in the head's encoding)
+
+`count` and `expiring` are about the fields that lie here, those past their time included; `next_ms` is the time of
+the first entry of the second table, by which the leader finds the key (see layout.py). A field past its time is gone
+for every read here at once, exactly; its record goes when the leader's sweep comes by (`expire_due`), and the key
+with the last one. A hash all of whose fields are over is no hash to these commands, though until the sweep other
+commands still see its key.
+
+As fields lie in the order of a hash of their names, a cursor of HSCAN is the crc32 of the first field that was not
+seen yet, and a random field is found without a walk: see `random_field`.
+
+The head's encoding is LISTPACK or HASHTABLE, sticky as in Redis; it has no meaning but for OBJECT ENCODING and for
+HSCAN, which gives a listpack whole.
+"""
+
+from binascii import crc32
+from collections.abc import Iterator
+from struct import Struct
+from typing import NamedTuple
+
+from server.errors import NOT_FLOAT, OVERFLOW, CommandError
+from server.keyspace import events
+from server.keyspace.collection import Collection
+from server.keyspace.layout import ELEMENTS_EXPIRE, HASH
+from server.keyspace.view import View
+from server.types import longdouble
+from server.types.numbers import INT64_MAX, INT64_MIN, parse_int64
+
+LISTPACK, HASHTABLE = range(2)
+ENCODING_NAMES = (b"listpack", b"hashtable")
+LISTPACK_ENTRIES_MAX = 512
+LISTPACK_VALUE_BYTES_MAX = 64
+"""Redis's hash-max-listpack-entries and hash-max-listpack-value, as they come."""
+
+PAGE_BYTES_MAX = 4 << 20
+"""A page of HSCAN ends when it has read so much, however few fields that were: a bound on one turn of the loop."""
+_BUCKET_FIELDS = 8
+"""How many fields a random bucket holds on average, and"""
+_BUCKET_FIELDS_MAX = 32
+"""how many it practically never exceeds (less than one in 10**9, as the hash is uniform)."""
+_TRIES_MAX = 200
+"""Buckets that a random choice looks into before it lists all fields: only a hash of mostly expired fields, not yet
+deleted, needs as many."""
+
+_HASHES = 1 << 32
+_META = Struct(">QII")
+_COUNT_BYTES = 4
+_TIME = Struct(">Q")
+_VALUE_AT = 1 + _TIME.size
+"""Where the value begins in the record of a field that expires."""
+_FOREVER = b"\0"
+_EXPIRES = b"\1"
+_FIELD_AT = 5
+_UNKNOWN = -1
+
+_NOT_INTEGER = b"ERR hash value is not an integer"
+_NOT_FLOAT = b"ERR hash value is not a float"
+_ARGUMENT_INFINITE = b"ERR value is NaN or Infinity"
+_INFINITE = b"ERR increment would produce NaN or Infinity"
+
+
+class Field(NamedTuple):
+    """A field that is there."""
+
+    value: bytes
+    expire_ms: int
+    """Unix time; 0: does not expire."""
+
+
+def _element(field: bytes) -> bytes:
+    """Where `field` lies in the collection."""
+    return b"f" + crc32(field).to_bytes(4, "big") + field
+
+
+def _decode(record: bytes) -> Field:
+    if record[0]:
+        return Field(record[_VALUE_AT:], _TIME.unpack_from(record, 1)[0])
+    return Field(record[1:], 0)
+
+
+def _index(element: bytes, expire_ms: int) -> bytes:
+    """The entry in the second table of the field that lies at `element`."""
+    return b"x" + _TIME.pack(expire_ms) + element[1:]
+
+
+class Hash:
+    """The hash at one key, for the length of one command; changes are written by `save`."""
+
+    __slots__ = ("_count", "_elements", "_expiring", "_next_ms", "_now_ms", "_view")
+
+    def __init__(self, view: View, elements: Collection) -> None:
+        self._view = view
+        self._elements = elements
+        self._now_ms = view.now_ms
+        self._count = 0
+        """Fields that lie here."""
+        self._expiring = 0
+        """Those of them that expire."""
+        self._next_ms = 0
+        """When the first of these does; 0: there is none; _UNKNOWN: `save` has to look."""
+        if elements.encoding & ELEMENTS_EXPIRE:
+            self._next_ms, self._count, self._expiring = _META.unpack(elements.meta)
+        else:
+            self._count = int.from_bytes(elements.meta, "big")
+
+    @property
+    def spread(self) -> bool:
+        """The fields are records of their own."""
+        return self._elements.spread
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    def find(self, field: bytes) -> Field | None:
+        """What `field` holds, None when it is not there (any more)."""
+        record = self._elements.get(_element(field))
+        if record is None:
+            return None
+        found = _decode(record)
+        return None if 0 < found.expire_ms <= self._now_ms else found
+
+    def get(self, field: bytes) -> bytes | None:
+        """The value of `field`, None when it is not there."""
+        found = self.find(field)
+        return None if found is None else found.value
+
+    def count(self) -> int:
+        """How many fields there are. Costs a step for each that is over and not yet deleted."""
+        if not self._some_over():
+            return self._count
+        return self._count - sum(1 for _ in self._elements.scan(b"x", b"x" + _TIME.pack(self._now_ms + 1)))
+
+    def items(self, first_crc: int = 0, stop_crc: int = _HASHES) -> Iterator[tuple[bytes, bytes]]:
+        """Fields and values, in the order of the crc32 of the fields, those from `first_crc` up to `stop_crc`."""
+        start = b"f" + first_crc.to_bytes(4, "big")
+        stop = b"f" + stop_crc.to_bytes(4, "big") if stop_crc < _HASHES else b"g"
+        now_ms = self._now_ms
+        for element, record in self._elements.scan(start, stop):
+            if not record[0]:
+                yield element[_FIELD_AT:], record[1:]
+            elif _TIME.unpack_from(record, 1)[0] > now_ms:
+                yield element[_FIELD_AT:], record[_VALUE_AT:]
+
+    def page(self, cursor: int, count: int) -> tuple[int, list[tuple[bytes, bytes]]]:
+        """Some fields and values from `cursor` on, about `count` of them, and where to go on (0: nowhere). A page never
+        ends between fields of one crc32; a field that stays is on exactly one. A listpack is one page."""
+        if self._elements.encoding == LISTPACK:
+            return 0, list(self.items())
+        found: list[tuple[bytes, bytes]] = []
+        size_bytes = 0
+        last = -1
+        for item in self.items(min(cursor, _HASHES - 1)):
+            crc = crc32(item[0])
+            if (len(found) >= count or size_bytes >= PAGE_BYTES_MAX) and crc != last:
+                return crc, found
+            found.append(item)
+            size_bytes += len(item[0]) + len(item[1])
+            last = crc
+        return 0, found
+
+    def random_field(self) -> tuple[bytes, bytes]:
+        """A field and its value, each as likely as any other. There must be one.
+
+        Spread, the fields are cut by their hashes into buckets of about _BUCKET_FIELDS. A bucket is drawn, and a place
+        among _BUCKET_FIELDS_MAX in it; while nothing is at that place, again. So every field is as likely as every
+        place, however full its bucket is, and it takes about four short scans.
+        """
+        random = self._view.random
+        if self._elements.spread:
+            buckets = max(self._count // _BUCKET_FIELDS, 1)
+            width = -(-_HASHES // buckets)
+            for _ in range(_TRIES_MAX):
+                first = random.randrange(buckets) * width
+                if first >= _HASHES:
+                    continue  # width was rounded up: the last buckets may be empty
+                bucket = list(self.items(first, min(first + width, _HASHES)))
+                place = random.randrange(max(_BUCKET_FIELDS_MAX, len(bucket)))
+                if place < len(bucket):
+                    return bucket[place]
+        return random.choice(list(self.items()))
+
+    def _some_over(self) -> bool:
+        """Whether fields may lie here that are past their time."""
+        return self._expiring > 0 and self._next_ms <= self._now_ms
+
+    def is_over(self) -> bool:
+        """Whether all fields that lie here are past their time."""
+        if not self._count:
+            return True
+        if self._expiring < self._count or not self._some_over():
+            return False
+        latest, _ = self._elements.range(b"x", b"y", reverse=True, limit=1)[0]
+        return bool(_TIME.unpack_from(latest, 1)[0] <= self._now_ms)
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    def set(self, field: bytes, value: bytes, expire_ms: int = 0) -> bool:
+        """Set `field`; it ends at `expire_ms`, in the future, or never (0). Whether it is new."""
+        element = _element(field)
+        record = self._elements.get(element)
+        is_new = True
+        old_ms = 0
+        if record is None:
+            self._count += 1
+        else:
+            old_ms = _decode(record).expire_ms
+            is_new = 0 < old_ms <= self._now_ms
+        if old_ms != expire_ms:
+            self._reindex(element, old_ms, expire_ms)
+        head = _EXPIRES + _TIME.pack(expire_ms) if expire_ms else _FOREVER
+        self._elements.put(element, head + value)
+        if (
+            expire_ms
+            or len(field) > LISTPACK_VALUE_BYTES_MAX
+            or len(value) > LISTPACK_VALUE_BYTES_MAX
+            or self._count > LISTPACK_ENTRIES_MAX
+        ):
+            self._elements.encoding |= HASHTABLE
+        return is_new
+
+    def delete(self, field: bytes) -> bool:
+        """Delete `field`. Whether it was there."""
+        element = _element(field)
+        record = self._elements.get(element)
+        if record is None:
+            return False
+        old_ms = _decode(record).expire_ms
+        self._delete(element, old_ms)
+        return not 0 < old_ms <= self._now_ms
+
+    def delete_over(self, limit: int) -> int:
+        """Delete fields past their time, at most `limit` of them. How many they were."""
+        over = self._elements.range(b"x", b"x" + _TIME.pack(self._now_ms + 1), limit=limit)
+        for entry, _ in over:
+            self._delete(b"f" + entry[_VALUE_AT:], _TIME.unpack_from(entry, 1)[0])
+        return len(over)
+
+    def save(self) -> bool:
+        """Write the changes. False, and the key is deleted, when no field is left."""
+        elements = self._elements
+        if self.is_over():
+            self._view.delete(elements.key)
+            return False
+        if self._expiring:
+            if self._next_ms == _UNKNOWN:
+                first, _ = elements.range(b"x", b"y", limit=1)[0]
+                self._next_ms = _TIME.unpack_from(first, 1)[0]
+            elements.encoding |= ELEMENTS_EXPIRE
+            elements.meta = _META.pack(self._next_ms, self._count, self._expiring)
+        else:
+            elements.encoding &= ~ELEMENTS_EXPIRE
+            elements.meta = self._count.to_bytes(_COUNT_BYTES, "big")
+        elements.save()
+        return True
+
+    def _delete(self, element: bytes, expire_ms: int) -> None:
+        self._elements.delete(element)
+        self._count -= 1
+        if expire_ms:
+            self._reindex(element, expire_ms, 0)
+
+    def _reindex(self, element: bytes, old_ms: int, new_ms: int) -> None:
+        """The field at `element` goes from one expiry to another; 0 is none."""
+        if old_ms:
+            self._elements.delete(_index(element, old_ms))
+            self._expiring -= 1
+            if old_ms == self._next_ms:
+                self._next_ms = _UNKNOWN if self._expiring else 0
+        if new_ms:
+            self._elements.put(_index(element, new_ms), b"")
+            self._expiring += 1
+            if self._next_ms != _UNKNOWN and (not self._next_ms or new_ms < self._next_ms):
+                self._next_ms = new_ms
+
+
+def find(view: View, key: bytes) -> Hash | None:
+    """The hash at `key`, None when there is none; raises WRONGTYPE."""
+    elements = view.collection(key, HASH)
+    if elements is None:
+        return None
+    found = Hash(view, elements)
+    return None if found.is_over() else found
+
+
+def find_or_create(view: View, key: bytes) -> Hash:
+    """The hash at `key`, a new one when there is none; raises WRONGTYPE."""
+    return find(view, key) or Hash(view, view.create(key, HASH))
+
+
+def value(view: View, key: bytes, field: bytes) -> bytes | None:
+    """The value of `field` of the hash at `key`, None when either is not there; raises WRONGTYPE."""
+    found = find(view, key)
+    return None if found is None else found.get(field)
+
+
+def set_all(view: View, key: bytes, pairs: list[tuple[bytes, bytes]]) -> int:
+    """Set fields, which from now on do not expire. How many are new."""
+    fields = find_or_create(view, key)
+    added = sum(fields.set(field, value) for field, value in pairs)
+    fields.save()
+    view.event(events.HASH, b"hset", key)
+    return added
+
+
+def delete_all(view: View, key: bytes, names: list[bytes]) -> list[bytes | None]:
+    """Delete fields. The value that each had, None when it was not there."""
+    fields = find(view, key)
+    if fields is None:
+        return [None] * len(names)
+    values = []
+    for name in names:
+        values.append(fields.get(name))
+        if values[-1] is not None:
+            fields.delete(name)
+    if any(value is not None for value in values):
+        save_deleted(view, key, fields, b"hdel")
+    return values
+
+
+def save_deleted(view: View, key: bytes, fields: Hash, event: bytes) -> None:
+    """Save `fields` after some were deleted by what `event` names."""
+    left = fields.save()
+    view.event(events.HASH, event, key)
+    if not left:
+        view.event(events.GENERIC, b"del", key)
+
+
+def add_integer(view: View, key: bytes, field: bytes, delta: int) -> int:
+    """Add `delta` to the counter in `field`, 0 when missing. Returns its new value; its expiry stays.
+
+    Raises CommandError when the value is no 64-bit integer or would not be one afterwards.
+    """
+    fields = find_or_create(view, key)
+    old = fields.find(field)
+    number = 0 if old is None else parse_int64(old.value)
+    if number is None:
+        raise CommandError(_NOT_INTEGER)
+    number += delta
+    if not INT64_MIN <= number <= INT64_MAX:
+        raise CommandError(OVERFLOW)
+    fields.set(field, b"%d" % number, 0 if old is None else old.expire_ms)
+    fields.save()
+    view.event(events.HASH, b"hincrby", key)
+    return number
+
+
+def add_float(view: View, key: bytes, field: bytes, delta: bytes) -> bytes:
+    """Add the number that `delta` spells to the one in `field`, 0 when missing. Returns the text of the sum; the expiry
+    stays.
+
+    Raises CommandError when either is no number, or one is infinite or the sum is.
+    """
+    try:
+        increment = longdouble.parse(delta)
+    except ValueError:
+        raise CommandError(NOT_FLOAT) from None
+    if increment is None:
+        raise CommandError(_ARGUMENT_INFINITE)
+    fields = find_or_create(view, key)
+    old = fields.find(field)
+    try:
+        number = longdouble.ZERO if old is None else longdouble.parse(old.value)
+    except ValueError:
+        raise CommandError(_NOT_FLOAT) from None
+    total = None if number is None else longdouble.add(number, increment)
+    if total is None:
+        raise CommandError(_INFINITE)
+    text = longdouble.render(total)
+    fields.set(field, text, 0 if old is None else old.expire_ms)
+    fields.save()
+    view.event(events.HASH, b"hincrbyfloat", key)
+    return text
+
+
+def random_fields(view: View, key: bytes, count: int) -> list[tuple[bytes, bytes]]:
+    """Random fields and their values: `count` different ones or all that there are; when it is negative, so many, each
+    drawn from all."""
+    fields = find(view, key)
+    if fields is None or not count:
+        return []
+    there = fields.count()
+    # Drawing one takes the scan of some forty fields.
+    if abs(count) * 4 >= there or not fields.spread:
+        everything = list(fields.items())
+        if count < 0:
+            return view.random.choices(everything, k=-count)
+        return everything if count >= there else view.random.sample(everything, count)
+    if count < 0:
+        return [fields.random_field() for _ in range(-count)]
+    chosen: dict[bytes, bytes] = {}
+    while len(chosen) < count:
+        name, held = fields.random_field()
+        chosen[name] = held
+    return list(chosen.items())
+
+
+def expire_due(view: View, key: bytes, limit: int) -> int:
+    """Delete at most `limit` fields of `key` that are past their time. How many they were."""
+    elements = view.collection(key, HASH)
+    if elements is None:
+        return 0
+    fields = Hash(view, elements)
+    deleted = fields.delete_over(limit)
+    save_deleted(view, key, fields, b"hexpired")
+    return deleted
