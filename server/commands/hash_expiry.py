@@ -267,8 +267,8 @@ def hgetex(view: View, args: Args) -> Reply:
     at = _fields_at(args, 2)
     options = parse_options(args[:at], 2, _GETEX_OPTIONS)
     names = listed_fields(args, at)
-    expire_ms = _option_time_ms(view, options, b"hgetex")
     found = hashes.find(view, args[1])
+    expire_ms = _option_time_ms(view, options, b"hgetex")
     if found is None:
         return [None] * len(names)
     values: list[bytes | None] = []
@@ -304,11 +304,11 @@ def hsetex(view: View, args: Args) -> Reply:
     pairs = args[at + 2 :]
     if number < 1 or 2 * number != len(pairs):
         raise CommandError(NUMBER_OF_FIELDS)
-    expire_ms = _option_time_ms(view, options, b"hsetex")
     key = args[1]
     found = hashes.find(view, key)
     if options.condition and (found is not None) != (options.condition == b"XX"):
         return 0
+    expire_ms = _option_time_ms(view, options, b"hsetex")
     fields = found or hashes.find_or_create(view, key)
     names, values = pairs[::2], pairs[1::2]
     if condition and any((fields.find(name) is not None) != (condition == b"FXX") for name in names):

@@ -222,8 +222,12 @@ class Hash:
             or len(value) > LISTPACK_VALUE_BYTES_MAX
             or self._count > LISTPACK_ENTRIES_MAX
         ):
-            self._elements.encoding |= HASHTABLE
+            self.leave_listpack()
         return is_new
+
+    def leave_listpack(self) -> None:
+        """Be a HASHTABLE from now on."""
+        self._elements.encoding |= HASHTABLE
 
     def delete(self, field: bytes) -> bool:
         """Delete `field`. Whether it was there."""
@@ -303,6 +307,8 @@ def value(view: View, key: bytes, field: bytes) -> bytes | None:
 def set_all(view: View, key: bytes, pairs: list[tuple[bytes, bytes]]) -> int:
     """Set fields, which from now on do not expire. How many are new."""
     fields = find_or_create(view, key)
+    if len(pairs) > LISTPACK_ENTRIES_MAX:
+        fields.leave_listpack()  # even if some fields are the same
     added = sum(fields.set(field, value) for field, value in pairs)
     fields.save()
     view.event(events.HASH, b"hset", key)

@@ -126,6 +126,40 @@ SETS = (
         unordered
     )
 )
+hash_fields = words("FIELDS", "1", one("f", "g", "h", "long" * 20)) | words(
+    "FIELDS", "2", one("f", "g"), one("g", "h")
+)
+hash_lifetime = words(one("EXAT"), second) | words(one("PXAT"), millisecond)
+hash_field = one("f", "g", "h", "", "long" * 20)
+hash_pair = words(hash_field, value)
+"""With an argument too few HRANDFIELD would be up to chance, if its last one were the count."""
+HASHES = (
+    words(one("HSET", "HMSET"), key, many(hash_pair), some(hash_field, 1))
+    | words(one("HSET"), key, many(hash_pair, 5))
+    | words("HSETNX", key, hash_pair)
+    | words(one("HGET", "HEXISTS", "HSTRLEN"), key, hash_field)
+    | words(one("HMGET", "HDEL"), key, many(hash_field))
+    | words(one("HGETALL", "HLEN", "HKEYS", "HVALS"), key)
+    | words("HINCRBY", key, hash_field, number)
+    | words("HINCRBYFLOAT", key, hash_field, floating)
+    | words(
+        "HSCAN",
+        key,
+        one("0", "0", "x"),
+        some(words("MATCH", one("*", "f", "[fg]")) | one("NOVALUES", "NOSCORES")),
+    )
+    | words("HRANDFIELD", key, one("0", "100", "x"), "WITHVALUES").map(lambda r: ["@sorted", *r])
+    | words(one("HGETDEL", "HGETEX", "HPERSIST", "HEXPIRETIME", "HPEXPIRETIME"), key, hash_fields)
+    | words("HGETEX", key, some(hash_lifetime | one("PERSIST"), 2), hash_fields)
+    | words(
+        "HSETEX",
+        key,
+        some(hash_lifetime | one("KEEPTTL", "NX", "XX", "FNX", "FXX", "fnx"), 2),
+        words("FIELDS", one("1", "1", "1", "2"), many(hash_pair, 2)),
+    )
+    | words("HEXPIREAT", key, second, some(expiry_option, 2), hash_fields)
+    | words("HPEXPIREAT", key, millisecond, some(expiry_option, 2), hash_fields)
+)
 KEYS = (
     words(one("DEL", "UNLINK", "EXISTS", "TOUCH"), many(key))
     | words("TYPE", key)
@@ -225,8 +259,10 @@ def requests(draw: st.DrawFn, commands: Words, *, other: bool) -> Request:
 
 
 ANYTHING = STRINGS | STRINGS | BITS | KEYS | KEYS | EXPIRY
+KEYS_AND_NO_DUMPS = words(one("DEL", "EXISTS", "TYPE"), key) | words(one("RENAME", "COPY"), key, key)
 PARTS = {
     "strings": requests(STRINGS | STRINGS | KEYS | EXPIRY | ENCODING, other=False),
+    "hashes": requests(HASHES | HASHES | HASHES | KEYS_AND_NO_DUMPS | EXPIRY, other=False),
     "bits": requests(BITS | BITS | STRINGS, other=False),
     "sets": requests(SETS | SETS | SETS | SET_KEYS, other=False),
     "hyperloglogs": requests(HYPERLOGLOGS | HYPERLOGLOGS | HYPERLOGLOGS | SET_KEYS, other=False),
