@@ -4,6 +4,8 @@ from random import Random
 from typing import Any
 
 import server.commands.bits
+import server.commands.hash_expiry
+import server.commands.hashes
 import server.commands.hyperloglog
 import server.commands.keys
 import server.commands.object_command

@@ -383,6 +383,27 @@ def test_keys_past_their_time_are_deleted_through_the_log(make: Callable[..., Be
     assert bench.ask("DBSIZE") == [b":1\r\n"]
 
 
+def test_fields_past_their_time_are_deleted_through_the_log(make: Callable[..., Bench]) -> None:
+    bench = make()
+    for key in ("h", "other"):
+        bench.ask("HSETEX", key, "PX", "1", "FIELDS", "1", "goes", "v")
+    bench.ask("HSET", "h", "stays", "v")
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    bench.apply()
+    bench.clock.advance()
+    bench.clock.now_ms += 1000
+    before = bench.group.last_index
+    assert not bench.shard.expire_due(), "there is no more"
+    bench.shard.flush()
+    assert bench.group.last_index == before + 1
+    bench.commit(before + 1)
+    bench.apply()
+    assert bench.ask("DBSIZE") == [b":1\r\n"]
+    assert bench.ask("HKEYS", "h") == [b"*1\r\n$5\r\nstays\r\n"]
+    assert not list(bench.shard.replica.scan(b"y", b"z"))
+
+
 def test_a_hand_over_that_came_to_nothing_ends_when_the_shard_is_asked_again(
     make: Callable[..., Bench],
 ) -> None:

@@ -80,7 +80,7 @@ operations = st.one_of(
         databases,
         keys,
         st.sampled_from((STRING, LIST)),
-        st.integers(0, 63),
+        st.integers(0, 31),
         st.binary(max_size=3),
         lifetimes_ms,
     ),
