@@ -132,6 +132,7 @@ hash_fields = words("FIELDS", "1", one("f", "g", "h", "long" * 20)) | words(
 hash_lifetime = words(one("EXAT"), second) | words(one("PXAT"), millisecond)
 hash_field = one("f", "g", "h", "", "long" * 20)
 hash_pair = words(hash_field, value)
+"""With an argument too few HRANDFIELD would be up to chance, if its last one were the count."""
 HASHES = (
     words(one("HSET", "HMSET"), key, many(hash_pair), some(hash_field, 1))
     | words(one("HSET"), key, many(hash_pair, 5))
@@ -150,6 +151,7 @@ HASHES = (
     | words("HRANDFIELD", key, one("0", "100", "x"), some(one("WITHVALUES"), 1)).map(
         lambda r: ["@sorted", *r]
     )
+    | words("HRANDFIELD", key, one("0", "100", "x"), "WITHVALUES").map(lambda r: ["@sorted", *r])
     | words(one("HGETDEL", "HGETEX", "HPERSIST", "HEXPIRETIME", "HPEXPIRETIME"), key, hash_fields)
     | words("HGETEX", key, some(hash_lifetime | one("PERSIST"), 2), hash_fields)
     | words(

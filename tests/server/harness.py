@@ -4,13 +4,15 @@ from random import Random
 from typing import Any
 
 import server.commands.bits
+import server.commands.hash_expiry
+import server.commands.hashes
 import server.commands.hyperloglog
 import server.commands.keys
-import server.commands.object_command
 import server.commands.lists
 import server.commands.lists_blocking
 import server.commands.hash_expiry
 import server.commands.hashes
+import server.commands.object_command
 import server.commands.sets
 import server.commands.strings  # noqa: F401
 from resp.values import Error
