@@ -25,7 +25,6 @@ from server.keyspace.layout import (
 )
 from server.keyspace.view import View
 from server.types import hashes, sets, zsets
-from server.types import hashes, sets
 from server.types.glob import EVERY_KEY, compile_glob
 from server.types.numbers import parse_int64
 from server.types.strings import PLAIN, RAW

@@ -10,8 +10,6 @@ import server.commands.hyperloglog
 import server.commands.keys
 import server.commands.lists
 import server.commands.lists_blocking
-import server.commands.hash_expiry
-import server.commands.hashes
 import server.commands.object_command
 import server.commands.sets
 import server.commands.strings  # noqa: F401
