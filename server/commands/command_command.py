@@ -90,7 +90,7 @@ def key_specs(row: Command) -> list[dict[bytes, Any]]:
         }
         specs = specs[: len(keys.access.split(",")) - 1]
         specs.append(spec(key_flags(row, len(specs)), at(keys.count_at), counted))
-    if keys.keyword is not None:
+    elif keys.keyword is not None:
         word, start = keys.keyword
         begin = {b"type": b"keyword", b"spec": {b"keyword": word.encode(), b"startfrom": start}}
         find = span(-1, 1)

@@ -5,6 +5,7 @@ from server.commands.arguments import INT64_MAX, integer
 from server.commands.table import DENYOOM, READONLY, WRITE, Args, Keys, Reply, command
 from server.errors import SYNTAX, CommandError
 from server.keyspace import events
+from server.keyspace.layout import STRING, TYPE_NAMES
 from server.keyspace.view import View
 from server.types.dump import BadFormat, WrongChecksum, dump, load
 
@@ -21,6 +22,10 @@ from server.types.dump import BadFormat, WrongChecksum, dump, load
 def dump_(view: View, args: Args) -> Reply:
     """Returns a serialized representation of the value stored at a key."""
     head = view.head(args[1])
+    if head is not None and head.type != STRING:
+        raise CommandError(
+            b"ERR DUMP takes strings only; copy a " + TYPE_NAMES[head.type] + b" by its own commands"
+        )
     return None if head is None else dump(head)
 
 

@@ -31,7 +31,6 @@ DIFFERENCES = {
     ("georadius", "key specs"): "STORE's key is found by a function of the table, not by a specification",
     ("georadiusbymember", "key specs"): "the same",
     ("msetex", "key specs"): "a function of the table finds its keys; COMMAND GETKEYS gives them",
-    ("sintercard", "key specs"): "as for msetex",
 }
 
 

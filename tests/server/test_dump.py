@@ -281,3 +281,9 @@ class TestRestore:
     def test_idle_time_and_frequency_are_taken(self) -> None:
         assert self.run("RESTORE", "a", "0", FROM_REDIS_7_0, "IDLETIME", "1000") == OK
         assert self.run("RESTORE", "b", "0", FROM_REDIS_7_0, "FREQ", "255") == OK
+
+
+def test_what_can_not_be_dumped_is_said_in_a_sentence() -> None:
+    group = Group()
+    group.run("SADD", "s", "m")
+    assert group.run("DUMP", "s") == Error(b"ERR DUMP takes strings only; copy a set by its own commands")
