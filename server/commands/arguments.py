@@ -1,6 +1,6 @@
 """Reading arguments as Redis reads them: strict integers, floats, and their error texts."""
 
-from math import isinf, isnan
+from math import ceil, isinf, isnan
 
 from server.errors import INVALID_DB, NOT_FLOAT, NOT_INTEGER, CommandError
 from server.keyspace.meta import DATABASES
@@ -30,15 +30,33 @@ def bounded_integer(text: bytes, low: int, high: int, error: bytes) -> int:
 def floating(text: bytes, error: bytes = NOT_FLOAT) -> float:
     """A double, infinities included; NaN, blanks and numbers too large or too small for one not. Raises
     CommandError(error)."""
+    value = _number(text, error)
+    if isinf(value) and text.strip(b"+-")[:1] not in (b"i", b"I"):
+        raise CommandError(error)
+    if value == 0 and text.lower().partition(b"e")[0].strip(b"+-0."):
+        raise CommandError(error)
+    return value
+
+
+def timeout_ms(text: bytes, now_ms: int) -> int:
+    """How long to block, in seconds, fractions allowed, as milliseconds; 0 waits for ever. Raises CommandError."""
+    wanted = _number(text, b"ERR timeout is not a float or out of range") * 1000
+    if wanted > INT64_MAX - now_ms:
+        raise CommandError(b"ERR timeout is out of range")
+    if wanted <= -1 or wanted == float("-inf"):
+        raise CommandError(b"ERR timeout is negative")
+    return ceil(wanted)
+
+
+def _number(text: bytes, error: bytes) -> float:
+    """The nearest double."""
     try:
         if not text or text[:1].isspace() or text[-1:].isspace() or b"_" in text:
             raise ValueError
         value = float(text)
     except ValueError:
         raise CommandError(error) from None
-    if isnan(value) or (isinf(value) and text.strip(b"+-")[:1] not in (b"i", b"I")):
-        raise CommandError(error)
-    if value == 0 and text.lower().partition(b"e")[0].strip(b"+-0."):
+    if isnan(value):
         raise CommandError(error)
     return value
 

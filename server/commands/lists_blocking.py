@@ -1,30 +1,15 @@
 """List commands that wait for an element: the waiting itself is the leader's, see shard/waiters.py."""
 
-from math import ceil
-
 from resp.values import NULL_ARRAY
-from server.commands.arguments import INT64_MAX, floating
+from server.commands.arguments import timeout_ms
 from server.commands.lists import MOVE, end, parse_lmpop, pop_first
 from server.commands.table import BLOCKING, DENYOOM, WRITE, Args, Keys, Reply, command
-from server.errors import CommandError, WouldBlock
+from server.errors import WouldBlock
 from server.keyspace.view import View
 from server.types import lists
 from server.types.lists import End
 
-_NOT_FLOAT = b"ERR timeout is not a float or out of range"
-_OUT_OF_RANGE = b"ERR timeout is out of range"
-
 _TAKE_ANY = Keys(1, -2, access="RW access delete")
-
-
-def timeout_ms(text: bytes, now_ms: int) -> int:
-    """A timeout in seconds, fractions allowed, as milliseconds; 0 waits for ever. Raises CommandError."""
-    wanted = floating(text, _NOT_FLOAT) * 1000
-    if wanted > INT64_MAX - now_ms:
-        raise CommandError(_OUT_OF_RANGE)
-    if wanted <= -1 or wanted == float("-inf"):
-        raise CommandError(b"ERR timeout is negative")
-    return ceil(wanted)
 
 
 def _pop_any(view: View, args: Args, side: End) -> Reply:

@@ -1,9 +1,7 @@
 """Taking the first or the last members off sorted sets, at once or as soon as there are any."""
 
-from math import ceil
-
 from resp.values import NULL_ARRAY
-from server.commands.arguments import INT64_MAX, bounded_integer, floating
+from server.commands.arguments import INT64_MAX, bounded_integer, timeout_ms
 from server.commands.table import BLOCKING, FAST, WRITE, Args, Keys, Reply, command
 from server.commands.zsets import GROUP, changed, paired
 from server.errors import SYNTAX, CommandError, WouldBlock
@@ -66,16 +64,6 @@ def zpopmax(view: View, args: Args) -> Reply:
 # -- blocking -------------------------------------------------------------------------------------------------------
 
 
-def _timeout_ms(text: bytes, now_ms: int) -> int:
-    """A time to wait in seconds, as milliseconds; 0 for ever."""
-    seconds = floating(text, b"ERR timeout is not a float or out of range")
-    if seconds * 1000 > INT64_MAX - now_ms:
-        raise CommandError(b"ERR timeout is out of range")
-    if seconds < 0:
-        raise CommandError(b"ERR timeout is negative")
-    return ceil(seconds * 1000)
-
-
 def _pop_first(view: View, keys: list[bytes], count: int, reverse: bool) -> tuple[bytes, list[Pair]] | None:
     """From the first of `keys` that is there."""
     for key in keys:
@@ -86,11 +74,11 @@ def _pop_first(view: View, keys: list[bytes], count: int, reverse: bool) -> tupl
 
 
 def _blocking_pop(view: View, args: Args, reverse: bool) -> Reply:
-    timeout_ms = _timeout_ms(args[-1], view.now_ms)
+    wait_ms = timeout_ms(args[-1], view.now_ms)
     keys = args[1:-1]
     popped = _pop_first(view, keys, 1, reverse)
     if popped is None:
-        raise WouldBlock(keys, timeout_ms, NULL_ARRAY)
+        raise WouldBlock(keys, wait_ms, NULL_ARRAY)
     key, pairs = popped
     return [key, *pairs[0]]
 
@@ -156,14 +144,14 @@ def _many(view: View, args: Args, at: int) -> Reply:
         count = bounded_integer(options[1], 1, INT64_MAX, b"ERR count should be greater than 0")
         if len(options) > 2:
             raise CommandError(SYNTAX)
-    timeout_ms = _timeout_ms(args[1], view.now_ms) if at == 2 else None
+    wait_ms = timeout_ms(args[1], view.now_ms) if at == 2 else None
     keys = [args[place] for place in places]
     popped = _pop_first(view, keys, count, reverse)
     if popped is not None:
         return [popped[0], [list(pair) for pair in popped[1]]]
-    if timeout_ms is None:
+    if wait_ms is None:
         return NULL_ARRAY
-    raise WouldBlock(keys, timeout_ms, NULL_ARRAY)
+    raise WouldBlock(keys, wait_ms, NULL_ARRAY)
 
 
 @command(
