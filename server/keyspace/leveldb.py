@@ -70,11 +70,16 @@ class DataStore:
 
     def scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """Everything in [start, stop). The iterator sees one state of the store; keep it short-lived."""
-        iterator = self.db.iterator(start=start, stop=stop, reverse=reverse)
-        try:
-            yield from iterator
-        finally:
-            iterator.close()
+        if not reverse:
+            with self.db.iterator(start=start, stop=stop) as iterator:
+                yield from iterator
+            return
+        # plyvel's reverse iterator with a start yields nothing when the only row is the one at `start`.
+        with self.db.iterator(stop=stop, reverse=True) as iterator:
+            for row in iterator:
+                if row[0] < start:
+                    return
+                yield row
 
     def batch(self) -> Any:
         """A new atomic batch; give it to `write` when it is whole."""
