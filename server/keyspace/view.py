@@ -50,7 +50,7 @@ from server.keyspace.layout import (
 )
 from server.keyspace.meta import DATABASES, Database, Meta
 from server.keyspace.slots import key_slot
-from server.keyspace.store import Store
+from server.keyspace.store import Store, prefix_end
 
 deletions_max = 4096
 """Deletions that a view remembers, for WATCH."""
@@ -470,8 +470,24 @@ class View:
         return effects[where] if where in effects else self._base.get(where)
 
     def elements(self, start: bytes, stop: bytes, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
-        """For Collection: where each element in [start, stop) lies, and its value."""
+        """Everything in [start, stop) of the group's tables: where it lies, and its value."""
         return self._scan(start, stop, reverse)
+
+    def elements_under(
+        self, prefix: bytes, start: bytes, stop: bytes | None, reverse: bool
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """For Collection: the elements of the one at `prefix` in [start, stop) (None: to the end), and their values."""
+        if not self.effects:
+            return self._base.scan_under(prefix, start, stop, reverse)
+        return self._elements_under(prefix, start, stop, reverse)
+
+    def _elements_under(
+        self, prefix: bytes, start: bytes, stop: bytes | None, reverse: bool
+    ) -> Iterator[tuple[bytes, bytes]]:
+        cut = len(prefix)
+        end = prefix_end(prefix) if stop is None else prefix + stop
+        for where, value in self._scan(prefix + start, end, reverse):
+            yield where[cut:], value
 
     # -- writing ---------------------------------------------------------------------------------------------
 

@@ -42,6 +42,7 @@ from server.errors import (
 from server.keyspace.cache import HotReplies
 from server.keyspace.events import Event
 from server.keyspace.layout import (
+    ELEMENT,
     META_KEY,
     decode_head,
     elements_expiry_range,
@@ -300,7 +301,10 @@ class Shard:
         size = self._operations_bytes
         index = self._next_index
         pending = self._base.pending
+        fresh = self._base.fresh
         for key, value in effects.items():
+            if key[0] == ELEMENT:
+                fresh.append(key)
             operations += (key, value)
             pending[key] = (index, value)
             size += len(key) + (len(value) if value is not None else 0) + 10

@@ -141,8 +141,14 @@ class Hash:
         """Fields and values, in the order of the crc32 of the fields, those from `first_crc` up to `stop_crc`."""
         start = b"f" + first_crc.to_bytes(4, "big")
         stop = b"f" + stop_crc.to_bytes(4, "big") if stop_crc < _HASHES else b"g"
+        rows = self._elements.scan(start, stop)
+        if not self._expiring:
+            return ((element[_FIELD_AT:], record[1:]) for element, record in rows)
+        return self._not_over(rows)
+
+    def _not_over(self, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
         now_ms = self._now_ms
-        for element, record in self._elements.scan(start, stop):
+        for element, record in rows:
             if not record[0]:
                 yield element[_FIELD_AT:], record[1:]
             elif _TIME.unpack_from(record, 1)[0] > now_ms:

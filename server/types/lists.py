@@ -8,8 +8,9 @@ side.
 Layout:     meta  first:u64 length:u64        elements  position:u64 -> value
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
+from operator import itemgetter
 from struct import Struct
 
 from server.keyspace import events
@@ -18,6 +19,7 @@ from server.keyspace.layout import LIST
 from server.keyspace.view import View
 
 _META = Struct(">QQ")
+_VALUE: Callable[[tuple[bytes, bytes]], bytes] = itemgetter(1)
 _POSITION = Struct(">Q").pack
 _MIDDLE = 2**63
 
@@ -65,8 +67,7 @@ class ListValue:
     def walk(self, start: int, stop: int, reverse: bool = False) -> Iterator[bytes]:
         """The elements of [start, stop), indexes within the list, in order or from behind."""
         low, high = _POSITION(self._first + start), _POSITION(self._first + stop)
-        for _, value in self._collection.scan(low, high, reverse):
-            yield value
+        return map(_VALUE, self._collection.scan(low, high, reverse))
 
     def push(self, values: Iterable[bytes], end: End) -> None:
         """Add `values`, one after the other, at `end`."""
