@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 from server.errors import WRONG_TYPE, CommandError
-from server.keyspace.cache import MISSING, HotReplies, RecordCache
+from server.keyspace.cache import MISSING, Derived, HotReplies, RecordCache
 from server.keyspace.collection import Collection, parse_payload
 from server.keyspace.events import EXPIRED, NEW, PUBLISHED, Event
 from server.keyspace.layout import (
@@ -52,6 +52,8 @@ from server.keyspace.meta import DATABASES, Database, Meta
 from server.keyspace.slots import key_slot
 from server.keyspace.store import Store, prefix_end
 
+derived_size_max = 100_000
+"""Records that Derived stands for: about ten megabytes."""
 deletions_max = 4096
 """Deletions that a view remembers, for WATCH."""
 _NULL_BYTES_MAX = 5
@@ -127,6 +129,7 @@ class View:
         "_spaces_index",
         "_undo",
         "db",
+        "derived",
         "effects",
         "events",
         "expired",
@@ -194,6 +197,8 @@ class View:
         """Classes of keyspace events (events.py) that somebody wants to hear of."""
         self.events: list[Event] = []
         """(class, name, db, key) of events since the last take; the executor publishes and clears them."""
+        self.derived = Derived(derived_size_max)
+        """What commands have worked out about collections, for the next ones."""
         self.random = random
         self.home = home
         """Which keys live in this group, for scripts, whose keys nobody has looked at."""
@@ -275,6 +280,8 @@ class View:
 
     def rollback(self) -> None:
         """Forget the writes since the last take, or `keep`: the handler raised."""
+        if self.effects:
+            self.derived.clear()
         if isinstance(self.effects, Kept):
             self.effects.restore()
         else:
@@ -442,27 +449,8 @@ class View:
 
     def _scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """The base's range, in key order or its reverse, with this command's own writes laid over it."""
-        mine = sorted(
-            ((key, value) for key, value in self.effects.items() if start <= key < stop), reverse=not reverse
-        )
-        if not mine:
-            yield from self._base.scan(start, stop, reverse)
-            return
-        for where, record in self._base.scan(start, stop, reverse):
-            while mine and (mine[-1][0] > where if reverse else mine[-1][0] < where):
-                key, value = mine.pop()
-                if value is not None:
-                    yield key, value
-            if mine and mine[-1][0] == where:
-                key, value = mine.pop()
-                if value is not None:
-                    yield key, value
-            else:
-                yield where, record
-        while mine:
-            key, value = mine.pop()
-            if value is not None:
-                yield key, value
+        mine = [(key, value) for key, value in self.effects.items() if start <= key < stop]
+        return _overlaid(self._base.scan(start, stop, reverse), mine, reverse)
 
     def element(self, where: bytes) -> bytes | None:
         """For Collection: the value of the element that lies at `where`."""
@@ -477,17 +465,13 @@ class View:
         self, prefix: bytes, start: bytes, stop: bytes | None, reverse: bool
     ) -> Iterator[tuple[bytes, bytes]]:
         """For Collection: the elements of the one at `prefix` in [start, stop) (None: to the end), and their values."""
+        rows = self._base.scan_under(prefix, start, stop, reverse)
         if not self.effects:
-            return self._base.scan_under(prefix, start, stop, reverse)
-        return self._elements_under(prefix, start, stop, reverse)
-
-    def _elements_under(
-        self, prefix: bytes, start: bytes, stop: bytes | None, reverse: bool
-    ) -> Iterator[tuple[bytes, bytes]]:
+            return rows
         cut = len(prefix)
-        end = prefix_end(prefix) if stop is None else prefix + stop
-        for where, value in self._scan(prefix + start, end, reverse):
-            yield where[cut:], value
+        low, high = prefix + start, prefix_end(prefix) if stop is None else prefix + stop
+        mine = [(key[cut:], value) for key, value in self.effects.items() if low <= key < high]
+        return _overlaid(rows, mine, reverse)
 
     # -- writing ---------------------------------------------------------------------------------------------
 
@@ -630,3 +614,35 @@ class View:
         if self._meta_before is None:
             self._meta_before = (self._meta.encode(), len(self._undo))
         self.meta_changed = True
+
+
+def _overlaid(
+    rows: Iterator[tuple[bytes, bytes]], mine: list[tuple[bytes, bytes | None]], reverse: bool
+) -> Iterator[tuple[bytes, bytes]]:
+    """`rows`, in key order or its reverse, with newer ones laid over them; None: it is deleted."""
+    if not mine:
+        return rows
+    mine.sort(reverse=not reverse)
+    return _merged(rows, mine, reverse)
+
+
+def _merged(
+    rows: Iterator[tuple[bytes, bytes]], mine: list[tuple[bytes, bytes | None]], reverse: bool
+) -> Iterator[tuple[bytes, bytes]]:
+    """`mine` from the end on, between `rows` and instead of those with the same key."""
+    for row in rows:
+        key = row[0]
+        while mine and (mine[-1][0] > key if reverse else mine[-1][0] < key):
+            newer, value = mine.pop()
+            if value is not None:
+                yield newer, value
+        if mine and mine[-1][0] == key:
+            newer, value = mine.pop()
+            if value is not None:
+                yield newer, value
+        else:
+            yield row
+    while mine:
+        newer, value = mine.pop()
+        if value is not None:
+            yield newer, value

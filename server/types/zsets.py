@@ -155,6 +155,7 @@ class SortedSet:
         if self._index is not None:
             self._index.save()
             self._height = self._index.height
+            self._view.derived.keep(collection.id, self._index)
         collection.meta = _META.pack(self.count, self._height)
         collection.encoding = self.encoding
         collection.save()
@@ -197,10 +198,7 @@ class SortedSet:
         if stop is not None and start >= stop:
             return
         if self._collection.spread:
-            end = _SORTED_END if stop is None else _SORTED + stop
-            for where, value in self._collection.scan(_SORTED + start, end, reverse):
-                place = where[1:]
-                yield place[SCORE_BYTES:], _score_of_place(place, value)
+            yield from self._scan_places(start, stop, reverse)
             return
         places = self._ordered()
         low = bisect_left(places, start)
@@ -208,6 +206,26 @@ class SortedSet:
         for at in range(high - 1, low - 1, -1) if reverse else range(low, high):
             member = places[at][SCORE_BYTES:]
             yield member, _SCORE.unpack(self._collection.get(_element(member)) or b"")[0]
+
+    def _scan_places(self, start: bytes, stop: bytes | None, reverse: bool) -> Iterator[tuple[bytes, float]]:
+        """`scan` while spread; learns where the set begins and ends."""
+        ranks = self._ranks()
+        low = max(start, ranks.lowest)
+        high = stop
+        if ranks.highest is not None and (stop is None or ranks.highest < stop):
+            high = ranks.highest + b"\0"
+        at_edge = (high is None or high != stop) if reverse else low == ranks.lowest
+        for where, value in self._collection.scan(
+            _SORTED + low, _SORTED_END if high is None else _SORTED + high, reverse
+        ):
+            place = where[1:]
+            if at_edge:
+                at_edge = False
+                if reverse:
+                    ranks.highest = place
+                else:
+                    ranks.lowest = place
+            yield place[SCORE_BYTES:], _score_of_place(place, value)
 
     def slice(self, first: int, stop: int, reverse: bool = False) -> Iterator[tuple[bytes, float]]:
         """Member and score of those at the ranks [first, stop), counted from the end and in reverse order if
@@ -238,18 +256,32 @@ class SortedSet:
 
     def _ranks(self) -> RankIndex:
         if self._index is None:
-            self._index = RankIndex(self._collection, _SORTED, _INDEX, self._height)
+            collection, derived = self._collection, self._view.derived
+            index = derived.find(collection.id)
+            if index is None:
+                index = RankIndex(collection, _SORTED, _INDEX, self._height)
+                if self._height:
+                    derived.keep(collection.id, index)
+            else:
+                index.attach(collection)
+            self._index = index
         return self._index
+
+    def _ranks_to_change(self) -> RankIndex:
+        """Until `save` nobody else may use it: the command may yet fail."""
+        ranks = self._ranks()
+        self._view.derived.forget(self._collection.id)
+        return ranks
 
     def _put_place(self, member: bytes, score: float) -> None:
         place = place_of_score(score) + member
         minus_zero = score == 0 and _SCORE.pack(score)[0]
         self._collection.put(_SORTED + place, _MINUS_ZERO if minus_zero else b"")
-        self._ranks().add(place)
+        self._ranks_to_change().add(place)
 
     def _delete_place(self, place: bytes) -> None:
         self._collection.delete(_SORTED + place)
-        self._ranks().add(place, -1)
+        self._ranks_to_change().add(place, -1)
 
 
 def find(view: View, key: bytes) -> SortedSet | None:
