@@ -7,11 +7,12 @@ wrote nothing also needs the proof that we were the leader when it was evaluated
 the evaluation, so that a process that was stopped in between finds it expired, or else one read-index round
 for all such replies of the turn.
 
-When the leadership is lost the overlay is dropped. Replies that wrote nothing are evaluated again at the new
-leader. Those that wrote are orphans: as the log goes on, either the index commits with our term, and the
-reply goes out; or another term stands there, the write never will be, and the call is done again; or neither
-shows in time, and the client is told that the outcome is unknown. Until no orphan is left the group takes no
-other call on this node, so that nothing overtakes.
+When the leadership is lost the overlay is dropped. Replies that still waited are orphans: as the log goes on, either
+their index commits with our term, and the reply goes out; or another term stands there, the write never will be, and
+the call is done again; or neither shows in time, and the client is told that the outcome is unknown. Reads are orphans
+as the writes are: done again, a read would see a write that its client has sent after it. What a read saw is true when
+the index that it waited for commits with our term, or that of the next entry: no other leader can have come between.
+Until no orphan is left the group takes no other call on this node, so that nothing overtakes.
 
 The group is `ready` when it leads, its own term's no-op is applied (so everything that earlier leaders
 committed is in the data), no transfer is going on, and the log and the store keep up.
@@ -32,6 +33,7 @@ from resp import Error, encode
 from server.commands.table import Args, Command
 from server.errors import (
     CLIENT_UNBLOCKED,
+    CLUSTERDOWN,
     DISK_FULL,
     INTERNAL,
     LEADERSHIP_LOST,
@@ -339,6 +341,7 @@ class Shard:
             if self._operations_bytes > entry_bytes_max or self._view.commands >= entry_commands_max:
                 self._propose()
         else:
+            call.proof = self._next_index
             self._turn_reads.append(call)
             self._on_dirty(self)
 
@@ -682,14 +685,11 @@ class Shard:
         self._notify = self._view.notify = classes
 
     def _lose_leadership(self) -> None:
-        again = self._turn_reads
-        for index, calls in self._gates.items():
-            for call in calls:
-                if call.wrote:
-                    self.orphans.append((index, call))
-                else:
-                    again.append(call)
+        self.orphans += [(index, call) for index, calls in self._gates.items() for call in calls]
+        for calls in (*self._reads.values(), self._turn_reads):
+            self.orphans += [(call.proof, call) for call in calls]
         self._turn_reads = []
+        self._reads = {}
         self._gates = {}
         self._orphan_events, self._events = self._events, deque()
         self._operations = []
@@ -697,11 +697,9 @@ class Shard:
         self._orphan_term, self._leading_term = self._leading_term, 0
         self._start_leadership()
         self.ready = False
-        if self.orphans:
-            log.info(
-                "Group %d: leadership lost while %d writes were on their way", self.number, len(self.orphans)
-            )
-        self._do_again(again)
+        writes = sum(call.wrote for _, call in self.orphans)
+        if writes:
+            log.info("Group %d: leadership lost while %d writes were on their way", self.number, writes)
         self._settle_orphans(final=False)
         self.let_waiters_go()
 
@@ -722,6 +720,9 @@ class Shard:
                 call.slot.fill(call.reply)
             else:
                 again.append(call)
+        if not any(call.wrote for _, call in waiting):
+            again += [call for _, call in waiting]  # reads among themselves have nothing to wait for
+            waiting = []
         self.orphans = waiting
         self._do_again(again)
 
@@ -741,4 +742,7 @@ class Shard:
         self._on_change(self)
 
     def _answer_unknown(self, call: Call) -> None:
+        if not call.wrote:
+            call.slot.fill(encode(Error(CLUSTERDOWN), call.protocol))
+            return
         call.slot.fill(encode(Error(OUTCOME_UNKNOWN), call.protocol))
