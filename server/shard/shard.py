@@ -50,8 +50,9 @@ from server.keyspace.layout import (
     expiry_time,
     head_key,
 )
+from server.keyspace.limits import HasLimits
 from server.keyspace.meta import Meta
-from server.keyspace.view import EVERYWHERE, Home, View
+from server.keyspace.view import DEFAULTS, EVERYWHERE, Home, View
 from server.shard.call import Call, Transaction
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.effects import encode_effects
@@ -100,9 +101,10 @@ class Shard:
         on_dirty: Callable[["Shard"], None],
         on_events: Callable[[list[Event]], None] = lambda events: None,
         home: Home = EVERYWHERE,
+        limits: HasLimits = DEFAULTS,
     ) -> None:
         """`on_change`: readiness or leader changed; `on_dirty`: there is something to `flush` this turn; `on_events`:
-        keyspace events happened, what made them is committed."""
+        keyspace events happened, what made them is committed; `limits`: see View."""
         self.replica = replica
         self.number = replica.group
         self.group: Group
@@ -128,6 +130,7 @@ class Shard:
         self._cache_limit = cache_limit
         self._hot = hot
         self._home = home
+        self._limits = limits
         self._on_change = on_change
         self._on_dirty = on_dirty
         self._on_events = on_events
@@ -240,7 +243,7 @@ class Shard:
         `stale_max_ms`, or is not one consistent state."""
         if not self.group.consistent or self.group.silence_s * 1000 > self._stale_max_ms:
             return None
-        view = View(self.replica, self.replica.meta(), self._random, home=self._home)
+        view = View(self.replica, self.replica.meta(), self._random, home=self._home, limits=self._limits)
         view.begin_entry(max(self._clock.now_ms, self.replica.clock_ms), 0)
         view.begin(db, protocol)
         leader_view, self._view = self._view, view
@@ -668,7 +671,14 @@ class Shard:
     def _make_view(self) -> View:
         first_index = self.group.last_index if self._leading_term else 0
         view = View(
-            self._base, self._meta, self._random, self._cache_limit, first_index, self._hot, self._home
+            self._base,
+            self._meta,
+            self._random,
+            self._cache_limit,
+            first_index,
+            self._hot,
+            self._home,
+            self._limits,
         )
         view.notify = self._notify
         return view

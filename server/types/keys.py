@@ -16,6 +16,7 @@ from server.keyspace.layout import (
     HASH_BITS,
     HEAD_PREFIX_BYTES,
     HEADER_BYTES,
+    LIST,
     SET,
     SPREAD,
     STREAM,
@@ -24,7 +25,7 @@ from server.keyspace.layout import (
     Head,
 )
 from server.keyspace.view import View
-from server.types import hashes, sets, zsets
+from server.types import hashes, lists, sets, zsets
 from server.types.glob import EVERY_KEY, compile_glob
 from server.types.numbers import parse_int64
 from server.types.strings import PLAIN, RAW
@@ -33,6 +34,7 @@ HASH_MASK = (1 << HASH_BITS) - 1
 
 ENCODING_NAMES = {
     HASH: hashes.ENCODING_NAMES,
+    LIST: lists.ENCODING_NAMES,
     SET: sets.ENCODING_NAMES,
     ZSET: zsets.ENCODING_NAMES,
     STREAM: (b"stream",),
