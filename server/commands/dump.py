@@ -77,6 +77,8 @@ def restore(view: View, args: Args) -> Reply:
     # A sum past 64 bits wraps around to the past, as it does in Redis.
     over = expire_ms and (expire_ms <= view.now_ms or expire_ms > INT64_MAX)
     if not over and value.put(view, key, expire_ms):
+        if existed:
+            view.event(events.NEW, b"new", key)  # the one before it is deleted without a word
         view.event(events.GENERIC, b"restore", key)
     else:
         view.delete(key)

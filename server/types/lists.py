@@ -213,13 +213,17 @@ def create(view: View, key: bytes) -> ListValue:
     return ListValue(view, view.create(key, LIST, _META.pack(_MIDDLE, 0, 0)))
 
 
-def store(view: View, key: bytes, values: list[bytes], encoding: int, expire_ms: int = 0) -> None:
-    """Let `key` be a list of `values`, which are not none, whatever it was."""
+def store(
+    view: View, key: bytes, values: list[bytes], *, quicklist: bool = False, expire_ms: int = 0
+) -> None:
+    """Let `key` be a list of `values`, which are not none, whatever it was. `quicklist`: in any case."""
     collection = view.create(key, LIST, _META.pack(_MIDDLE, 0, 0))
     collection.expire_ms = expire_ms
     created = ListValue(view, collection)
     created.push(values, End.RIGHT)
-    collection.encoding = encoding
+    collection.encoding = QUICKLIST
+    if not quicklist:
+        created.make_small(share=1)
     created.save()
 
 

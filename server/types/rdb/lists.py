@@ -31,13 +31,7 @@ class ListValue(NamedTuple):
 
     def put(self, view: View, key: bytes, expire_ms: int) -> bool:
         """Write it; True, there is such a key now."""
-        encoding = lists.QUICKLIST
-        size_bytes = EMPTY_BYTES + sum(map(element_bytes, self.elements))
-        if not self.quicklist and fits_list_node(
-            view.limits.list_max_listpack_size, size_bytes, len(self.elements)
-        ):
-            encoding = lists.LISTPACK
-        lists.store(view, key, self.elements, encoding, expire_ms)
+        lists.store(view, key, self.elements, quicklist=self.quicklist, expire_ms=expire_ms)
         return True
 
 
