@@ -161,10 +161,11 @@ def find_to_add(view: View, key: bytes, members: list[bytes]) -> Set:
     How many there are to come already decides how it is held.
     """
     found = find(view, key)
+    limits = view.limits
     if found is None:
         found = Set(view, view.create(key, SET))
-        found.encoding = INTSET if parse_int64(members[0]) is not None else LISTPACK
-    limits = view.limits
+        is_intset = len(members) <= limits.set_max_intset_entries and parse_int64(members[0]) is not None
+        found.encoding = INTSET if is_intset else LISTPACK
     if len(members) > (
         limits.set_max_intset_entries if found.encoding == INTSET else limits.set_max_listpack_entries
     ):

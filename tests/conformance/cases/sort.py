@@ -205,8 +205,8 @@ CASES: list[Case] = [
             ["COMMAND", "GETKEYS", "SORT", "a", "STORE", "b", "DESC", "STORE", "c"],
             ["COMMAND", "GETKEYS", "SORT", "a", "STORE"],
             ["COMMAND", "GETKEYS", "SORT_RO", "a", "STORE", "b"],
-            ["COMMAND", "GETKEYSANDFLAGS", "SORT", "a", "STORE", "b"],
-            ["COMMAND", "GETKEYSANDFLAGS", "SORT_RO", "a"],
+            ["@sorted", "COMMAND", "GETKEYSANDFLAGS", "SORT", "a", "STORE", "b"],
+            ["@sorted", "COMMAND", "GETKEYSANDFLAGS", "SORT_RO", "a"],
         ],
     ),
 ]
