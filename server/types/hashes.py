@@ -150,6 +150,10 @@ class Hash:
             elif _TIME.unpack_from(record, 1)[0] > now_ms:
                 yield element[_FIELD_AT:], record[_VALUE_AT:]
 
+    def tables(self) -> list[tuple[bytes, bytes | None, int]]:
+        """The tables of a spread hash: where each begins and ends, and how many records it has."""
+        return [(b"f", b"g", self._count), (b"x", b"y", self._expiring)]
+
     def fields(self) -> Iterator[tuple[bytes, bytes, int]]:
         """Fields, values and when they end (Unix time in milliseconds, 0 for never)."""
         for element, record in self._elements.scan(b"f", b"g"):

@@ -63,6 +63,10 @@ class ListValue:
         """LISTPACK or QUICKLIST."""
         return self._collection.encoding
 
+    def tables(self) -> list[tuple[bytes, bytes | None, int]]:
+        """The only table of a spread list: where it begins and ends, and how many records it has."""
+        return [(_POSITION(self._first), None, self.length)]
+
     def make_room(self, values: Iterable[bytes], count: int) -> None:
         """Before `count` `values` are added or put: choose the encoding, as Redis does by their bare lengths."""
         if self._collection.encoding == LISTPACK:

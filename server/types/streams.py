@@ -201,6 +201,11 @@ class Stream:
             self.first = entries[0][0]
         self.length += len(entries)
 
+    def tables(self) -> list[tuple[bytes, bytes | None, int]]:
+        """The tables of a spread stream, those of groups apart: where each begins and ends, and how many records it
+        has."""
+        return [(b"e" + id_bytes(self.first), b"f", self.length), (b"n", b"o", max(self.nodes - 1, 0))]
+
     def every_node(self) -> list[tuple[Node, list[tuple[Id, list[bytes]]]]]:
         """All nodes, each with its entries."""
         return [(node, list(self.scan(node.first, node.last))) for node in self._nodes(self.head)]

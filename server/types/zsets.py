@@ -26,7 +26,7 @@ from zlib import crc32
 from server.keyspace.collection import Collection
 from server.keyspace.layout import ZSET
 from server.keyspace.view import View
-from server.types.rank_index import RankIndex
+from server.types.rank_index import INTERVAL_EXPECTED, RankIndex
 
 LISTPACK, SKIPLIST = range(2)
 ENCODING_NAMES = (b"listpack", b"skiplist")
@@ -160,6 +160,14 @@ class SortedSet:
         collection.encoding = self.encoding
         collection.save()
         return True
+
+    def tables(self) -> list[tuple[bytes, bytes | None, int]]:
+        """The tables of a spread set: where each begins and ends, and about how many records it has."""
+        return [
+            (b"m", b"n", self.count),
+            (_SORTED, _SORTED_END, self.count),
+            (_INDEX, None, self.count // INTERVAL_EXPECTED + 1),
+        ]
 
     def page(self, cursor: int, count: int) -> tuple[int, list[tuple[bytes, float]]]:
         """Where ZSCAN goes on, 0 at the end, and about `count` members from `cursor` on, in the order of their
