@@ -7,11 +7,12 @@ wrote nothing also needs the proof that we were the leader when it was evaluated
 the evaluation, so that a process that was stopped in between finds it expired, or else one read-index round
 for all such replies of the turn.
 
-When the leadership is lost the overlay is dropped. Replies that wrote nothing are evaluated again at the new
-leader. Those that wrote are orphans: as the log goes on, either the index commits with our term, and the
-reply goes out; or another term stands there, the write never will be, and the call is done again; or neither
-shows in time, and the client is told that the outcome is unknown. Until no orphan is left the group takes no
-other call on this node, so that nothing overtakes.
+When the leadership is lost the overlay is dropped. Replies that wait for an index are orphans: as the log goes
+on, either the index commits with our term, and the reply goes out; or another term stands there, what it says never
+will be, and the call is done again; or neither shows in time, and the client is told that the outcome of its write is
+unknown. That goes for reads too, which were proven and saw something uncommitted: done again behind the writes that
+their client sent after them they would see too much. Reads without proof are evaluated again at the new leader. Until
+no orphan is left the group takes no other call on this node, so that nothing overtakes.
 
 The group is `ready` when it leads, its own term's no-op is applied (so everything that earlier leaders
 committed is in the data), no transfer is going on, and the log and the store keep up.
@@ -119,7 +120,7 @@ class Shard:
         self.refuse_writes = False
         """The disk is nearly full: commands that need more of it are refused."""
         self.orphans: list[tuple[int, Call]] = []
-        """(index, call) of proposals of a leadership that was lost, in index order."""
+        """(index, call) of proposals of a leadership that was lost, and of reads that saw them, in index order."""
         self.retry: list[Call] = []
         """Calls to be done again, for the route to take."""
         self._make_overlay = make_overlay
@@ -689,12 +690,10 @@ class Shard:
 
     def _lose_leadership(self) -> None:
         again = self._turn_reads
+        # A read whose leadership is proven has its place among the writes of its client: to do it again behind them,
+        # when they turn out to be committed, would show it what came after it.
         for index, calls in self._gates.items():
-            for call in calls:
-                if call.wrote:
-                    self.orphans.append((index, call))
-                else:
-                    again.append(call)
+            self.orphans += [(index, call) for call in calls]
         self._turn_reads = []
         self._gates = {}
         self._orphan_events, self._events = self._events, deque()
@@ -705,7 +704,7 @@ class Shard:
         self.ready = False
         if self.orphans:
             log.info(
-                "Group %d: leadership lost while %d writes were on their way", self.number, len(self.orphans)
+                "Group %d: leadership lost while %d calls were on their way", self.number, len(self.orphans)
             )
         self._do_again(again)
         self._settle_orphans(final=False)
@@ -722,7 +721,7 @@ class Shard:
                 waiting.append((index, call))
                 continue
             term = group.term_at(index) if index <= commit else 0
-            if term is None:
+            if term is None and call.wrote:
                 self._answer_unknown(call)
             elif term == self._orphan_term:
                 call.slot.fill(call.reply)
@@ -742,7 +741,9 @@ class Shard:
     def give_up_orphans(self) -> None:
         """Their time is over: the outcome of what they wrote is unknown."""
         for _, call in self.orphans:
-            self._answer_unknown(call)
+            if call.wrote:
+                self._answer_unknown(call)
+        self._do_again([call for _, call in self.orphans if not call.wrote])
         self.orphans = []
         self._on_change(self)
 

@@ -269,10 +269,40 @@ def test_what_nobody_tells_in_time_is_unknown(make: Callable[..., Bench]) -> Non
     assert reply == [b"-" + OUTCOME_UNKNOWN + b"\r\n"]
 
 
-def test_reads_of_a_deposed_leader_are_done_again_even_if_what_they_saw_commits(
+def test_a_read_between_writes_keeps_its_place_when_they_turn_out_to_be_committed(
     make: Callable[..., Bench],
 ) -> None:
+    """Done again it would see the write that its client sent after it."""
     bench = make()
+    bench.ask("SET", "k", "v")
+    bench.turn()
+    read = bench.ask("GET", "k")
+    bench.ask("SET", "k", "later")
+    bench.turn()
+    bench.follow(term=2)
+    assert not read
+    bench.group.log.append(Entry(bench.group.last_index + 1, 2, NORMAL, b""))
+    bench.commit(bench.group.last_index)
+    assert read == [b"$1\r\nv\r\n"]
+    assert not bench.shard.retry
+
+
+def test_a_read_of_a_write_that_was_overwritten_is_done_again(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.ask("SET", "k", "v")
+    bench.turn()
+    read = bench.ask("GET", "k")
+    bench.follow(term=2)
+    bench.group.log[-1] = Entry(bench.group.last_index, 2, NORMAL, b"")
+    bench.commit(bench.group.last_index)
+    assert not read
+    assert [call.args[0] for call in bench.shard.retry] == [b"SET", b"GET"]
+
+
+def test_reads_of_a_deposed_leader_without_proof_are_done_again_even_if_what_they_saw_commits(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(use_lease=False)
     bench.ask("SET", "k", "v")
     bench.turn()
     read = bench.ask("GET", "k")
@@ -281,6 +311,17 @@ def test_reads_of_a_deposed_leader_are_done_again_even_if_what_they_saw_commits(
     bench.commit(bench.group.last_index)
     assert not read
     assert [call.args for call in bench.shard.retry] == [[b"GET", b"k"]]
+
+
+def test_reads_of_what_nobody_tells_in_time_are_done_again(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.ask("SET", "k", "v")
+    bench.turn()
+    read = bench.ask("GET", "k")
+    bench.follow(term=2)
+    bench.shard.give_up_orphans()
+    assert not read
+    assert [call.args[0] for call in bench.shard.retry] == [b"GET"]
 
 
 def test_a_leader_that_returns_knows_that_what_it_lacks_never_happened(make: Callable[..., Bench]) -> None:
