@@ -193,6 +193,7 @@ class Node:
             on_dirty=self.router.shard_dirty,
             on_events=self.pubsub.happened,
             home=Home(number, self.topology.slot_groups),
+            limits=self.settings,
         )
         shard.group = self.host.add_group(number, ConfState(tuple(sorted(replicas))), shard)
         self.shards[number] = shard

@@ -47,6 +47,8 @@ def find_command(name: bytes) -> Command | None:
 def key_flags(row: Command, position: int) -> list[bytes]:
     """Redis's flags of the key that comes as number `position` (from 0) in a request, in Redis's words."""
     specs = row.keys.access.split(",") if row.keys.access else []
+    if position and row.keys.anywhere:
+        specs = [row.keys.anywhere[-1]]
     if specs:
         return [word.encode() for word in specs[min(position, len(specs) - 1)].split()]
     return [b"RW", b"access", b"update"] if row.flags & WRITE else [b"RO", b"access"]
@@ -83,7 +85,9 @@ def key_specs(row: Command) -> list[dict[bytes, Any]]:
         else:
             last = keys.last - keys.first if keys.last > 0 else keys.last
             specs = [spec(key_flags(row, 0), at(keys.first), span(last, keys.step))]
-    if keys.count_at:
+    if keys.anywhere:
+        specs += [spec(access.encode().split(), unknown, unknown) for access in keys.anywhere]
+    elif keys.count_at:
         counted = {
             b"type": b"keynum",
             b"spec": {b"keynumidx": 0, b"firstkey": 1, b"keystep": 1},

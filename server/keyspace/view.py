@@ -48,6 +48,7 @@ from server.keyspace.layout import (
     orphans_key,
     spread_id,
 )
+from server.keyspace.limits import HasLimits, Limits
 from server.keyspace.meta import DATABASES, Database, Meta
 from server.keyspace.slots import key_slot
 from server.keyspace.store import Store, prefix_end
@@ -81,6 +82,7 @@ class Home:
 
 
 EVERYWHERE = Home(1, ())
+DEFAULTS = Limits()
 
 
 class Kept(dict[bytes, bytes | None]):
@@ -134,6 +136,7 @@ class View:
         "events",
         "expired",
         "home",
+        "limits",
         "meta_changed",
         "notify",
         "now_ms",
@@ -151,6 +154,7 @@ class View:
         first_index: int = 0,
         hot: HotReplies | None = None,
         home: Home = EVERYWHERE,
+        limits: HasLimits = DEFAULTS,
     ) -> None:
         """`base`: the state below, which nobody changes but by this view's effects; `meta`: the group's
         databases, changed in place; `random`: for SPOP and its kin; `cache_limit`: see RecordCache;
@@ -202,6 +206,8 @@ class View:
         self.random = random
         self.home = home
         """Which keys live in this group, for scripts, whose keys nobody has looked at."""
+        self.limits = limits
+        """What OBJECT ENCODING hangs on; the server changes it in place."""
         self._kept_events = 0
         """Events before the last `keep`."""
 

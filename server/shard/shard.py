@@ -53,8 +53,9 @@ from server.keyspace.layout import (
     expiry_time,
     head_key,
 )
+from server.keyspace.limits import HasLimits
 from server.keyspace.meta import Meta
-from server.keyspace.view import EVERYWHERE, Home, View
+from server.keyspace.view import DEFAULTS, EVERYWHERE, Home, View
 from server.shard.call import Call, Transaction
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.effects import encode_effects
@@ -103,9 +104,10 @@ class Shard:
         on_dirty: Callable[["Shard"], None],
         on_events: Callable[[list[Event]], None] = lambda events: None,
         home: Home = EVERYWHERE,
+        limits: HasLimits = DEFAULTS,
     ) -> None:
         """`on_change`: readiness or leader changed; `on_dirty`: there is something to `flush` this turn; `on_events`:
-        keyspace events happened, what made them is committed."""
+        keyspace events happened, what made them is committed; `limits`: see View."""
         self.replica = replica
         self.number = replica.group
         self.group: Group
@@ -120,7 +122,7 @@ class Shard:
         self.refuse_writes = False
         """The disk is nearly full: commands that need more of it are refused."""
         self.orphans: list[tuple[int, Call]] = []
-        """(index, call) of proposals of a leadership that was lost, in index order."""
+        """(index, call) of proposals of a leadership that was lost, and of reads that saw them, in index order."""
         self.retry: list[Call] = []
         """Calls to be done again, for the route to take."""
         self._make_overlay = make_overlay
@@ -131,6 +133,7 @@ class Shard:
         self._cache_limit = cache_limit
         self._hot = hot
         self._home = home
+        self._limits = limits
         self._on_change = on_change
         self._on_dirty = on_dirty
         self._on_events = on_events
@@ -243,7 +246,7 @@ class Shard:
         `stale_max_ms`, or is not one consistent state."""
         if not self.group.consistent or self.group.silence_s * 1000 > self._stale_max_ms:
             return None
-        view = View(self.replica, self.replica.meta(), self._random, home=self._home)
+        view = View(self.replica, self.replica.meta(), self._random, home=self._home, limits=self._limits)
         view.begin_entry(max(self._clock.now_ms, self.replica.clock_ms), 0)
         view.begin(db, protocol)
         leader_view, self._view = self._view, view
@@ -675,7 +678,14 @@ class Shard:
     def _make_view(self) -> View:
         first_index = self.group.last_index if self._leading_term else 0
         view = View(
-            self._base, self._meta, self._random, self._cache_limit, first_index, self._hot, self._home
+            self._base,
+            self._meta,
+            self._random,
+            self._cache_limit,
+            first_index,
+            self._hot,
+            self._home,
+            self._limits,
         )
         view.notify = self._notify
         return view
@@ -714,7 +724,7 @@ class Shard:
                 waiting.append((index, call))
                 continue
             term = group.term_at(index) if index <= commit else 0
-            if term is None:
+            if term is None and call.wrote:
                 self._answer_unknown(call)
             elif term == self._orphan_term:
                 call.slot.fill(call.reply)
@@ -737,7 +747,9 @@ class Shard:
     def give_up_orphans(self) -> None:
         """Their time is over: the outcome of what they wrote is unknown."""
         for _, call in self.orphans:
-            self._answer_unknown(call)
+            if call.wrote:
+                self._answer_unknown(call)
+        self._do_again([call for _, call in self.orphans if not call.wrote])
         self.orphans = []
         self._on_change(self)
 

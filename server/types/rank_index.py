@@ -37,6 +37,8 @@ FANOUT_MAX = 64
 """Elements of an interval of level 0, and intervals of a node, before they are divided."""
 _FANOUT_NEW = 40
 """About what the parts of a division hold: room to grow, and not soon small enough to be joined."""
+INTERVAL_EXPECTED = 45
+"""About what an interval of level 0 holds on average."""
 _FANOUT_MIN = 16
 """Fewer than this are joined with a neighbour if both together are at most _FANOUT_NEW."""
 _COUNT_BYTES = 4

@@ -12,8 +12,9 @@ A sortable score is the double's bits, turned so that byte order is numeric orde
 after 's' is called a *place* here: places are in the set's order, and every range (of ranks, scores or words, see
 zset_ranges.py) is one of places. While compact the places are made from the members and sorted when they are needed.
 
-The encoding is how Valkey would hold it in memory: a listpack up to 128 members of 64 bytes, a skiplist beyond and from
-then on. It shows in OBJECT ENCODING, in ZSCAN's pages, and in that a listpack knows no minus zero.
+The encoding is how Valkey would hold it in memory: a listpack up to 128 members of 64 bytes (keyspace/limits.py), a
+skiplist beyond and from then on. It shows in OBJECT ENCODING, in ZSCAN's pages, and in that a listpack knows no minus
+zero.
 """
 
 from bisect import bisect_left
@@ -25,12 +26,10 @@ from zlib import crc32
 from server.keyspace.collection import Collection
 from server.keyspace.layout import ZSET
 from server.keyspace.view import View
-from server.types.rank_index import RankIndex
+from server.types.rank_index import INTERVAL_EXPECTED, RankIndex
 
 LISTPACK, SKIPLIST = range(2)
 ENCODING_NAMES = (b"listpack", b"skiplist")
-LISTPACK_MEMBERS_MAX = 128
-LISTPACK_MEMBER_BYTES_MAX = 64
 
 _DRAW_SHARE = 30
 """A set is read whole when more than this part of it is drawn: a look-up by rank costs so many steps of a scan."""
@@ -97,8 +96,9 @@ class SortedSet:
         element = _element(member)
         old = collection.get(element)
         if self.encoding == LISTPACK:
+            limits = self._view.limits
             if old is None and (
-                self.count >= LISTPACK_MEMBERS_MAX or len(member) > LISTPACK_MEMBER_BYTES_MAX
+                self.count >= limits.zset_max_listpack_entries or len(member) > limits.zset_max_listpack_value
             ):
                 self.encoding = SKIPLIST
             else:
@@ -120,7 +120,8 @@ class SortedSet:
     def make_room(self, members: int, member_bytes: int) -> bool:
         """Before so many members of up to so many bytes are put: choose the encoding. Whether a set that was there
         has changed its encoding, which is to be saved even if nothing else is."""
-        if members <= LISTPACK_MEMBERS_MAX and member_bytes <= LISTPACK_MEMBER_BYTES_MAX:
+        limits = self._view.limits
+        if members <= limits.zset_max_listpack_entries and member_bytes <= limits.zset_max_listpack_value:
             return False
         was_listpack, self.encoding = self.encoding == LISTPACK, SKIPLIST
         return was_listpack and self.count > 0
@@ -160,6 +161,14 @@ class SortedSet:
         collection.encoding = self.encoding
         collection.save()
         return True
+
+    def tables(self) -> list[tuple[bytes, bytes | None, int]]:
+        """The tables of a spread set: where each begins and ends, and about how many records it has."""
+        return [
+            (b"m", b"n", self.count),
+            (_SORTED, _SORTED_END, self.count),
+            (_INDEX, None, self.count // INTERVAL_EXPECTED + 1),
+        ]
 
     def page(self, cursor: int, count: int) -> tuple[int, list[tuple[bytes, float]]]:
         """Where ZSCAN goes on, 0 at the end, and about `count` members from `cursor` on, in the order of their
