@@ -26,7 +26,8 @@ from raft.storage import LogStore
 from resp import Limits
 from server.cluster.identity import PeerCheck, check_identity
 from server.cluster.membership import Membership
-from server.cluster.topology import Topology
+from server.cluster.state import ClusterState
+from server.cluster.topology import SYSTEM_GROUP, Topology
 from server.commands.context import GroupInfo
 from server.config import MIB, Config
 from server.diagnostics import Latency, Slowlog
@@ -134,8 +135,10 @@ class Node:
             self.topology, self.clock, self.hot, leader_wait_s=config.raft.leader_wait_ms / 1000
         )
         self.shards: dict[int, Shard] = {}
+        self.state = ClusterState()
         for group in self.topology.groups.values():
             self.router.add(group.number, self._make_shard(group.number, group.replicas))
+        self.state.follow(self.shards[SYSTEM_GROUP])
         if self.links_ is not None:
             self.links_.poller = self.reactor
             self.router.forwarder = Forwarder(
@@ -192,11 +195,17 @@ class Node:
             on_change=self.router.shard_changed,
             on_dirty=self.router.shard_dirty,
             on_events=self.pubsub.happened,
+            on_applied=self.state.refresh if number == SYSTEM_GROUP else None,
             home=Home(number, self.topology.slot_groups),
         )
         shard.group = self.host.add_group(number, ConfState(tuple(sorted(replicas))), shard)
         self.shards[number] = shard
         return shard
+
+    @property
+    def data_shards(self) -> list[Shard]:
+        """Those that hold clients' keys."""
+        return [shard for number, shard in self.shards.items() if number != SYSTEM_GROUP]
 
     # -- turns -----------------------------------------------------------------------------------------------
 
@@ -238,7 +247,7 @@ class Node:
 
     def _notify(self, classes: int) -> None:
         """Keyspace events of these classes are wanted from now on."""
-        for shard in self.shards.values():
+        for shard in self.data_shards:
             shard.set_notify(classes)
 
     def _new_session(self, session: Session) -> None:
@@ -293,7 +302,7 @@ class Node:
     def keyspace(self) -> list[tuple[int, int]]:
         """See Protocol."""
         totals = [[0, 0] for _ in range(DATABASES)]
-        for shard in self.shards.values():
+        for shard in self.data_shards:
             for total, database in zip(totals, shard.meta().databases, strict=True):
                 total[0] += database.keys
                 total[1] += database.expires
@@ -347,7 +356,7 @@ class Node:
         """See Protocol."""
         digests = [
             await trio.to_thread.run_sync(digest, shard.replica, abandon_on_cancel=True)
-            for shard in self.shards.values()
+            for shard in self.data_shards
         ]
         return sum(digests) % (1 << 8 * DIGEST_BYTES)
 

@@ -127,7 +127,7 @@ def _call(view: View, readonly: bool, args: Args, protocol: int) -> Any:
         if handler is None:
             row = COMMANDS.get(b"_" + row.error_name, row)
             handler = row.handler
-            if row.where is NODE:
+            if row.is_node:
                 raise CommandError(NOT_ALLOWED)
             if row.where is SPREAD_ALL:
                 if not view.home.is_all:

@@ -16,10 +16,21 @@ from typing import Any
 import trio
 
 from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
-from resp import Error, encode
-from server.cluster.topology import Topology
+from resp import Error, Raw, encode
+from server.cluster.topology import SYSTEM_GROUP, Topology
 from server.commands.context import Context, Node
-from server.commands.table import COMMANDS, PLAIN, SHARD, SPREAD_ALL, SPREAD_KEYS, Args, Command, Flag, lookup
+from server.commands.table import (
+    CLUSTER,
+    COMMANDS,
+    PLAIN,
+    SHARD,
+    SPREAD_ALL,
+    SPREAD_KEYS,
+    Args,
+    Command,
+    Flag,
+    lookup,
+)
 from server.diagnostics import format_monitor_line
 from server.dispatch.blocking import BlockedSlot
 from server.dispatch.connection import Connection
@@ -366,7 +377,7 @@ class Dispatcher:
         if row.name == "watch":
             return self._transactions.watch(connection, args)
         try:
-            value = row.handler(self.context(connection), args)  # type: ignore[misc]
+            value = self.value_of(row, self.context(connection), args)
         except CommandError as error:
             row.failed_calls += 1
             return self._failed(encode(Error(error.text), session.protocol))
@@ -383,6 +394,15 @@ class Dispatcher:
     def context(self, connection: Connection) -> Context:
         """What a NODE handler is given."""
         return Context(self._node, connection.session)
+
+    def value_of(self, row: Command, context: Context, args: Args) -> Any:
+        """The reply of a NODE or CLUSTER command, or something to await that gives it."""
+        if row.where is CLUSTER:
+            return self._change_cluster(args, context.session.protocol)
+        return row.handler(context, args)  # type: ignore[misc]
+
+    async def _change_cluster(self, args: Args, protocol: int) -> Raw:
+        return Raw(await self._ask(SYSTEM_GROUP, 0, args, protocol))
 
     def log_failure(self, row: Command) -> None:
         """A handler raised what it must not raise."""
@@ -412,8 +432,11 @@ class Dispatcher:
             raise CommandError(b"MOVED %d %b:%d" % (slot, leader.host.encode(), leader.port))
 
     async def call(self, group: int, db: int, args: Args, protocol: int = 2) -> Any:
-        """Run a SHARD command on a group's leader and return the decoded reply (errors as
+        """Run a SHARD or CLUSTER command on a group's leader and return the decoded reply (errors as
         hiredis.ReplyError)."""
+        return decode(await self._ask(group, db, args, protocol))
+
+    async def _ask(self, group: int, db: int, args: Args, protocol: int) -> bytes:
         done = trio.Event()
         answer: list[bytes] = []
 
@@ -423,10 +446,13 @@ class Dispatcher:
 
         row = lookup(args)
         assert row is not None
-        self.routes[group].submit(Call(row, args, db, protocol, Later(take)))
+        call = Call(row, args, db, protocol, Later(take))
+        self.routes[group].submit(call)
         self.end_turn()
         await done.wait()
-        return decode(answer[0])
+        if row.where is CLUSTER:
+            await self._node.state.wait_applied(call.gate)
+        return answer[0]
 
     # -- MONITOR and CLIENT PAUSE ----------------------------------------------------------------------------
 

@@ -281,10 +281,9 @@ class Transactions:
 
     async def _run_node(self, connection: Connection, queued: Queued) -> Any:
         try:
-            assert queued.command.handler is not None
             context = self._dispatcher.context(connection)
             context.in_transaction = True
-            value = queued.command.handler(context, queued.args)
+            value = self._dispatcher.value_of(queued.command, context, queued.args)
             return await value if isawaitable(value) else value
         except CommandError as error:
             return Error(error.text)

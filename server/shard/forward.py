@@ -18,7 +18,7 @@ import msgspec
 from raft.runtime.frames import UNDECODABLE, FrameError
 from raft.runtime.links import Link, Links
 from resp import Error, encode
-from server.commands.table import lookup
+from server.commands.table import CLUSTER, lookup
 from server.errors import OUTCOME_UNKNOWN
 from server.shard.call import Call, Transaction
 from server.shard.route import Route
@@ -54,6 +54,8 @@ class Response(msgspec.Struct, array_like=True):
     reply: bytes | None
     """None: refused."""
     leader: int = 0
+    index: int = 0
+    """Of a CLUSTER command: where the change stands in the log."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -92,7 +94,7 @@ class _Visitor:
 class _Visit:
     """The slot of a forwarded call."""
 
-    __slots__ = ("_dirty", "_epoch", "_group", "_id", "_visitor")
+    __slots__ = ("_dirty", "_epoch", "_group", "_id", "_visitor", "call")
 
     def __init__(self, visitor: _Visitor, request: Request, dirty: set[_Visitor]) -> None:
         self._visitor = visitor
@@ -100,12 +102,16 @@ class _Visit:
         self._group = request.group
         self._epoch = request.epoch
         self._dirty = dirty
+        self.call: Call | None = None
+        """Whose index goes along with the reply."""
 
     def fill(self, reply: bytes) -> None:
         """See Slot."""
         self._visitor.due -= 1
         self._visitor.waiting.pop(self._id, None)
-        self._visitor.outbox.append(Response(self._id, reply))
+        self._visitor.outbox.append(
+            Response(self._id, reply, 0, self.call.gate if self.call is not None else 0)
+        )
         self._dirty.add(self._visitor)
 
     def refuse(self, leader: int) -> None:
@@ -256,6 +262,7 @@ class Forwarder:
             if response.reply is None:
                 route.refused(call, response.leader)
             else:
+                call.gate = response.index
                 call.slot.fill(response.reply)
                 route.answered(call)
 
@@ -277,6 +284,8 @@ class Forwarder:
             transaction = Transaction([(r, a, d) for r, a, d in rows if r is not None], request.watched)
         call = Call(row, request.args, request.db, request.protocol, visit, transaction)
         call.forwarded = visit
+        if row.where is CLUSTER:
+            visit.call = call
         if row.blocks and transaction is None:
             visitor.waiting[request.id] = (route, call)
         if request.epoch <= visitor.refused_epochs.get(request.group, -1) or not route.accept(call):

@@ -99,10 +99,11 @@ class Shard:
         on_change: Callable[["Shard"], None],
         on_dirty: Callable[["Shard"], None],
         on_events: Callable[[list[Event]], None] = lambda events: None,
+        on_applied: Callable[[], None] | None = None,
         home: Home = EVERYWHERE,
     ) -> None:
         """`on_change`: readiness or leader changed; `on_dirty`: there is something to `flush` this turn; `on_events`:
-        keyspace events happened, what made them is committed."""
+        keyspace events happened, what made them is committed; `on_applied`: the data store has more."""
         self.replica = replica
         self.number = replica.group
         self.group: Group
@@ -131,6 +132,7 @@ class Shard:
         self._on_change = on_change
         self._on_dirty = on_dirty
         self._on_events = on_events
+        self._on_applied = on_applied
         self._notify = 0
         self._events: deque[tuple[int, list[Event]]] = deque()
         """(index, events) of commands whose effects are not committed yet, in index order."""
@@ -592,6 +594,8 @@ class Shard:
     def applied(self, index: int) -> None:
         """The data store holds everything up to `index`."""
         self._base.applied(index)
+        if self._on_applied is not None:
+            self._on_applied()
         if self.role == Role.LEADER and not self.ready:
             self.refresh()
 
