@@ -126,6 +126,7 @@ class View:
         "_space",
         "_spaces_index",
         "_undo",
+        "caller",
         "db",
         "effects",
         "events",
@@ -195,6 +196,8 @@ class View:
         self.events: list[Event] = []
         """(class, name, db, key) of events since the last take; the executor publishes and clears them."""
         self.random = random
+        self.caller: object = None
+        """The access.caller.Caller for whom scripts run; None: one who may do everything."""
         self.home = home
         """Which keys live in this group, for scripts, whose keys nobody has looked at."""
         self._kept_events = 0

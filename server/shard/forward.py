@@ -18,6 +18,9 @@ import msgspec
 from raft.runtime.frames import UNDECODABLE, FrameError
 from raft.runtime.links import Link, Links
 from resp import Error, encode
+from server.access.caller import Caller, user_of
+from server.access.check import Denial
+from server.access.rules import User
 from server.commands.table import CLUSTER, lookup
 from server.errors import OUTCOME_UNKNOWN
 from server.shard.call import Call, Transaction
@@ -43,6 +46,8 @@ class Request(msgspec.Struct, array_like=True):
     commands: list[tuple[list[bytes], int]] | None = None
     """Of a transaction: (args, db) each."""
     watched: list[tuple[int, bytes, int]] = []
+    user: tuple[bytes, bytes] | None = None
+    """Name and rules of the user for whom a script runs."""
     cancel: bool | None = None
     """Not a call: the one with this id need not wait any longer; whether it is answered with an error."""
 
@@ -136,15 +141,18 @@ class Forwarder:
         on_turn_start: Callable[[], None],
         on_turn_end: Callable[[], None],
         on_link: Callable[[], None],
+        on_denied: Callable[[User, Denial], None],
     ) -> None:
         """Frames arrive within a turn of whoever polls the links; `on_receive`: one has. `on_turn_start`,
-        `on_turn_end`: make a turn when a connection breaks; `on_link`: one came up."""
+        `on_turn_end`: make a turn when a connection breaks; `on_link`: one came up; `on_denied`: a script of another
+        node's client was refused something."""
         self._links = links
         self._routes = routes
         self._on_receive = on_receive
         self._on_turn_start = on_turn_start
         self._on_turn_end = on_turn_end
         self._on_link = on_link
+        self._on_denied = on_denied
         self._ids = count(1)
         self._peers: dict[int, _Peer] = {}
         self._visitors: dict[Link, _Visitor] = {}
@@ -171,6 +179,8 @@ class Forwarder:
         if call.transaction is not None:
             request.commands = [(args, db) for _, args, db in call.transaction.commands]
             request.watched = call.transaction.watched
+        if call.caller is not None:
+            request.user = (call.caller.user.name, call.caller.user.describe())
         peer.asked[request.id] = (route, call)
         if call.command.blocks and call.transaction is None:
             peer.waiting[call] = request.id
@@ -284,6 +294,8 @@ class Forwarder:
             transaction = Transaction([(r, a, d) for r, a, d in rows if r is not None], request.watched)
         call = Call(row, request.args, request.db, request.protocol, visit, transaction)
         call.forwarded = visit
+        if request.user is not None:
+            call.caller = Caller(user_of(*request.user), self._on_denied)
         if row.where is CLUSTER:
             visit.call = call
         if row.blocks and transaction is None:
