@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.conformance.harness.servers import HOST, Server
-from tests.conformance.harness.wire import Connection, Reply
+from tests.conformance.harness.wire import Connection, Reply, encode
 
 Open = Callable[..., Connection]
 patience_s = 10.0
@@ -283,3 +283,19 @@ def test_scripts_ask_for_their_user_wherever_they_run(client: Open) -> None:
         done = plain(ann.ask("EXEC"))
         assert isinstance(done, list)
         assert b"ACL failure in script" in done[0]
+
+
+def test_who_waits_for_a_key_that_is_taken_away_gets_nothing(client: Open) -> None:
+    admin = client()
+    for change, reason in (
+        (["resetkeys"], b"NOPERM No permissions to access a key"),
+        (["-blpop"], b"NOPERM User ann has no permissions to run the 'blpop' command"),
+    ):
+        ann = make(client, admin, "~k", "+@all")
+        ann.send(encode(["BLPOP", "k", "0"]))
+        time.sleep(0.2)
+        admin.ask("ACL", "SETUSER", "ann", *change)
+        time.sleep(0.2)
+        assert plain(admin.ask("RPUSH", "k", "element")) == 1
+        assert plain(ann.read()) == reason
+        assert plain(admin.ask("LPOP", "k")) == b"element"
