@@ -19,7 +19,7 @@ from raft.runtime.frames import UNDECODABLE, FrameError
 from raft.runtime.links import Link, Links
 from resp import Error, encode
 from server.access.caller import Caller, user_of
-from server.access.check import Denial
+from server.access.check import Denial, Reason
 from server.access.rules import User
 from server.commands.table import CLUSTER, lookup
 from server.errors import OUTCOME_UNKNOWN
@@ -46,10 +46,10 @@ class Request(msgspec.Struct, array_like=True):
     commands: list[tuple[list[bytes], int]] | None = None
     """Of a transaction: (args, db) each."""
     watched: list[tuple[int, bytes, int]] = []
-    user: tuple[bytes, bytes] | None = None
-    """Name and rules of the user for whom a script runs."""
     cancel: bool | None = None
     """Not a call: the one with this id need not wait any longer; whether it is answered with an error."""
+    user: tuple[bytes, bytes] | None = None
+    """Name and rules of the user for whom a script runs."""
 
 
 class Response(msgspec.Struct, array_like=True):
@@ -61,6 +61,8 @@ class Response(msgspec.Struct, array_like=True):
     leader: int = 0
     index: int = 0
     """Of a CLUSTER command: where the change stands in the log."""
+    denied: list[tuple[int, int, bytes]] | None = None
+    """What a script was refused (access.check.Denial), for the log of the client's node."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -99,7 +101,7 @@ class _Visitor:
 class _Visit:
     """The slot of a forwarded call."""
 
-    __slots__ = ("_dirty", "_epoch", "_group", "_id", "_visitor", "call")
+    __slots__ = ("_denied", "_dirty", "_epoch", "_group", "_id", "_visitor", "call")
 
     def __init__(self, visitor: _Visitor, request: Request, dirty: set[_Visitor]) -> None:
         self._visitor = visitor
@@ -109,15 +111,19 @@ class _Visit:
         self._dirty = dirty
         self.call: Call | None = None
         """Whose index goes along with the reply."""
+        self._denied: list[tuple[int, int, bytes]] | None = None
 
     def fill(self, reply: bytes) -> None:
         """See Slot."""
         self._visitor.due -= 1
         self._visitor.waiting.pop(self._id, None)
-        self._visitor.outbox.append(
-            Response(self._id, reply, 0, self.call.gate if self.call is not None else 0)
-        )
+        index = self.call.gate if self.call is not None else 0
+        self._visitor.outbox.append(Response(self._id, reply, 0, index, self._denied))
         self._dirty.add(self._visitor)
+
+    def deny(self, user: User, denial: Denial) -> None:
+        """A script of the call was refused something."""
+        self._denied = [*(self._denied or ()), (denial.reason, denial.at, denial.object)]
 
     def refuse(self, leader: int) -> None:
         """See Refusable."""
@@ -141,18 +147,15 @@ class Forwarder:
         on_turn_start: Callable[[], None],
         on_turn_end: Callable[[], None],
         on_link: Callable[[], None],
-        on_denied: Callable[[User, Denial], None],
     ) -> None:
         """Frames arrive within a turn of whoever polls the links; `on_receive`: one has. `on_turn_start`,
-        `on_turn_end`: make a turn when a connection breaks; `on_link`: one came up; `on_denied`: a script of another
-        node's client was refused something."""
+        `on_turn_end`: make a turn when a connection breaks; `on_link`: one came up."""
         self._links = links
         self._routes = routes
         self._on_receive = on_receive
         self._on_turn_start = on_turn_start
         self._on_turn_end = on_turn_end
         self._on_link = on_link
-        self._on_denied = on_denied
         self._ids = count(1)
         self._peers: dict[int, _Peer] = {}
         self._visitors: dict[Link, _Visitor] = {}
@@ -273,6 +276,9 @@ class Forwarder:
                 route.refused(call, response.leader)
             else:
                 call.gate = response.index
+                for reason, at, what in response.denied or ():
+                    assert call.caller is not None
+                    call.caller.report(Denial(Reason(reason), at, what))
                 call.slot.fill(response.reply)
                 route.answered(call)
 
@@ -295,7 +301,7 @@ class Forwarder:
         call = Call(row, request.args, request.db, request.protocol, visit, transaction)
         call.forwarded = visit
         if request.user is not None:
-            call.caller = Caller(user_of(*request.user), self._on_denied)
+            call.caller = Caller(user_of(*request.user), visit.deny)
         if row.where is CLUSTER:
             visit.call = call
         if row.blocks and transaction is None:

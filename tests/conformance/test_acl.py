@@ -293,6 +293,12 @@ def test_scripts_ask_for_their_user_wherever_they_run(client: Open) -> None:
         done = plain(ann.ask("EXEC"))
         assert isinstance(done, list)
         assert b"ACL failure in script" in done[0]
+    newest = entries(ann)[0]
+    shown = [newest[field] for field in (b"count", b"reason", b"context", b"object", b"username")]
+    assert shown == [10, b"command", b"lua", b"strlen", b"ann"], (
+        "the log of the node that the client talks to"
+    )
+    assert b"user=ann" in newest[b"client-info"]
 
 
 def test_who_waits_for_a_key_that_is_taken_away_gets_nothing(client: Open) -> None:
