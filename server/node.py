@@ -24,11 +24,14 @@ from raft.runtime.links import Links
 from raft.runtime.options import HostOptions
 from raft.storage import LogStore
 from resp import Limits
+from server.access.rules import DEFAULT_USER, User
+from server.access.users import STORED, Users, read_users
 from server.cluster.identity import PeerCheck, check_identity
 from server.cluster.membership import Membership
-from server.cluster.topology import Topology
+from server.cluster.state import ClusterState
+from server.cluster.topology import SYSTEM_GROUP, Topology
 from server.commands.context import GroupInfo
-from server.config import MIB, Config
+from server.config import MIB, Config, ConfigError
 from server.diagnostics import Latency, Slowlog
 from server.dispatch.dispatcher import Dispatcher
 from server.keyspace.cache import HotReplies
@@ -134,8 +137,10 @@ class Node:
             self.topology, self.clock, self.hot, leader_wait_s=config.raft.leader_wait_ms / 1000
         )
         self.shards: dict[int, Shard] = {}
+        self.state = ClusterState()
         for group in self.topology.groups.values():
             self.router.add(group.number, self._make_shard(group.number, group.replicas))
+        self.state.follow(self.shards[SYSTEM_GROUP])
         if self.links_ is not None:
             self.links_.poller = self.reactor
             self.router.forwarder = Forwarder(
@@ -156,6 +161,11 @@ class Node:
             self, self.topology, self.router, self.clock, databases=DATABASES, end_turn=self.end_turn
         )
         self.reactor.connect(self.dispatcher)
+        self.users = Users(
+            self.settings, self.sessions, _configured_users(config, self.settings), self._open_to_all
+        )
+        if not config.acl.ignore_stored:
+            self.state.watch(STORED, self.users.stored)
         self.settings.on_change(self._apply_settings)
         self._apply_settings(frozenset())
 
@@ -192,12 +202,18 @@ class Node:
             on_change=self.router.shard_changed,
             on_dirty=self.router.shard_dirty,
             on_events=self.pubsub.happened,
+            on_applied=self.state.refresh if number == SYSTEM_GROUP else None,
             home=Home(number, self.topology.slot_groups),
             limits=self.settings,
         )
         shard.group = self.host.add_group(number, ConfState(tuple(sorted(replicas))), shard)
         self.shards[number] = shard
         return shard
+
+    @property
+    def data_shards(self) -> list[Shard]:
+        """Those that hold clients' keys."""
+        return [shard for number, shard in self.shards.items() if number != SYSTEM_GROUP]
 
     # -- turns -----------------------------------------------------------------------------------------------
 
@@ -234,15 +250,19 @@ class Node:
         reactor.keepalive_s = settings.tcp_keepalive_s
         reactor.output_limits = settings.output_limits["normal"]
         reactor.pubsub_limits = settings.output_limits["pubsub"]
-        reactor.authenticated_at_start = not settings.requirepass
         self.pubsub.configure(settings.notify_keyspace_events)
 
     def _notify(self, classes: int) -> None:
         """Keyspace events of these classes are wanted from now on."""
-        for shard in self.shards.values():
+        for shard in self.data_shards:
             shard.set_notify(classes)
 
+    def _open_to_all(self, is_open: bool) -> None:
+        """Whether clients need no password."""
+        self.reactor.authenticated_at_start = is_open
+
     def _new_session(self, session: Session) -> None:
+        self.users.admit(session)
         session.readonly = self.config.raft.reads == "stale"
         self.sessions[session.id] = session
 
@@ -294,7 +314,7 @@ class Node:
     def keyspace(self) -> list[tuple[int, int]]:
         """See Protocol."""
         totals = [[0, 0] for _ in range(DATABASES)]
-        for shard in self.shards.values():
+        for shard in self.data_shards:
             for total, database in zip(totals, shard.meta().databases, strict=True):
                 total[0] += database.keys
                 total[1] += database.expires
@@ -348,7 +368,7 @@ class Node:
         """See Protocol."""
         digests = [
             await trio.to_thread.run_sync(digest, shard.replica, abandon_on_cancel=True)
-            for shard in self.shards.values()
+            for shard in self.data_shards
         ]
         return sum(digests) % (1 << 8 * DIGEST_BYTES)
 
@@ -429,6 +449,24 @@ class Node:
         """After everything has ended: close the stores."""
         self.store.close()
         self.log_store.close()
+
+
+def _configured_users(config: Config, settings: Settings) -> dict[bytes, User]:
+    """The default user, and those of [acl]. Raises ConfigError."""
+    acl = config.acl
+    source, text = b"acl.users", acl.users.encode()
+    if acl.file:
+        source = acl.file.encode()
+        try:
+            text = Path(acl.file).read_bytes()
+        except OSError as error:
+            raise ConfigError(f"acl.file: {acl.file} can not be read: {error.strerror}") from error
+    try:
+        users = read_users(text, source, channels=settings.value("acl-pubsub-default") == b"allchannels")
+    except ValueError as error:
+        raise ConfigError(f"acl: {error}".rstrip()) from error
+    users.setdefault(DEFAULT_USER, User.default(settings.requirepass))
+    return users
 
 
 def _host_options(config: Config) -> HostOptions:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from server.session import Session
 
 if TYPE_CHECKING:
+    from server.access.users import Users
     from server.cluster.membership import Membership
+    from server.cluster.state import ClusterState
     from server.cluster.topology import Topology
     from server.diagnostics import Latency, Slowlog
     from server.pubsub.hub import Hub
@@ -69,6 +71,9 @@ class Node(Protocol):
     """Path, or empty."""
     membership: "Membership | None"
     """Members of the groups; None on a node that stands alone."""
+    state: "ClusterState"
+    """What all nodes share: users, functions."""
+    users: "Users"
     active_expire: bool
     """DEBUG SET-ACTIVE-EXPIRE."""
 
@@ -79,8 +84,8 @@ class Node(Protocol):
         """(keys, expires) of each database, from this node's replicas of all groups it holds."""
 
     async def call(self, group: int, db: int, args: list[bytes], protocol: int = 2) -> Any:
-        """Run a SHARD command on the leader of `group`, wherever that is, and return the decoded reply (an
-        hiredis.ReplyError object for an error reply, not raised)."""
+        """Run a SHARD or CLUSTER command on the leader of `group`, wherever that is, and return the decoded reply (an
+        hiredis.ReplyError object for an error reply, not raised). After a CLUSTER command `state` shows the change."""
 
     def pause_clients(self, until_ms: int, writes_only: bool) -> None:
         """CLIENT PAUSE until Unix time `until_ms`; 0 ends it."""

@@ -20,6 +20,8 @@ A pure
 MGET.
 * SPREAD_ALL: as SHARD once on every group, replies joined (SUM, FIRST, ORDER as concatenation): DBSIZE,
 FLUSHALL.
+* CLUSTER: `handler(view, args)` as SHARD, on the leader of group 0, which keeps what all nodes share (users,
+  functions; see cluster/state.py). The reply leaves when the client's node knows of the change. It has no keys.
 * NODE: `handler(context, args)` on the node the client talks to; may be `async def` when it has to wait.
   See dispatch/context.py.
 
@@ -92,10 +94,12 @@ class Where(Enum):
     SHARD = "shard"
     SPREAD_KEYS = "spread keys"
     SPREAD_ALL = "spread all"
+    CLUSTER = "cluster"
     NODE = "node"
 
 
-SHARD, SPREAD_KEYS, SPREAD_ALL, NODE = Where.SHARD, Where.SPREAD_KEYS, Where.SPREAD_ALL, Where.NODE
+SHARD, SPREAD_KEYS, SPREAD_ALL = Where.SHARD, Where.SPREAD_KEYS, Where.SPREAD_ALL
+CLUSTER, NODE = Where.CLUSTER, Where.NODE
 
 
 class Join(Enum):
@@ -195,6 +199,7 @@ class Command:
     needs_space: bool = False
     """Refused while the disk is nearly full."""
     is_node: bool = False
+    """It is no matter of the data groups: NODE, CLUSTER."""
     open: bool = True
     """Clients may call it; names that begin with _ are for nodes among themselves."""
     blocks: bool = False
@@ -343,7 +348,8 @@ def _add(
     assert where is not SPREAD_KEYS or keys is not NO_KEYS, name
     assert where is not SPREAD_ALL or keys is NO_KEYS, name
     assert where is not SHARD or keys is not NO_KEYS or name.startswith("_"), name
-    assert where is NODE or writes or flags & (WRITE | READONLY), name
+    assert where is not CLUSTER or keys is NO_KEYS, name
+    assert where in (NODE, CLUSTER) or writes or flags & (WRITE | READONLY), name
     if keys.find is not None:
         flags |= Flag.MOVABLEKEYS
     summary = (handler.__doc__ or "").strip().split("\n")[0] if handler is not None else ""
@@ -362,9 +368,9 @@ def _add(
         complexity=complexity,
         categories=_categories(flags, group if handler is not None else "", categories),
         error_name=name.encode(),
-        is_write=writes or bool(flags & WRITE),
+        is_write=writes or bool(flags & WRITE) or where is CLUSTER,
         needs_space=bool(flags & DENYOOM),
-        is_node=where is NODE,
+        is_node=where in (NODE, CLUSTER),
         open=not name.startswith("_"),
         blocks=bool(flags & BLOCKING) and where is SHARD,
         single_key=where is SHARD and keys.find is None and keys.first == keys.last == 1,

@@ -9,6 +9,7 @@ who runs it (`where` in the command table).
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from inspect import isawaitable
 from time import perf_counter_ns, time
 from typing import Any
@@ -16,10 +17,25 @@ from typing import Any
 import trio
 
 from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
-from resp import Error, encode
-from server.cluster.topology import Topology
+from resp import Error, Raw, encode
+from server.access.caller import Caller
+from server.access.check import Denial, check, check_sort
+from server.access.rules import User
+from server.cluster.topology import SYSTEM_GROUP, Topology
+from server.commands.client_line import describe_client
 from server.commands.context import Context, Node
-from server.commands.table import COMMANDS, PLAIN, SHARD, SPREAD_ALL, SPREAD_KEYS, Args, Command, Flag, lookup
+from server.commands.table import (
+    CLUSTER,
+    COMMANDS,
+    PLAIN,
+    SHARD,
+    SPREAD_ALL,
+    SPREAD_KEYS,
+    Args,
+    Command,
+    Flag,
+    lookup,
+)
 from server.diagnostics import format_monitor_line
 from server.dispatch.blocking import BlockedSlot
 from server.dispatch.connection import Connection
@@ -250,6 +266,13 @@ class Dispatcher:
             if session.queue is not None:
                 session.queue_broken = True
             return self._failed(encode(Error(NO_AUTH), session.protocol))
+        if session.guards & Guard.RESTRICTED:
+            refusal = self._refusal(session, row, args)
+            if refusal is not None:
+                row.rejected_calls += 1
+                if session.queue is not None:
+                    session.queue_broken = True
+                return self._failed(encode(Error(refusal), session.protocol))
         if session.guards & Guard.SUBSCRIBED and session.protocol == 2 and row.name not in _WHILE_SUBSCRIBED:
             row.rejected_calls += 1
             if session.queue is not None:
@@ -268,6 +291,28 @@ class Dispatcher:
                 self._count_error(reply)
             return reply
         return _GO_ON
+
+    def _refusal(self, session: Session, row: Command, args: Args) -> bytes | None:
+        """Why the session's user may not run the command, as an error's text."""
+        session.last_command = row.name
+        user = session.permissions
+        queued = session.queue is not None
+        db = session.multi_db if queued else session.db
+        denial = check(user, row, args, db)
+        if denial is not None:
+            self.report_denial(session, b"multi" if queued else b"toplevel", user, denial)
+            return b"NOPERM " + denial.message(user)
+        return None if queued else check_sort(user, row, args, db)
+
+    def report_denial(self, session: Session, where: bytes, user: User, denial: Denial) -> None:
+        """Note in ACL LOG that the client was refused something."""
+        self._node.users.report(user, denial, where, describe_client(session))
+
+    def caller_of(self, session: Session, rows: Iterable[Command]) -> Caller | None:
+        """For whom scripts among these commands run; None when there are none, or everything is allowed."""
+        if all(row.group != "scripting" for row in rows):
+            return None
+        return Caller(session.permissions, partial(self.report_denial, session, b"lua"))
 
     def _was_slow(self, row: Command, args: Args, session: Session, elapsed_us: int) -> None:
         if elapsed_us >= self._node.slowlog.threshold_us and not row.flags & Flag.SKIP_COMMANDLOG:
@@ -305,10 +350,13 @@ class Dispatcher:
     def _submit(self, connection: Connection, route: Route, row: Command, args: Args) -> None:
         session = connection.session
         if row.blocks:
-            slot = BlockedSlot(connection, route, connection.defer())
+            slot = BlockedSlot(connection, route, connection.defer(), self._refusal)
             slot.submit(Call(row, args, session.db, session.protocol, slot))
         else:
-            route.submit(Call(row, args, session.db, session.protocol, connection.defer()))
+            call = Call(row, args, session.db, session.protocol, connection.defer())
+            if session.permissions is not None:
+                call.caller = self.caller_of(session, (row,))
+            route.submit(call)
 
     def groups_of(self, row: Command, args: Args) -> Iterable[int]:
         """The groups of a command that is not NODE. One whose keys can not be told has none in particular: the
@@ -331,7 +379,8 @@ class Dispatcher:
     ) -> bytes | None:
         """The group is not ready here: a replica's answer, MOVED, or the way to its leader."""
         session = connection.session
-        if session.readonly and not row.is_write and route.shard is not None:
+        by_anybody = session.permissions is None or row.group != "scripting"
+        if session.readonly and not row.is_write and by_anybody and route.shard is not None:
             reply = route.shard.evaluate_stale(row, args, session.db, session.protocol)
             if reply is not None:
                 return reply
@@ -366,7 +415,7 @@ class Dispatcher:
         if row.name == "watch":
             return self._transactions.watch(connection, args)
         try:
-            value = row.handler(self.context(connection), args)  # type: ignore[misc]
+            value = self.value_of(row, self.context(connection), args)
         except CommandError as error:
             row.failed_calls += 1
             return self._failed(encode(Error(error.text), session.protocol))
@@ -383,6 +432,15 @@ class Dispatcher:
     def context(self, connection: Connection) -> Context:
         """What a NODE handler is given."""
         return Context(self._node, connection.session)
+
+    def value_of(self, row: Command, context: Context, args: Args) -> Any:
+        """The reply of a NODE or CLUSTER command, or something to await that gives it."""
+        if row.where is CLUSTER:
+            return self._change_cluster(args, context.session.protocol)
+        return row.handler(context, args)  # type: ignore[misc]
+
+    async def _change_cluster(self, args: Args, protocol: int) -> Raw:
+        return Raw(await self._ask(SYSTEM_GROUP, 0, args, protocol))
 
     def log_failure(self, row: Command) -> None:
         """A handler raised what it must not raise."""
@@ -412,8 +470,11 @@ class Dispatcher:
             raise CommandError(b"MOVED %d %b:%d" % (slot, leader.host.encode(), leader.port))
 
     async def call(self, group: int, db: int, args: Args, protocol: int = 2) -> Any:
-        """Run a SHARD command on a group's leader and return the decoded reply (errors as
+        """Run a SHARD or CLUSTER command on a group's leader and return the decoded reply (errors as
         hiredis.ReplyError)."""
+        return decode(await self._ask(group, db, args, protocol))
+
+    async def _ask(self, group: int, db: int, args: Args, protocol: int) -> bytes:
         done = trio.Event()
         answer: list[bytes] = []
 
@@ -423,10 +484,13 @@ class Dispatcher:
 
         row = lookup(args)
         assert row is not None
-        self.routes[group].submit(Call(row, args, db, protocol, Later(take)))
+        call = Call(row, args, db, protocol, Later(take))
+        self.routes[group].submit(call)
         self.end_turn()
         await done.wait()
-        return decode(answer[0])
+        if row.where is CLUSTER:
+            await self._node.state.wait_applied(call.gate)
+        return answer[0]
 
     # -- MONITOR and CLIENT PAUSE ----------------------------------------------------------------------------
 

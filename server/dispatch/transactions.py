@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from resp import NULL_ARRAY, OK, QUEUED, Error, Raw, encode
+from server.access.check import EXEC_REASONS, EXEC_TEXT, check, check_sort
 from server.commands.arguments import parse_int64
 from server.commands.context import Context
 from server.commands.table import (
@@ -39,6 +40,7 @@ from server.commands.table import (
     Keys,
     Reply,
     command,
+    lookup,
 )
 from server.dispatch.connection import Connection
 from server.errors import CROSS_SLOT, INTERNAL, CommandError
@@ -115,6 +117,12 @@ def watch(context: Context, args: Args) -> Reply:
 def exec_(context: Context, args: Args) -> Reply:
     """Executes all commands in a transaction."""
     raise AssertionError("run by Transactions.execute")
+
+
+@command("_refuse", arity=2, where=NODE, group="transactions")
+def refuse(context: Context, args: Args) -> Reply:
+    """Answers with an error."""
+    raise CommandError(args[1])
 
 
 @command("_watch", arity=2, flags=READONLY, keys=ALL, where=SHARD, group="transactions")
@@ -205,6 +213,8 @@ class Transactions:
             return encode(
                 Error(b"EXECABORT Transaction discarded because of previous errors."), session.protocol
             )
+        if session.permissions is not None:
+            queue = self._check_again(session, queue)
         try:
             route = self._route(queue, watched)
         except CommandError as error:
@@ -219,6 +229,28 @@ class Transactions:
             route.submit(self._call(keyed, watched, session, slot))
         return None
 
+    def _check_again(self, session: Session, queue: list[Queued]) -> list[Queued]:
+        """The commands that the client's user may run now; in the place of the others, errors."""
+        user, db = session.permissions, session.db
+        checked = []
+        for queued in queue:
+            row = lookup(queued.args)
+            assert row is not None
+            denial = check(user, row, queued.args, db)
+            if denial is not None:
+                self._dispatcher.report_denial(session, b"multi", user, denial)
+                error: bytes | None = EXEC_TEXT + EXEC_REASONS[denial.reason]
+            else:
+                error = check_sort(user, row, queued.args, db)
+            if error is not None:
+                checked.append(Queued(COMMANDS[b"_refuse"], [b"_refuse", error], db))
+                continue
+            checked.append(Queued(queued.command, queued.args, db))
+            if row.name == "select":
+                selected = parse_int64(queued.args[1])
+                db = selected if selected is not None and 0 <= selected < self._dispatcher.databases else db
+        return checked
+
     def _call(
         self, keyed: list[Queued], watched: dict[tuple[int, bytes], int], session: Session, slot: Slot
     ) -> Call:
@@ -226,7 +258,10 @@ class Transactions:
             [(queued.command, queued.args, queued.db) for queued in keyed],
             [(db, key, revision) for (db, key), revision in watched.items()],
         )
-        return Call(self._exec_row, [b"exec"], session.db, session.protocol, slot, transaction)
+        call = Call(self._exec_row, [b"exec"], session.db, session.protocol, slot, transaction)
+        if session.permissions is not None:
+            call.caller = self._dispatcher.caller_of(session, (queued.command for queued in keyed))
+        return call
 
     def _route(self, queue: list[Queued], watched: dict[tuple[int, bytes], int]) -> Route | None:
         """The one group of all that is queued and watched; None when there is none. Raises CommandError."""
@@ -281,10 +316,9 @@ class Transactions:
 
     async def _run_node(self, connection: Connection, queued: Queued) -> Any:
         try:
-            assert queued.command.handler is not None
             context = self._dispatcher.context(connection)
             context.in_transaction = True
-            value = queued.command.handler(context, queued.args)
+            value = self._dispatcher.value_of(queued.command, context, queued.args)
             return await value if isawaitable(value) else value
         except CommandError as error:
             return Error(error.text)

@@ -130,6 +130,7 @@ class View:
         "_space",
         "_spaces_index",
         "_undo",
+        "caller",
         "db",
         "derived",
         "effects",
@@ -204,6 +205,8 @@ class View:
         self.derived = Derived(derived_size_max)
         """What commands have worked out about collections, for the next ones."""
         self.random = random
+        self.caller: object = None
+        """The access.caller.Caller for whom scripts run; None: one who may do everything."""
         self.home = home
         """Which keys live in this group, for scripts, whose keys nobody has looked at."""
         self.limits = limits

@@ -236,9 +236,10 @@ function redis.setresp(...)
 end
 
 function redis.acl_check_cmd(...)
-  if select('#', ...) == 0 then refuse('Please specify at least one argument for this server.acl_check_cmd() call') end
-  if not host.is_command(tostring((...))) then refuse('Invalid command passed to server.acl_check_cmd()') end
-  return true
+  if select('#', ...) == 0 then refuse('Please specify at least one argument for this call') end
+  local allowed = host.may_run(...)
+  if allowed == nil then refuse('Invalid command passed to server.acl_check_cmd()') end
+  return allowed
 end
 
 real.redis = protect(redis)

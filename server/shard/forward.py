@@ -18,7 +18,10 @@ import msgspec
 from raft.runtime.frames import UNDECODABLE, FrameError
 from raft.runtime.links import Link, Links
 from resp import Error, encode
-from server.commands.table import lookup
+from server.access.caller import Caller, user_of
+from server.access.check import Denial, Reason
+from server.access.rules import User
+from server.commands.table import CLUSTER, lookup
 from server.errors import OUTCOME_UNKNOWN
 from server.shard.call import Call, Transaction
 from server.shard.route import Route
@@ -45,6 +48,8 @@ class Request(msgspec.Struct, array_like=True):
     watched: list[tuple[int, bytes, int]] = []
     cancel: bool | None = None
     """Not a call: the one with this id need not wait any longer; whether it is answered with an error."""
+    user: tuple[bytes, bytes] | None = None
+    """Name and rules of the user for whom a script runs."""
 
 
 class Response(msgspec.Struct, array_like=True):
@@ -54,6 +59,10 @@ class Response(msgspec.Struct, array_like=True):
     reply: bytes | None
     """None: refused."""
     leader: int = 0
+    index: int = 0
+    """Of a CLUSTER command: where the change stands in the log."""
+    denied: list[tuple[int, int, bytes]] | None = None
+    """What a script was refused (access.check.Denial), for the log of the client's node."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -92,7 +101,7 @@ class _Visitor:
 class _Visit:
     """The slot of a forwarded call."""
 
-    __slots__ = ("_dirty", "_epoch", "_group", "_id", "_visitor")
+    __slots__ = ("_denied", "_dirty", "_epoch", "_group", "_id", "_visitor", "call")
 
     def __init__(self, visitor: _Visitor, request: Request, dirty: set[_Visitor]) -> None:
         self._visitor = visitor
@@ -100,13 +109,21 @@ class _Visit:
         self._group = request.group
         self._epoch = request.epoch
         self._dirty = dirty
+        self.call: Call | None = None
+        """Whose index goes along with the reply."""
+        self._denied: list[tuple[int, int, bytes]] | None = None
 
     def fill(self, reply: bytes) -> None:
         """See Slot."""
         self._visitor.due -= 1
         self._visitor.waiting.pop(self._id, None)
-        self._visitor.outbox.append(Response(self._id, reply))
+        index = self.call.gate if self.call is not None else 0
+        self._visitor.outbox.append(Response(self._id, reply, 0, index, self._denied))
         self._dirty.add(self._visitor)
+
+    def deny(self, user: User, denial: Denial) -> None:
+        """A script of the call was refused something."""
+        self._denied = [*(self._denied or ()), (denial.reason, denial.at, denial.object)]
 
     def refuse(self, leader: int) -> None:
         """See Refusable."""
@@ -165,6 +182,8 @@ class Forwarder:
         if call.transaction is not None:
             request.commands = [(args, db) for _, args, db in call.transaction.commands]
             request.watched = call.transaction.watched
+        if call.caller is not None:
+            request.user = (call.caller.user.name, call.caller.user.describe())
         peer.asked[request.id] = (route, call)
         if call.command.blocks and call.transaction is None:
             peer.waiting[call] = request.id
@@ -256,6 +275,10 @@ class Forwarder:
             if response.reply is None:
                 route.refused(call, response.leader)
             else:
+                call.gate = response.index
+                for reason, at, what in response.denied or ():
+                    assert call.caller is not None
+                    call.caller.report(Denial(Reason(reason), at, what))
                 call.slot.fill(response.reply)
                 route.answered(call)
 
@@ -277,6 +300,10 @@ class Forwarder:
             transaction = Transaction([(r, a, d) for r, a, d in rows if r is not None], request.watched)
         call = Call(row, request.args, request.db, request.protocol, visit, transaction)
         call.forwarded = visit
+        if request.user is not None:
+            call.caller = Caller(user_of(*request.user), visit.deny)
+        if row.where is CLUSTER:
+            visit.call = call
         if row.blocks and transaction is None:
             visitor.waiting[request.id] = (route, call)
         if request.epoch <= visitor.refused_epochs.get(request.group, -1) or not route.accept(call):

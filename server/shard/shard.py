@@ -103,11 +103,13 @@ class Shard:
         on_change: Callable[["Shard"], None],
         on_dirty: Callable[["Shard"], None],
         on_events: Callable[[list[Event]], None] = lambda events: None,
+        on_applied: Callable[[], None] | None = None,
         home: Home = EVERYWHERE,
         limits: HasLimits = DEFAULTS,
     ) -> None:
         """`on_change`: readiness or leader changed; `on_dirty`: there is something to `flush` this turn; `on_events`:
-        keyspace events happened, what made them is committed; `limits`: see View."""
+        keyspace events happened, what made them is committed; `on_applied`: the data store has more; `limits`: see
+        View."""
         self.replica = replica
         self.number = replica.group
         self.group: Group
@@ -137,6 +139,7 @@ class Shard:
         self._on_change = on_change
         self._on_dirty = on_dirty
         self._on_events = on_events
+        self._on_applied = on_applied
         self._notify = 0
         self._events: deque[tuple[int, list[Event]]] = deque()
         """(index, events) of commands whose effects are not committed yet, in index order."""
@@ -360,6 +363,7 @@ class Shard:
 
     def submit(self, call: Call) -> None:
         """Evaluate `call` and answer it as soon as it may be. Only when `ready`."""
+        self._view.caller = call.caller
         if call.transaction is not None:
             reply = self.evaluate_transaction(call.transaction, call.protocol)
         else:
@@ -602,6 +606,8 @@ class Shard:
     def applied(self, index: int) -> None:
         """The data store holds everything up to `index`."""
         self._base.applied(index)
+        if self._on_applied is not None:
+            self._on_applied()
         if self.role == Role.LEADER and not self.ready:
             self.refresh()
 
@@ -747,9 +753,7 @@ class Shard:
     def give_up_orphans(self) -> None:
         """Their time is over: the outcome of what they wrote is unknown."""
         for _, call in self.orphans:
-            if call.wrote:
-                self._answer_unknown(call)
-        self._do_again([call for _, call in self.orphans if not call.wrote])
+            self._answer_unknown(call)
         self.orphans = []
         self._on_change(self)
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from resp.values import Error
+from server.access.rules import User
+from server.access.users import Users
 from server.cluster.membership import Membership
 from server.cluster.topology import NodeAddress, Topology
 from server.commands import all as all_commands
@@ -83,6 +85,7 @@ class ServiceNode:
         self.sessions: dict[int, Session] = {}
         self.monitors: set[Session] = set()
         self.pubsub = Hub()
+        self.users = Users(self.settings, self.sessions, {b"default": User.default()})
         self.started_s = time.time() - 100
         self.run_id = "ab" * 20
         self.data_directory = "/data"
