@@ -26,6 +26,7 @@ from resp import format_double
 from resp.values import NULL_ARRAY, BigNumber, Error, Raw, Simple, Verbatim
 from server.errors import CommandError
 from server.scripting.libraries import LIBRARIES
+from server.scripting.library import FLAGS, Function, is_name
 from server.scripting.script import Script, parse_script
 from server.version import REDIS_VERSION, SERVER_NAME
 
@@ -37,7 +38,9 @@ Call = Callable[[list[bytes], int], Any]
 memory_bytes_max = 256 << 20
 """What Lua may have, for all scripts together; a script that wants more fails."""
 compiled_max = 500
-"""Compiled scripts that are kept, the last used."""
+"""Compiled scripts that are kept, the last used; and so many libraries."""
+load_time_max_s = 0.5
+"""What the text of a library may take to register its functions, if scripts may run as long."""
 _EXACT = 1 << 53
 _LEVELS = (logging.DEBUG, logging.DEBUG, logging.INFO, logging.WARNING)
 
@@ -69,6 +72,8 @@ class Interpreter:
             max_memory=memory_bytes_max,
         )
         self._compiled: OrderedDict[bytes, tuple[Script, Any]] = OrderedDict()
+        self._loaded: OrderedDict[bytes, dict[bytes, tuple[Function, Any]]] = OrderedDict()
+        """By sha1 of a library's text: its functions by name."""
         self._pending: Any = None
         self._call: Call
         self._resp = 2
@@ -89,6 +94,7 @@ class Interpreter:
                 b"log": _log,
                 b"setresp": self._set_resp,
                 b"resp": lambda: self._resp,
+                b"is_flag": lambda text: text in FLAGS,
                 b"is_command": lambda name: not isinstance(self._call([name], 0), Error),
                 b"format_double": lambda number: format_double(float(number)),
                 b"version": REDIS_VERSION.encode(),
@@ -131,18 +137,76 @@ class Interpreter:
         """What the script returns, encoded in RESP `protocol`. Raises CommandError when it fails."""
         _, function = self._find(digest, text)
         lua = self._lua
-        self._call = call
-        self._resp = 2
-        self._pending = None
-        self._deadline_s = monotonic() + limits.time_max_s
+        self._begin(call, limits.time_max_s)
         try:
             answer = self._sandbox[b"run"](function, lua.table_from(keys), lua.table_from(argv), protocol)
         except (lua51.LuaError, ScriptFailure) as error:
-            text = str(error).encode(errors="replace")
-            raise CommandError(b"ERR " + text + b" script: on @user_script:1.") from None
-        if answer[0]:
-            return Raw(answer[1])
-        raise CommandError(b"%b script: on @user_script:%d." % (answer[1], answer[2]))
+            answer = False, b"ERR " + str(error).encode(errors="replace"), 1
+        return _answer(answer, b"user_script")
+
+    def load(self, digest: bytes, body: bytes) -> list[Function]:
+        """Run the text `body` of a library, whose whole text has the sha1 `digest`: what it registers. Raises
+        CommandError."""
+        return [function for function, _ in self._load(digest, body).values()]
+
+    def call_function(
+        self,
+        digest: bytes,
+        body: bytes,
+        name: bytes,
+        keys: list[bytes],
+        argv: list[bytes],
+        protocol: int,
+        call: Call,
+    ) -> Raw:
+        """What the function `name` of a library (see `load`) returns, encoded in RESP `protocol`. Raises CommandError
+        when it fails."""
+        function = self._load(digest, body)[name][1]
+        lua = self._lua
+        self._begin(call, limits.time_max_s)
+        try:
+            answer = self._sandbox[b"call"](function, lua.table_from(keys), lua.table_from(argv), protocol)
+        except (lua51.LuaError, ScriptFailure) as error:
+            answer = False, b"ERR " + str(error).encode(errors="replace"), 1
+        return _answer(answer, b"user_function")
+
+    def _load(self, digest: bytes, body: bytes) -> dict[bytes, tuple[Function, Any]]:
+        found = self._loaded.get(digest)
+        if found is not None:
+            self._loaded.move_to_end(digest)
+            return found
+        self._begin(_nothing, min(load_time_max_s, limits.time_max_s))
+        try:
+            done, registered = self._sandbox[b"load"](body)
+        except (lua51.LuaError, ScriptFailure) as error:
+            done, registered = False, b"Error compiling function: " + str(error).encode(errors="replace")
+        if not done:
+            raise CommandError(b"ERR " + registered)
+        functions: dict[bytes, tuple[Function, Any]] = {}
+        for entry in registered.values():
+            name, flags = entry[b"name"], set(entry[b"flags"].values())
+            if not is_name(name):
+                raise CommandError(
+                    b"ERR Function names can only contain letters, numbers, or underscores(_) and must be at least"
+                    b" one character long"
+                )
+            if name in functions:
+                raise CommandError(b"ERR Function already exists in the library")
+            function = Function(name, entry[b"description"], tuple(flag for flag in FLAGS if flag in flags))
+            functions[name] = function, entry[b"callback"]
+        if not functions:
+            raise CommandError(b"ERR No functions registered")
+        self._loaded[digest] = functions
+        if len(self._loaded) > compiled_max:
+            self._loaded.popitem(last=False)
+        return functions
+
+    def _begin(self, call: Call, time_max_s: float) -> None:
+        """Something is about to run."""
+        self._call = call
+        self._resp = 2
+        self._pending = None
+        self._deadline_s = monotonic() + time_max_s
 
     def _answering(self, function: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
         """`function` with its exception as an answer: (True, results...) or (False, message)."""
@@ -244,6 +308,18 @@ _TIME_OVER = b"ERR The script ran for too long and was ended; what it had writte
 
 def _no_attributes(obj: Any, name: Any, is_setting: bool) -> Any:
     raise AttributeError("scripts have no business in Python's objects")
+
+
+def _nothing(words: list[bytes], protocol: int) -> Any:
+    """While a library is loaded there are no commands."""
+    return Error(b"ERR Unknown command called from script")
+
+
+def _answer(answer: tuple[Any, ...], unit: bytes) -> Raw:
+    """What the sandbox says of a run."""
+    if answer[0]:
+        return Raw(answer[1])
+    raise CommandError(b"%b script: on @%b:%d." % (answer[1], unit, answer[2]))
 
 
 def _two(answer: Any) -> tuple[Any, Any]:
