@@ -105,7 +105,7 @@ async def _disk(node: Node) -> None:
         else:
             log.info("There is space on the disk again: this node takes writes")
         for shard in node.shards.values():
-            shard.refuse_writes = low
+            shard.set_refuse_writes(low)
 
 
 async def _sweep(node: Node) -> None:

@@ -41,6 +41,8 @@ from server.net.reactor import Reactor
 from server.pubsub.hub import Hub
 from server.pubsub.lane import Exchange
 from server.rates import Rates
+from server.scripting.functions import PREFIX as FUNCTIONS_PREFIX
+from server.scripting.functions import Functions
 from server.scripting.interpreter import limits as script_limits
 from server.session import Session
 from server.settings import Settings
@@ -139,6 +141,8 @@ class Node:
         for group in self.topology.groups.values():
             self.router.add(group.number, self._make_shard(group.number, group.replicas))
         self.state.follow(self.shards[SYSTEM_GROUP])
+        self.functions = Functions()
+        self.state.watch(FUNCTIONS_PREFIX, self.functions.changed)
         if self.links_ is not None:
             self.links_.poller = self.reactor
             self.router.forwarder = Forwarder(
@@ -196,7 +200,7 @@ class Node:
             on_dirty=self.router.shard_dirty,
             on_events=self.pubsub.happened,
             on_applied=self.state.refresh if number == SYSTEM_GROUP else None,
-            home=Home(number, self.topology.slot_groups),
+            home=Home(number, self.topology.slot_groups, self.pubsub.count),
         )
         shard.group = self.host.add_group(number, ConfState(tuple(sorted(replicas))), shard)
         self.shards[number] = shard

@@ -246,6 +246,8 @@ def _keys_of(request: Args) -> list[tuple[bytes, list[bytes]]]:
     try:
         indexes = list(row.keys.indexes(request))
     except CommandError:
+        if row.flags & Flag.NO_MANDATORY_KEYS:
+            return []
         raise CommandError(b"ERR Invalid arguments specified for command") from None
     return [(request[index], key_flags(row, number)) for number, index in enumerate(indexes) if index < count]
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from server.diagnostics import Latency, Slowlog
     from server.pubsub.hub import Hub
     from server.rates import Rates
+    from server.scripting.functions import Functions
     from server.settings import Settings
     from server.stats import Stats
 
@@ -72,6 +73,8 @@ class Node(Protocol):
     """Members of the groups; None on a node that stands alone."""
     state: "ClusterState"
     """What all nodes share: users, functions."""
+    functions: "Functions"
+    """The libraries of functions."""
     active_expire: bool
     """DEBUG SET-ACTIVE-EXPIRE."""
 

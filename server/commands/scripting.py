@@ -8,7 +8,8 @@ To let a NODE command run in scripts: a function in `_IN_SCRIPTS`, of the view a
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 from functools import partial
 from hashlib import sha1
 from typing import Any
@@ -39,9 +40,12 @@ from server.commands.table import (
     container,
     lookup,
 )
-from server.errors import CROSS_SLOT, INTERNAL, CommandError, WouldBlock
+from server.errors import CROSS_SLOT, DISK_FULL, INTERNAL, CommandError, WouldBlock
 from server.keyspace.view import View
+from server.pubsub.hub import CHANNEL
+from server.pubsub.hub import SHARD as SHARD_CHANNEL
 from server.scripting.interpreter import interpreter
+from server.scripting.library import ENGINE
 from server.scripting.script import EVALUATED, LOADED, find_text, forget_texts, keep_text
 
 log = logging.getLogger("redraft.script")
@@ -51,7 +55,7 @@ UNKNOWN = b"ERR Unknown command called from script"
 WRONG_COUNT = b"ERR Wrong number of args calling command from script"
 NOT_ALLOWED = b"ERR This Valkey command is not allowed from script"
 READ_ONLY = b"ERR Write commands are not allowed from read-only scripts."
-_EVAL_FLAGS = NOSCRIPT | STALE | SKIP_MONITOR | Flag.NO_MANDATORY_KEYS
+EVAL_FLAGS = NOSCRIPT | STALE | SKIP_MONITOR | Flag.NO_MANDATORY_KEYS
 _SCRIPT_FLAGS = NOSCRIPT | STALE
 
 
@@ -88,12 +92,19 @@ def _time(view: View, args: Args) -> Reply:
     return [b"%d" % (view.now_ms // 1000), b"%d" % (view.now_ms % 1000 * 1000)]
 
 
+def _publish(kind: int, view: View, args: Args) -> Reply:
+    view.publish(args[1], args[2], kind)
+    return view.home.count_listeners(kind, args[1])
+
+
 _IN_SCRIPTS: dict[str, Callable[[View, Args], Reply]] = {
     "ping": _ping,
     "echo": lambda view, args: args[1],
     "select": _select,
     "time": _time,
     "wait": lambda view, args: 0,
+    "publish": partial(_publish, CHANNEL),
+    "spublish": partial(_publish, SHARD_CHANNEL),
 }
 
 
@@ -116,8 +127,9 @@ def _find(args: Args, readonly: bool) -> Command:
     return row
 
 
-def _call(view: View, readonly: bool, args: Args, protocol: int) -> Any:
-    """One command of a script; `protocol` 0 only asks whether there is such a command."""
+def call_command(view: View, readonly: bool, allow_full: bool, args: Args, protocol: int) -> Any:
+    """One command of a script; `protocol` 0 only asks whether there is such a command. `allow_full`: the script says
+    that it may run when the disk is nearly full. A script that has written goes on, as in Redis."""
     if not protocol:
         return Error(UNKNOWN) if lookup(args) is None else None
     view.protocol = protocol
@@ -134,6 +146,8 @@ def _call(view: View, readonly: bool, args: Args, protocol: int) -> Any:
                     raise CommandError(CROSS_SLOT)
             elif not all(view.home.owns(args[at]) for at in row.keys.indexes(args)):
                 raise CommandError(CROSS_SLOT)
+        if row.needs_space and view.refuse_writes and not allow_full and not view.effects:
+            raise CommandError(DISK_FULL)
         row.calls += 1
         reply = handler(view, args)
     except WouldBlock as blocked:
@@ -145,7 +159,7 @@ def _call(view: View, readonly: bool, args: Args, protocol: int) -> Any:
         view.rollback()
         log.exception("A command of a script failed; the script was told so")
         return Error(INTERNAL)
-    if view.effects:
+    if view.effects or view.events:
         view.keep()
     return reply
 
@@ -153,19 +167,38 @@ def _call(view: View, readonly: bool, args: Args, protocol: int) -> Any:
 # -- EVAL --------------------------------------------------------------------------------------------------------
 
 
-def _run(view: View, args: Args, digest: bytes, text: bytes, readonly: bool) -> Reply:
-    count = len(_script_keys(args))
+def check_flags(view: View, flags: Container[bytes], readonly: bool) -> None:
+    """Raises CommandError when a script or function that says what it does may not run here and now. `readonly`: it was
+    called by a command that must not write."""
+    if b"no-cluster" in flags and not view.home.is_all:
+        raise CommandError(b"ERR Can not run script on cluster, 'no-cluster' flag is set.")
+    if b"no-writes" not in flags:
+        if readonly:
+            raise CommandError(b"ERR Can not execute a script with write flag using *_ro command.")
+        if view.refuse_writes and b"allow-oom" not in flags:
+            raise CommandError(DISK_FULL)
+
+
+@contextmanager
+def in_script(view: View) -> Iterator[int]:
+    """The client's RESP version; that and the database are what they were when the script has ended."""
     protocol, db = view.protocol, view.db
-    script = interpreter().compile(digest, text)
-    if script.declared and readonly and b"no-writes" not in script.flags:
-        raise CommandError(b"ERR Can not execute a script with write flag using *_ro command.")
-    call = partial(_call, view, readonly or b"no-writes" in script.flags)
     try:
-        return interpreter().run(digest, text, args[3 : 3 + count], args[3 + count :], protocol, call)
+        yield protocol
     finally:
         view.protocol = protocol
         if view.db != db:
             view.select(db)
+
+
+def _run(view: View, args: Args, digest: bytes, text: bytes, readonly: bool) -> Reply:
+    count = len(_script_keys(args))
+    script = interpreter().compile(digest, text)
+    if script.declared:
+        check_flags(view, script.flags, readonly)
+    call = partial(call_command, view, readonly or b"no-writes" in script.flags, b"allow-oom" in script.flags)
+    with in_script(view) as protocol:
+        return interpreter().run(digest, text, args[3 : 3 + count], args[3 + count :], protocol, call)
 
 
 def _eval(view: View, args: Args, readonly: bool) -> Reply:
@@ -196,18 +229,18 @@ def _evalsha(view: View, args: Args, readonly: bool) -> Reply:
     return _run(view, args, digest, text, readonly)
 
 
-_DEPENDS = "Depends on the script that is executed."
+DEPENDS = "Depends on the script that is executed."
 
 
 @command(
     "eval",
     arity=-3,
-    flags=_EVAL_FLAGS,
+    flags=EVAL_FLAGS,
     keys=_KEYS_RW,
     writes=True,
     since="2.6.0",
     group="scripting",
-    complexity=_DEPENDS,
+    complexity=DEPENDS,
 )
 def eval_(view: View, args: Args) -> Reply:
     """Executes a server-side Lua script."""
@@ -217,11 +250,11 @@ def eval_(view: View, args: Args) -> Reply:
 @command(
     "eval_ro",
     arity=-3,
-    flags=_EVAL_FLAGS | READONLY,
+    flags=EVAL_FLAGS | READONLY,
     keys=_KEYS_RO,
     since="7.0.0",
     group="scripting",
-    complexity=_DEPENDS,
+    complexity=DEPENDS,
 )
 def eval_ro(view: View, args: Args) -> Reply:
     """Executes a read-only server-side Lua script."""
@@ -231,12 +264,13 @@ def eval_ro(view: View, args: Args) -> Reply:
 @command(
     "evalsha",
     arity=-3,
-    flags=_EVAL_FLAGS,
+    flags=EVAL_FLAGS,
     keys=_KEYS_RW,
     writes=True,
     since="2.6.0",
     group="scripting",
-    complexity=_DEPENDS,
+    complexity=DEPENDS,
+    needs_text=True,
 )
 def evalsha(view: View, args: Args) -> Reply:
     """Executes a server-side Lua script by SHA1 digest."""
@@ -246,11 +280,12 @@ def evalsha(view: View, args: Args) -> Reply:
 @command(
     "evalsha_ro",
     arity=-3,
-    flags=_EVAL_FLAGS | READONLY,
+    flags=EVAL_FLAGS | READONLY,
     keys=_KEYS_RO,
     since="7.0.0",
     group="scripting",
-    complexity=_DEPENDS,
+    complexity=DEPENDS,
+    needs_text=True,
 )
 def evalsha_ro(view: View, args: Args) -> Reply:
     """Executes a read-only server-side Lua script by SHA1 digest."""
@@ -264,6 +299,13 @@ def evalsha_ro(view: View, args: Args) -> Reply:
 def script_load_group(view: View, args: Args) -> Reply:
     """Lets a group know a text."""
     keep_text(view, sha1(args[1]).digest(), args[1], LOADED)
+    return OK
+
+
+@command("_scriptkeep", arity=2, writes=True, group="scripting")
+def script_keep_group(view: View, args: Args) -> Reply:
+    """Lets a group know a text that another one has from EVAL."""
+    keep_text(view, sha1(args[1]).digest(), args[1], EVALUATED)
     return OK
 
 
@@ -378,6 +420,12 @@ def script_kill(context: Context, args: Args) -> Reply:
 def script_debug(context: Context, args: Args) -> Reply:
     """Sets the debug mode of server-side Lua scripts."""
     mode = args[2].lower()
+    if len(args) > 4:
+        raise CommandError(
+            b"ERR unknown subcommand or wrong number of arguments for '" + args[1] + b"'. Try SCRIPT HELP."
+        )
+    if len(args) == 4 and args[3].upper() != ENGINE:
+        raise CommandError(b"ERR No scripting engine found with name '" + args[3] + b"' to enable debug")
     if mode == b"no":
         return OK
     if mode in (b"yes", b"sync"):

@@ -204,6 +204,8 @@ class Command:
     """It may wait for a key."""
     single_key: bool = False
     """A SHARD command whose only key is its first argument: the hot path."""
+    needs_text: bool = False
+    """It names a script or function that its group may not know: dispatch/texts.py sees to it first."""
     calls: int = 0
     """Statistics of this node, for INFO commandstats."""
     failed_calls: int = 0
@@ -284,15 +286,19 @@ def command(
     complexity: str = "O(1)",
     categories: str = "",
     writes: bool = False,
+    needs_text: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Declare a command; see the head of this file. A name `container|sub` declares a subcommand. `writes`: it may,
-    though Redis does not flag it so (EVAL).
+    though Redis does not flag it so (EVAL). `needs_text`: see Command.
 
     Raises AssertionError at import when the declaration contradicts itself.
     """
 
     def declare(handler: Handler) -> Handler:
-        _add(name, handler, arity, flags, keys, where, join, since, group, complexity, categories, writes)
+        row = _add(
+            name, handler, arity, flags, keys, where, join, since, group, complexity, categories, writes
+        )
+        row.needs_text = needs_text
         return handler
 
     return declare
@@ -338,7 +344,7 @@ def _add(
     complexity: str,
     categories: str,
     writes: bool = False,
-) -> None:
+) -> Command:
     assert name == name.lower(), name
     assert arity != 0, name
     assert not (flags & WRITE and flags & READONLY), name
@@ -382,6 +388,7 @@ def _add(
             PLAIN.pop(spelling, None)
     elif handler is not None and row.open:
         PLAIN[key] = PLAIN[key.upper()] = row
+    return row
 
 
 def every_command() -> Iterator[Command]:

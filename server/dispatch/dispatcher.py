@@ -34,6 +34,7 @@ from server.commands.table import (
 from server.diagnostics import format_monitor_line
 from server.dispatch.blocking import BlockedSlot
 from server.dispatch.connection import Connection
+from server.dispatch.texts import Texts
 from server.dispatch.transactions import Transactions
 from server.errors import CROSS_SLOT, INTERNAL, NO_AUTH, ONLY_SUBSCRIBING, CommandError
 from server.keyspace.cache import MISSING
@@ -97,6 +98,7 @@ class Dispatcher:
         self.routes = routes = router.routes
         self.databases = databases
         self.data_groups = topology.data_groups
+        self.nodes = topology.nodes
         self.end_turn = end_turn
         self._slot_groups = topology.slot_groups
         self._slot_routes = [routes[group] for group in topology.slot_groups]
@@ -109,6 +111,7 @@ class Dispatcher:
         """The turn for which `_hot_until_us` was asked; 0: to be asked anew."""
         self._hot_until_us = 0
         self._get = COMMANDS[b"get"]
+        self.texts = Texts(self, node.functions, clock)
         self._transactions = Transactions(self)
         self.attentive = False
         """Somebody MONITORs, or clients are paused: every command is looked at twice."""
@@ -295,6 +298,14 @@ class Dispatcher:
             return self._run_node(connection, row, args)
         session = connection.session
         try:
+            if row.needs_text:
+                ready = self.texts.at_hand(row, args)
+                if ready is None:
+                    connection.start(
+                        self.texts.run(connection, row, args), connection.defer(), session.protocol
+                    )
+                    return None
+                row, args = ready
             groups = self._groups(row, args)
         except CommandError as error:
             return self._failed(encode(Error(error.text), session.protocol))

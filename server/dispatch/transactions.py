@@ -130,6 +130,7 @@ class Transactions:
         self._dispatcher = dispatcher
         self._watch_row = COMMANDS[b"_watch"]
         self._exec_row = COMMANDS[b"exec"]
+        self._refuse_row = COMMANDS[b"_refuse"]
 
     def queue(self, session: Session, row: Command, args: Args) -> bytes:
         """A command between MULTI and EXEC: check what can be checked now, and keep it."""
@@ -213,7 +214,7 @@ class Transactions:
             )
         keyed = [queued for queued in queue if not queued.command.is_node]
         slot = connection.defer()
-        if route is None or len(keyed) < len(queue):
+        if route is None or len(keyed) < len(queue) or any(queued.command.needs_text for queued in keyed):
             connection.start(self._execute_mixed(connection, queue, watched, route), slot, session.protocol)
         else:
             route.submit(self._call(keyed, watched, session, slot))
@@ -267,6 +268,7 @@ class Transactions:
     async def _ask(
         self, route: Route, keyed: list[Queued], watched: dict[tuple[int, bytes], int], session: Session
     ) -> bytes:
+        keyed = [await self._prepare(queued) for queued in keyed]
         done = trio.Event()
         answer: list[bytes] = []
 
@@ -278,6 +280,16 @@ class Transactions:
         self._dispatcher.end_turn()
         await done.wait()
         return answer[0]
+
+    async def _prepare(self, queued: Queued) -> Queued:
+        """The command with the text that it needs; one that can not be, as one that fails."""
+        if not queued.command.needs_text:
+            return queued
+        try:
+            row, args = await self._dispatcher.texts.fetch(queued.command, queued.args)
+        except CommandError as error:
+            row, args = self._refuse_row, [b"_refuse", error.text]
+        return Queued(row, args, queued.db)
 
     async def _run_node(self, connection: Connection, queued: Queued) -> Any:
         try:

@@ -12,7 +12,7 @@ A key whose time has come is gone for every read here at once, exactly; its reco
 deletes it through the log (`expired` collects those that a command stumbled upon).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
 from server.errors import WRONG_TYPE, CommandError
@@ -64,10 +64,17 @@ _decode_prefix = HEAD_PREFIX.unpack_from
 class Home:
     """The slots of a group."""
 
-    __slots__ = ("_groups", "_number", "is_all")
+    __slots__ = ("_groups", "_number", "count_listeners", "is_all")
 
-    def __init__(self, number: int, groups: Sequence[int]) -> None:
-        """`groups`: slot to group number."""
+    def __init__(
+        self,
+        number: int,
+        groups: Sequence[int],
+        count_listeners: Callable[[int, bytes], int] = lambda kind, channel: 0,
+    ) -> None:
+        """`groups`: slot to group number; `count_listeners`: how many clients of this node listen to a channel, by kind
+        (pubsub/hub.py) and name, for PUBLISH in a script."""
+        self.count_listeners = count_listeners
         self._number = number
         self._groups = groups
         self.is_all = all(group == number for group in groups)
@@ -136,6 +143,7 @@ class View:
         "now_ms",
         "protocol",
         "random",
+        "refuse_writes",
         "revision",
     )
 
@@ -195,6 +203,8 @@ class View:
         self.events: list[Event] = []
         """(class, name, db, key) of events since the last take; the executor publishes and clears them."""
         self.random = random
+        self.refuse_writes = False
+        """The disk is nearly full; for scripts, whose commands nobody else looks at."""
         self.home = home
         """Which keys live in this group, for scripts, whose keys nobody has looked at."""
         self._kept_events = 0
@@ -481,9 +491,16 @@ class View:
         if self.notify & class_:
             self.events.append((class_, name, self.db, key))
 
-    def publish(self, channel: bytes, message: bytes) -> None:
-        """Publish `message` on every node if this command goes through: PUBLISH in a script."""
-        self.events.append((PUBLISHED, message, self.db, channel))
+    def publish(self, channel: bytes, message: bytes, kind: int = 0) -> None:
+        """Publish `message` on every node if this command goes through: PUBLISH in a script, or by `kind`
+        (pubsub/hub.py) SPUBLISH."""
+        self.events.append((PUBLISHED, message, kind, channel))
+
+    def take_events(self) -> list[Event]:
+        """For the executor: the events since the last take."""
+        events, self.events = self.events, []
+        self._kept_events = 0
+        return events
 
     def new_id(self) -> int:
         """An id for a new collection's elements."""

@@ -26,7 +26,7 @@ from resp import format_double
 from resp.values import NULL_ARRAY, BigNumber, Error, Raw, Simple, Verbatim
 from server.errors import CommandError
 from server.scripting.libraries import LIBRARIES
-from server.scripting.library import FLAGS, Function, is_name
+from server.scripting.library import FLAGS, Function, is_name, parse_library
 from server.scripting.script import Script, parse_script
 from server.version import REDIS_VERSION, SERVER_NAME
 
@@ -144,15 +144,18 @@ class Interpreter:
             answer = False, b"ERR " + str(error).encode(errors="replace"), 1
         return _answer(answer, b"user_script")
 
-    def load(self, digest: bytes, body: bytes) -> list[Function]:
-        """Run the text `body` of a library, whose whole text has the sha1 `digest`: what it registers. Raises
-        CommandError."""
-        return [function for function, _ in self._load(digest, body).values()]
+    def load(self, digest: bytes, text: bytes) -> tuple[Function, ...]:
+        """Run the text of a library, whose sha1 is `digest`: what it registers. Raises CommandError."""
+        return tuple(function for function, _ in self._load(digest, text).values())
+
+    def function(self, digest: bytes, text: bytes, name: bytes) -> Function:
+        """The function `name` of a library. Raises CommandError, as `load`."""
+        return self._load(digest, text)[name][0]
 
     def call_function(
         self,
         digest: bytes,
-        body: bytes,
+        text: bytes,
         name: bytes,
         keys: list[bytes],
         argv: list[bytes],
@@ -161,7 +164,7 @@ class Interpreter:
     ) -> Raw:
         """What the function `name` of a library (see `load`) returns, encoded in RESP `protocol`. Raises CommandError
         when it fails."""
-        function = self._load(digest, body)[name][1]
+        function = self._load(digest, text)[name][1]
         lua = self._lua
         self._begin(call, limits.time_max_s)
         try:
@@ -170,11 +173,12 @@ class Interpreter:
             answer = False, b"ERR " + str(error).encode(errors="replace"), 1
         return _answer(answer, b"user_function")
 
-    def _load(self, digest: bytes, body: bytes) -> dict[bytes, tuple[Function, Any]]:
+    def _load(self, digest: bytes, text: bytes) -> dict[bytes, tuple[Function, Any]]:
         found = self._loaded.get(digest)
         if found is not None:
             self._loaded.move_to_end(digest)
             return found
+        _, body = parse_library(text)
         self._begin(_nothing, min(load_time_max_s, limits.time_max_s))
         try:
             done, registered = self._sandbox[b"load"](body)

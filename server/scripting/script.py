@@ -1,13 +1,18 @@
-"""A script's text: its shebang line, and the table of texts that every group keeps.
+"""A script's text: its shebang line, and the tables of texts that every group keeps.
 
 Texts are records of the group, so that whoever leads it knows them: EVALSHA asks the group of its keys. SCRIPT LOAD
 writes to all groups, EVAL to its own; SCRIPT EXISTS copies a text that some groups have to those that lack it before
 it says yes.
 
     's' sha1:20 -> kind:u8 revision:u64 text
+    'f' sha1:20 -> kind:u8 revision:u64 text      a library of functions
 
 `kind` tells what SCRIPT LOAD brought from what EVAL left. Of the latter a group keeps the newest `evaluated_max`;
 who counts on a text loads it, as in Redis.
+
+Libraries of functions belong to group 0. The text of one lies here too from its first call in the group on, put there
+by the node that was asked to call (dispatch/texts.py), so that the call names the text that it means and the leader
+need not know what group 0 says at this moment. They are kept like what EVAL left.
 """
 
 from struct import Struct
@@ -19,6 +24,8 @@ from server.keyspace.view import View
 LOADED, EVALUATED = range(2)
 evaluated_max = 500
 """Texts of EVAL that a group keeps."""
+SCRIPTS, LIBRARIES = b"s", b"f"
+"""The tables."""
 
 _HEADER = Struct(">BQ")
 _FLAGS = frozenset((b"no-writes", b"allow-oom", b"allow-stale", b"no-cluster", b"allow-cross-slot-keys"))
@@ -57,27 +64,27 @@ def parse_script(text: bytes) -> Script:
     return Script(b"\n" + rest, True, frozenset(flags))
 
 
-def find_text(view: View, digest: bytes) -> bytes | None:
+def find_text(view: View, digest: bytes, table: bytes = SCRIPTS) -> bytes | None:
     """The text with sha1 `digest` (20 bytes), None when the group has none."""
-    record = view.element(b"s" + digest)
+    record = view.element(table + digest)
     return None if record is None else record[_HEADER.size :]
 
 
-def keep_text(view: View, digest: bytes, text: bytes, kind: int) -> None:
+def keep_text(view: View, digest: bytes, text: bytes, kind: int, table: bytes = SCRIPTS) -> None:
     """Let the group know `text`. LOADED stays what it is."""
-    where = b"s" + digest
+    where = table + digest
     record = view.element(where)
     if record is not None and record[0] <= kind:
         return
     if kind == EVALUATED:
-        _make_room(view)
+        _make_room(view, table)
     view.effects[where] = _HEADER.pack(kind, view.revision) + text
 
 
-def _make_room(view: View) -> None:
+def _make_room(view: View, table: bytes) -> None:
     evaluated = sorted(
         (record[: _HEADER.size], where)
-        for where, record in view.elements(b"s", b"t", False)
+        for where, record in view.elements(table, bytes((table[0] + 1,)), False)
         if record[0] == EVALUATED
     )
     for _, where in evaluated[: max(0, len(evaluated) - evaluated_max + 1)]:

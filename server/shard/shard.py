@@ -312,7 +312,7 @@ class Shard:
 
     def _keep_events(self) -> None:
         """Hold the view's events until what made them is committed; those that nothing was written for go out."""
-        events, self._view.events = self._view.events, []
+        events = self._view.take_events()
         if self.wrote:
             self._events.append((self._next_index, events))
         else:
@@ -675,7 +675,16 @@ class Shard:
             self._base, self._meta, self._random, self._cache_limit, first_index, self._hot, self._home
         )
         view.notify = self._notify
+        view.refuse_writes = self.refuse_writes
         return view
+
+    def set_refuse_writes(self, refuse: bool) -> None:
+        """The disk is nearly full, or no longer."""
+        self.refuse_writes = self._view.refuse_writes = refuse
+
+    def knows(self, where: bytes) -> bool:
+        """Whether there is a record at a key of the group (keyspace/layout.py), as far as is known here."""
+        return (self._base if self._leading_term else self.replica).get(where) is not None
 
     def set_notify(self, classes: int) -> None:
         """Commands make keyspace events of these classes from now on."""
