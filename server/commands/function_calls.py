@@ -1,9 +1,9 @@
 """FCALL: running a function on the group of its keys.
 
 The client's node finds the function's library among those that it knows (dispatch/texts.py) and asks the group to run
-that very text, by its sha1; the text itself goes along when the group may not have it yet:
+that very text, by its digest; the text itself goes along when the group may not have it yet:
 
-    _runfunction sha1 text-or-empty function numkeys key… arg…
+    _runfunction digest text-or-empty function numkeys key… arg…
 
 So it does not matter whether the group's leader has heard of the library. The rest is as for EVAL in scripting.py.
 """

@@ -8,6 +8,7 @@ from hashlib import sha1
 from typing import Any
 
 import hiredis
+from msgspec import structs
 
 from resp.values import OK, Simple
 from server.cluster import state
@@ -74,7 +75,8 @@ def keep(view: View, args: Args) -> Reply:
     for name in before.keys() - present.keys():
         state.forget(view, PREFIX + name)
     for library in new:
-        state.write(view, PREFIX + library.name, encode_library(library))
+        record = encode_library(structs.replace(library, revision=view.revision))
+        state.write(view, PREFIX + library.name, record)
     return OK
 
 

@@ -98,6 +98,8 @@ class Dispatcher:
         self.routes = routes = router.routes
         self.databases = databases
         self.data_groups = topology.data_groups
+        self.anywhere = topology.data_groups[:1]
+        """The groups of a command without keys."""
         self.nodes = topology.nodes
         self.end_turn = end_turn
         self._slot_groups = topology.slot_groups
@@ -338,7 +340,7 @@ class Dispatcher:
         try:
             return self._groups(row, args)
         except CommandError:
-            return self.data_groups[:1]
+            return self.anywhere
 
     def _groups(self, row: Command, args: Args) -> list[int] | tuple[int, ...]:
         """The group of each key, or all groups. Raises CommandError."""
@@ -346,7 +348,7 @@ class Dispatcher:
             return self.data_groups
         slot_groups = self._slot_groups
         groups = [slot_groups[key_slot(args[at])] for at in row.keys.indexes(args)]
-        return groups or self.data_groups[:1]
+        return groups or self.anywhere
 
     def _elsewhere(
         self, connection: Connection, route: Route, row: Command, args: Args, slot: int

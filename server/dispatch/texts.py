@@ -47,26 +47,27 @@ class Texts:
         self._memo: dict[tuple[int, bytes], float] = {}
         """(group, record) to the loop time until which it is known to be there."""
 
-    def at_hand(self, row: Command, args: Args) -> tuple[Command, Args] | None:
-        """What to run for the request of a row that `needs_text`; None: `fetch` has to find out.
+    def at_hand(self, row: Command, args: Args, group: int | None = None) -> tuple[Command, Args] | None:
+        """What to run for the request of a row that `needs_text`; None: `fetch` has to find out. `group`: where it will
+        run, if that is not for its keys to say.
 
         Raises CommandError."""
         if not row.name.startswith("fcall"):
             record = _script_record(args)
-            group = self._group(row, args)
+            group = group or self._group(row, args)
             if record is None or len(self._dispatcher.data_groups) == 1 or self._knows(group, record):
                 return row, args
             return None
         found = self._functions.find(args[1])
         if found is not None:
-            return self._call(row, args, *found)
+            return self._call(row, args, *found, group)
         if len(self._dispatcher.nodes) == 1:
             raise CommandError(NOT_FOUND)
         return None
 
-    async def fetch(self, row: Command, args: Args) -> tuple[Command, Args]:
+    async def fetch(self, row: Command, args: Args, group: int | None = None) -> tuple[Command, Args]:
         """As `at_hand`, whatever it takes. Raises CommandError."""
-        ready = self.at_hand(row, args)
+        ready = self.at_hand(row, args, group)
         if ready is not None:
             return ready
         if row.name.startswith("fcall"):
@@ -74,8 +75,8 @@ class Texts:
             if answer is None:
                 raise CommandError(NOT_FOUND)
             library = decode_library(cast("bytes", answer))
-            return self._call(row, args, library, _function(library, args[1]))
-        await self._bring_script(self._group(row, args), args[1])
+            return self._call(row, args, library, _function(library, args[1]), group)
+        await self._bring_script(group or self._group(row, args), args[1])
         return row, args
 
     async def run(self, connection: Connection, row: Command, args: Args) -> Raw:
@@ -101,12 +102,14 @@ class Texts:
             raise CommandError(CROSS_SLOT)
         return groups.pop()
 
-    def _call(self, row: Command, args: Args, library: Library, function: Function) -> tuple[Command, Args]:
+    def _call(
+        self, row: Command, args: Args, library: Library, function: Function, group: int | None
+    ) -> tuple[Command, Args]:
         """FCALL as its group understands it."""
         request = run_request(args, library, function, with_text=False)
         inner = lookup(request)
         assert inner is not None
-        group = self._group(inner, request)
+        group = group or self._group(inner, request)
         record = LIBRARIES + library.digest
         if not self._knows(group, record):
             request = run_request(args, library, function, with_text=True)

@@ -235,9 +235,13 @@ class Transactions:
         groups = {dispatcher.group_of(key) for _, key in watched}
         for queued in queue:
             if not queued.command.is_node:
-                groups.update(dispatcher.groups_of(queued.command, queued.args))
+                found = dispatcher.groups_of(queued.command, queued.args)
+                if found is not dispatcher.anywhere:
+                    groups.update(found)
         if len(groups) > 1:
             raise CommandError(CROSS_SLOT)
+        if not groups and any(not queued.command.is_node for queued in queue):
+            groups.update(dispatcher.anywhere)
         return dispatcher.routes[groups.pop()] if groups else None
 
     async def _execute_mixed(
@@ -268,7 +272,7 @@ class Transactions:
     async def _ask(
         self, route: Route, keyed: list[Queued], watched: dict[tuple[int, bytes], int], session: Session
     ) -> bytes:
-        keyed = [await self._prepare(queued) for queued in keyed]
+        keyed = [await self._prepare(queued, route.group) for queued in keyed]
         done = trio.Event()
         answer: list[bytes] = []
 
@@ -281,12 +285,12 @@ class Transactions:
         await done.wait()
         return answer[0]
 
-    async def _prepare(self, queued: Queued) -> Queued:
+    async def _prepare(self, queued: Queued, group: int) -> Queued:
         """The command with the text that it needs; one that can not be, as one that fails."""
         if not queued.command.needs_text:
             return queued
         try:
-            row, args = await self._dispatcher.texts.fetch(queued.command, queued.args)
+            row, args = await self._dispatcher.texts.fetch(queued.command, queued.args, group)
         except CommandError as error:
             row, args = self._refuse_row, [b"_refuse", error.text]
         return Queued(row, args, queued.db)

@@ -194,7 +194,7 @@ class Interpreter:
                     b"ERR Function names can only contain letters, numbers, or underscores(_) and must be at least"
                     b" one character long"
                 )
-            if name in functions:
+            if any(name.lower() == other.lower() for other in functions):
                 raise CommandError(b"ERR Function already exists in the library")
             function = Function(name, entry[b"description"], tuple(flag for flag in FLAGS if flag in flags))
             functions[name] = function, entry[b"callback"]

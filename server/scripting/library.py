@@ -5,7 +5,7 @@ has it.
     redis.register_function('myfunc', function(keys, args) ... end)
 
 A text is run once to learn which functions it registers (interpreter.load); whoever keeps or shows a library has
-that list beside the text and needs no Lua. Two texts are the same if their sha1 is.
+that list beside the text and needs no Lua.
 
 The payload of DUMP is that of a key: a mark and a text for each library, a version and a checksum behind all.
 """
@@ -45,11 +45,13 @@ class Library(msgspec.Struct, frozen=True, array_like=True):
     name: bytes
     text: bytes
     functions: tuple[Function, ...]
+    revision: int = 0
+    """Of group 0 when it was loaded: what the functions keep between calls begins anew with every load."""
 
     @property
     def digest(self) -> bytes:
-        """Twenty bytes that name the text."""
-        return sha1(self.text).digest()
+        """Twenty bytes that name what was loaded."""
+        return sha1(b"%d " % self.revision + self.text).digest()
 
 
 _encode = msgspec.msgpack.Encoder().encode

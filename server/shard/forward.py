@@ -22,6 +22,7 @@ from server.commands.table import CLUSTER, lookup
 from server.errors import OUTCOME_UNKNOWN
 from server.shard.call import Call, Transaction
 from server.shard.route import Route
+from server.shard.shard import Shard
 
 log = logging.getLogger("redraft.forward")
 
@@ -55,7 +56,7 @@ class Response(msgspec.Struct, array_like=True):
     """None: refused."""
     leader: int = 0
     index: int = 0
-    """Of a CLUSTER command: where the change stands in the log."""
+    """Of a CLUSTER command: what the node that asked has to have applied to know as much."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -94,7 +95,7 @@ class _Visitor:
 class _Visit:
     """The slot of a forwarded call."""
 
-    __slots__ = ("_dirty", "_epoch", "_group", "_id", "_visitor", "call")
+    __slots__ = ("_dirty", "_epoch", "_group", "_id", "_visitor", "call", "shard")
 
     def __init__(self, visitor: _Visitor, request: Request, dirty: set[_Visitor]) -> None:
         self._visitor = visitor
@@ -103,15 +104,17 @@ class _Visit:
         self._epoch = request.epoch
         self._dirty = dirty
         self.call: Call | None = None
-        """Whose index goes along with the reply."""
+        self.shard: Shard | None = None
+        """Of a CLUSTER command: the index goes along with the reply, of its own change or of what it found."""
 
     def fill(self, reply: bytes) -> None:
         """See Slot."""
         self._visitor.due -= 1
         self._visitor.waiting.pop(self._id, None)
-        self._visitor.outbox.append(
-            Response(self._id, reply, 0, self.call.gate if self.call is not None else 0)
-        )
+        index = 0
+        if self.call is not None and self.shard is not None:
+            index = max(self.call.gate, self.shard.applied_index)
+        self._visitor.outbox.append(Response(self._id, reply, 0, index))
         self._dirty.add(self._visitor)
 
     def refuse(self, leader: int) -> None:
@@ -285,7 +288,7 @@ class Forwarder:
         call = Call(row, request.args, request.db, request.protocol, visit, transaction)
         call.forwarded = visit
         if row.where is CLUSTER:
-            visit.call = call
+            visit.call, visit.shard = call, route.shard
         if row.blocks and transaction is None:
             visitor.waiting[request.id] = (route, call)
         if request.epoch <= visitor.refused_epochs.get(request.group, -1) or not route.accept(call):
