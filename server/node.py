@@ -152,6 +152,7 @@ class Node:
                 on_turn_start=self.clock.advance,
                 on_turn_end=self.end_turn,
                 on_link=self.router.link_opened,
+                when_applied=self.state.when_applied,
             )
             self.exchange = self.pubsub.outbound = Exchange(self.links_, self.pubsub)
         self.membership: Membership | None = None

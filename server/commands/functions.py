@@ -22,6 +22,7 @@ from server.commands.table import (
     LOADING,
     NODE,
     NOSCRIPT,
+    READONLY,
     STALE,
     WRITE,
     Args,
@@ -88,7 +89,7 @@ def delete(view: View, args: Args) -> Reply:
     return OK
 
 
-@command("_functionfind", arity=2, where=CLUSTER, group="scripting")
+@command("_functionfind", arity=2, flags=READONLY, where=CLUSTER, group="scripting")
 def find(view: View, args: Args) -> Reply:
     """The library that has a function of this name, as encode_library makes it."""
     found = index(_present(view).values()).get(args[1].lower())

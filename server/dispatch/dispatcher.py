@@ -70,6 +70,8 @@ HOT = frozenset((b"GET", b"get"))
 """What `answer_hot` answers."""
 
 
+everywhere_wait_s = 0.5
+"""How long the reply to a change of what all nodes share waits for those that the client does not talk to."""
 shown_bytes_max = 128
 """So much of a request stands in an error text."""
 
@@ -465,7 +467,30 @@ class Dispatcher:
         await done.wait()
         if row.where is CLUSTER:
             await self._node.state.wait_applied(call.gate)
+            if not row.flags & Flag.READONLY and call.gate and answer[0][:1] != b"-":
+                await self._wait_everywhere(call.gate)
         return answer[0]
+
+    async def _wait_everywhere(self, index: int) -> None:
+        """Return when the nodes that can be reached have applied group 0's log up to `index`, or soon anyway."""
+        forwarder = self._router.forwarder
+        if forwarder is None:
+            return
+        others = [node for node in self.nodes if node != self._topology.me]
+        done = trio.Event()
+        asked = heard = 0
+
+        def hear() -> None:
+            nonlocal heard
+            heard += 1
+            if heard == asked:
+                done.set()
+
+        asked = forwarder.ask_applied(others, index, hear)
+        self.end_turn()
+        if asked:
+            with trio.move_on_after(everywhere_wait_s):
+                await done.wait()
 
     # -- MONITOR and CLIENT PAUSE ----------------------------------------------------------------------------
 

@@ -8,8 +8,8 @@ group is asked whether it has the text, and if not the others are, and the group
 What is known is looked up at once: in the replica that is here, or, where there is none, among what was found out
 within the last `memo_s`. What is not known makes the client's connection wait, so no later command of it overtakes.
 
-A library that was replaced through another node a moment ago may be called as it was before for so long as this node
-takes to hear of it; one that was loaded is found.
+A change to the libraries is answered when the nodes that can be reached know of it (Dispatcher.call). One that could
+not be reached then may for a moment call a library as it was before; one that was loaded it finds all the same.
 """
 
 from typing import TYPE_CHECKING, Any, cast

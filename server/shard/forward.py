@@ -10,23 +10,27 @@ client is told so); anything else is asked again.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 
 import msgspec
 
 from raft.runtime.frames import UNDECODABLE, FrameError
 from raft.runtime.links import Link, Links
-from resp import Error, encode
-from server.commands.table import CLUSTER, lookup
+from resp import OK, Error, encode
+from server.cluster.topology import SYSTEM_GROUP
+from server.commands.table import CLUSTER, COMMANDS, READONLY, Args, Reply, command, lookup
 from server.errors import OUTCOME_UNKNOWN
-from server.shard.call import Call, Transaction
+from server.keyspace.view import View
+from server.shard.call import Call, Later, Transaction
 from server.shard.route import Route
 from server.shard.shard import Shard
 
 log = logging.getLogger("redraft.forward")
 
 LANE = "forward"
+_APPLIED = b"+OK\r\n"
 buffer_bytes_max = 64 << 20
 """Bytes waiting for one node; calls wait in their route above it."""
 frame_bytes_max = 1 << 30
@@ -62,6 +66,13 @@ class Response(msgspec.Struct, array_like=True):
 _encode = msgspec.msgpack.Encoder().encode
 _decode_requests = msgspec.msgpack.Decoder(list[Request]).decode
 _decode_responses = msgspec.msgpack.Decoder(list[Response]).decode
+
+
+@command("_applied", arity=2, flags=READONLY, group="server")
+def applied(view: View, args: Args) -> Reply:
+    """Tells when the node has applied group 0's log up to an index. Asked of a node and not of a group; when the
+    connection breaks it comes here instead, and nobody waits for it any more."""
+    return OK
 
 
 class _Peer:
@@ -139,15 +150,18 @@ class Forwarder:
         on_turn_start: Callable[[], None],
         on_turn_end: Callable[[], None],
         on_link: Callable[[], None],
+        when_applied: Callable[[int, Callable[[], None]], None],
     ) -> None:
         """Frames arrive within a turn of whoever polls the links; `on_receive`: one has. `on_turn_start`,
-        `on_turn_end`: make a turn when a connection breaks; `on_link`: one came up."""
+        `on_turn_end`: make a turn when a connection breaks; `on_link`: one came up;
+        `when_applied`: see ClusterState."""
         self._links = links
         self._routes = routes
         self._on_receive = on_receive
         self._on_turn_start = on_turn_start
         self._on_turn_end = on_turn_end
         self._on_link = on_link
+        self._when_applied = when_applied
         self._ids = count(1)
         self._peers: dict[int, _Peer] = {}
         self._visitors: dict[Link, _Visitor] = {}
@@ -190,6 +204,15 @@ class Forwarder:
                 self._dirty_peers.add(node)
                 return True
         return False
+
+    def ask_applied(self, nodes: Sequence[int], index: int, then: Callable[[], None]) -> int:
+        """Ask `nodes` to say when they have applied group 0's log up to `index`, and call `then` for each that does.
+
+        Returns how many were asked: the others can not be reached."""
+        row = COMMANDS[b"_applied"]
+        calls = [Call(row, [b"_applied", b"%d" % index], 0, 2, Later(lambda reply: then())) for _ in nodes]
+        route = self._routes[SYSTEM_GROUP]
+        return sum(self.send(route, node, call) for node, call in zip(nodes, calls, strict=True))
 
     def flush(self) -> None:
         """Send the frames of this turn."""
@@ -282,6 +305,9 @@ class Forwarder:
         transaction = None
         row = lookup(request.args)
         assert row is not None
+        if row.name == "_applied":
+            self._when_applied(int(request.args[1]), partial(visit.fill, _APPLIED))
+            return
         if request.commands is not None:
             rows = [(lookup(args), args, db) for args, db in request.commands]
             transaction = Transaction([(r, a, d) for r, a, d in rows if r is not None], request.watched)

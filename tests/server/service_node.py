@@ -16,6 +16,7 @@ from server.diagnostics import Latency, Slowlog
 from server.errors import CommandError
 from server.pubsub.hub import Hub
 from server.rates import Rates
+from server.scripting.functions import Functions
 from server.session import Session
 from server.settings import Settings
 from server.stats import Stats
@@ -83,6 +84,7 @@ class ServiceNode:
         self.sessions: dict[int, Session] = {}
         self.monitors: set[Session] = set()
         self.pubsub = Hub()
+        self.functions = Functions()
         self.started_s = time.time() - 100
         self.run_id = "ab" * 20
         self.data_directory = "/data"
