@@ -201,7 +201,7 @@ class Node:
             on_dirty=self.router.shard_dirty,
             on_events=self.pubsub.happened,
             on_applied=self.state.refresh if number == SYSTEM_GROUP else None,
-            home=Home(number, self.topology.slot_groups, self.pubsub.count),
+            home=Home(number, self.topology.slot_groups, self),
         )
         shard.group = self.host.add_group(number, ConfState(tuple(sorted(replicas))), shard)
         self.shards[number] = shard

@@ -16,6 +16,7 @@ from server.commands.scripting import (
     EVAL_FLAGS,
     call_command,
     check_flags,
+    effects_before,
     in_script,
 )
 from server.commands.table import READONLY, Args, Keys, Reply, command
@@ -72,7 +73,7 @@ def _run(view: View, args: Args, readonly: bool) -> Reply:
         text = found
     flags = interpreter().function(digest, text, name).flags
     check_flags(view, flags, readonly)
-    call = partial(call_command, view, readonly or b"no-writes" in flags, b"allow-oom" in flags)
+    call = partial(call_command, view, readonly or b"no-writes" in flags, effects_before(view, flags))
     with in_script(view) as protocol:
         return interpreter().call_function(
             digest, text, name, args[first : first + count], args[first + count :], protocol, call

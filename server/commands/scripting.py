@@ -4,7 +4,8 @@ A script is one command of the group of its keys (of the first data group when i
 all that it writes. `redis.call` runs other commands' handlers on the same view: commands whose keys live in the same
 group, declared or not. After each command that wrote, `view.keep()`: what a script wrote before it failed stays.
 
-To let a NODE command run in scripts: a function in `_IN_SCRIPTS`, of the view and the words.
+A NODE command that Redis allows in scripts and that does not wait runs on the leader's node; what needs more, or less,
+is a function in `_IN_SCRIPTS`, of the view and the words.
 """
 
 import logging
@@ -12,6 +13,7 @@ from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from functools import partial
 from hashlib import sha1
+from inspect import iscoroutinefunction
 from typing import Any
 
 import hiredis
@@ -47,6 +49,7 @@ from server.pubsub.hub import SHARD as SHARD_CHANNEL
 from server.scripting.interpreter import interpreter
 from server.scripting.library import ENGINE
 from server.scripting.script import EVALUATED, LOADED, find_text, forget_texts, keep_text
+from server.session import Session
 
 log = logging.getLogger("redraft.script")
 
@@ -94,7 +97,35 @@ def _time(view: View, args: Args) -> Reply:
 
 def _publish(kind: int, view: View, args: Args) -> Reply:
     view.publish(args[1], args[2], kind)
-    return view.home.count_listeners(kind, args[1])
+    node = view.home.node
+    return 0 if node is None else node.pubsub.count(kind, args[1])
+
+
+def _on_node(row: Command, view: View, args: Args) -> Reply:
+    """A command that the leader's node answers by itself, as if a client of no account had sent it there."""
+    if view.home.node is None or row.handler is None or iscoroutinefunction(row.handler):
+        raise CommandError(NOT_ALLOWED)
+    session = Session(0, _NOWHERE, "", "", view.now_ms / 1000)
+    session.protocol, session.db = view.protocol, view.db
+    return row.handler(Context(view.home.node, session), args)
+
+
+class _Nowhere:
+    """The Outlet of that client."""
+
+    output_bytes = query_bytes = output_limit_bytes = 0
+
+    def push(self, value: Any) -> None:
+        """See Outlet."""
+
+    def send(self, data: bytes) -> None:
+        """See Outlet."""
+
+    def close(self, after_reply: bool = False) -> None:
+        """See Outlet."""
+
+
+_NOWHERE = _Nowhere()
 
 
 _IN_SCRIPTS: dict[str, Callable[[View, Args], Reply]] = {
@@ -127,9 +158,9 @@ def _find(args: Args, readonly: bool) -> Command:
     return row
 
 
-def call_command(view: View, readonly: bool, allow_full: bool, args: Args, protocol: int) -> Any:
-    """One command of a script; `protocol` 0 only asks whether there is such a command. `allow_full`: the script says
-    that it may run when the disk is nearly full. A script that has written goes on, as in Redis."""
+def call_command(view: View, readonly: bool, before: int, args: Args, protocol: int) -> Any:
+    """One command of a script; `protocol` 0 only asks whether there is such a command. `before`: see
+    `effects_before`."""
     if not protocol:
         return Error(UNKNOWN) if lookup(args) is None else None
     view.protocol = protocol
@@ -140,13 +171,13 @@ def call_command(view: View, readonly: bool, allow_full: bool, args: Args, proto
             row = COMMANDS.get(b"_" + row.error_name, row)
             handler = row.handler
             if row.is_node:
-                raise CommandError(NOT_ALLOWED)
-            if row.where is SPREAD_ALL:
+                handler = partial(_on_node, row)
+            elif row.where is SPREAD_ALL:
                 if not view.home.is_all:
                     raise CommandError(CROSS_SLOT)
             elif not all(view.home.owns(args[at]) for at in row.keys.indexes(args)):
                 raise CommandError(CROSS_SLOT)
-        if row.needs_space and view.refuse_writes and not allow_full and not view.effects:
+        if row.needs_space and view.refuse_writes and len(view.effects) <= before:
             raise CommandError(DISK_FULL)
         row.calls += 1
         reply = handler(view, args)
@@ -179,6 +210,12 @@ def check_flags(view: View, flags: Container[bytes], readonly: bool) -> None:
             raise CommandError(DISK_FULL)
 
 
+def effects_before(view: View, flags: Container[bytes]) -> int:
+    """How many effects there are before a script runs. While there are no more, it has not written, and what needs
+    space is refused when the disk is nearly full; -1 if the script may have it all the same."""
+    return -1 if b"allow-oom" in flags else len(view.effects)
+
+
 @contextmanager
 def in_script(view: View) -> Iterator[int]:
     """The client's RESP version; that and the database are what they were when the script has ended."""
@@ -196,7 +233,8 @@ def _run(view: View, args: Args, digest: bytes, text: bytes, readonly: bool) -> 
     script = interpreter().compile(digest, text)
     if script.declared:
         check_flags(view, script.flags, readonly)
-    call = partial(call_command, view, readonly or b"no-writes" in script.flags, b"allow-oom" in script.flags)
+    readonly = readonly or b"no-writes" in script.flags
+    call = partial(call_command, view, readonly, effects_before(view, script.flags))
     with in_script(view) as protocol:
         return interpreter().run(digest, text, args[3 : 3 + count], args[3 + count :], protocol, call)
 

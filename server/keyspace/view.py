@@ -12,8 +12,9 @@ A key whose time has come is gone for every read here at once, exactly; its reco
 deletes it through the log (`expired` collects those that a command stumbled upon).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
+from typing import Any
 
 from server.errors import WRONG_TYPE, CommandError
 from server.keyspace.cache import MISSING, HotReplies, RecordCache
@@ -62,19 +63,14 @@ _decode_prefix = HEAD_PREFIX.unpack_from
 
 
 class Home:
-    """The slots of a group."""
+    """The slots of a group, and where it is."""
 
-    __slots__ = ("_groups", "_number", "count_listeners", "is_all")
+    __slots__ = ("_groups", "_number", "is_all", "node")
 
-    def __init__(
-        self,
-        number: int,
-        groups: Sequence[int],
-        count_listeners: Callable[[int, bytes], int] = lambda kind, channel: 0,
-    ) -> None:
-        """`groups`: slot to group number; `count_listeners`: how many clients of this node listen to a channel, by kind
-        (pubsub/hub.py) and name, for PUBLISH in a script."""
-        self.count_listeners = count_listeners
+    def __init__(self, number: int, groups: Sequence[int], node: Any = None) -> None:
+        """`groups`: slot to group number; `node`: the node that this is (commands/context.py), for those commands of a
+        script that it answers by itself."""
+        self.node = node
         self._number = number
         self._groups = groups
         self.is_all = all(group == number for group in groups)

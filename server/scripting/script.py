@@ -18,8 +18,10 @@ need not know what group 0 says at this moment. They are kept like what EVAL lef
 from struct import Struct
 from typing import NamedTuple
 
+from resp import split_inline
 from server.errors import CommandError
 from server.keyspace.view import View
+from server.scripting.library import ENGINE, FLAGS
 
 LOADED, EVALUATED = range(2)
 evaluated_max = 500
@@ -28,7 +30,6 @@ SCRIPTS, LIBRARIES = b"s", b"f"
 """The tables."""
 
 _HEADER = Struct(">BQ")
-_FLAGS = frozenset((b"no-writes", b"allow-oom", b"allow-stale", b"no-cluster", b"allow-cross-slot-keys"))
 _NO_FLAGS: frozenset[bytes] = frozenset()
 
 
@@ -49,18 +50,20 @@ def parse_script(text: bytes) -> Script:
     first, newline, rest = text.partition(b"\n")
     if not newline:
         raise CommandError(b"ERR Invalid script shebang")
-    words = first[2:].split()
-    engine = words[0] if words else b""
-    if engine.lower() != b"lua":
-        raise CommandError(b"ERR Could not find scripting engine '" + engine + b"'")
+    try:
+        engine, *options = split_inline(first)
+    except ValueError:
+        raise CommandError(b"ERR Invalid engine in script shebang") from None
     flags: set[bytes] = set()
-    for word in words[1:]:
-        if not word.startswith(b"flags="):
-            raise CommandError(b"ERR Unknown lua shebang option: " + word)
-        for flag in filter(None, word[6:].split(b",")):
-            if flag not in _FLAGS:
+    for option in options:
+        if not option.startswith(b"flags="):
+            raise CommandError(b"ERR Unknown lua shebang option: " + option)
+        for flag in option[6:].split(b",") if option[6:] else ():
+            if flag not in FLAGS:
                 raise CommandError(b"ERR Unexpected flag in script shebang: " + flag)
             flags.add(flag)
+    if engine[2:].upper() != ENGINE:
+        raise CommandError(b"ERR Could not find scripting engine '" + engine[2:] + b"'")
     return Script(b"\n" + rest, True, frozenset(flags))
 
 
