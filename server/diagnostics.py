@@ -36,6 +36,8 @@ def redacted(args: list[bytes]) -> list[bytes]:
         for at in range(2, len(args) - 2):
             if args[at].lower() == b"auth":
                 return [*args[: at + 1], REDACTED, REDACTED, *args[at + 3 :]]
+    elif name == b"acl" and len(args) > 2 and args[1].lower() == b"setuser":
+        return [*args[:2], *[REDACTED] * (len(args) - 2)]
     elif name == b"config" and len(args) > 3 and args[1].lower() == b"set":
         shown = list(args)
         for at in range(2, len(args) - 1, 2):

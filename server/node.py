@@ -24,12 +24,15 @@ from raft.runtime.links import Links
 from raft.runtime.options import HostOptions
 from raft.storage import LogStore
 from resp import Limits
+from server.access.check import Denial
+from server.access.rules import DEFAULT_USER, User
+from server.access.users import STORED, Users, read_users
 from server.cluster.identity import PeerCheck, check_identity
 from server.cluster.membership import Membership
 from server.cluster.state import ClusterState
 from server.cluster.topology import SYSTEM_GROUP, Topology
 from server.commands.context import GroupInfo
-from server.config import MIB, Config
+from server.config import MIB, Config, ConfigError
 from server.diagnostics import Latency, Slowlog
 from server.dispatch.dispatcher import Dispatcher
 from server.keyspace.cache import HotReplies
@@ -153,8 +156,10 @@ class Node:
                 on_turn_end=self.end_turn,
                 on_link=self.router.link_opened,
                 when_applied=self.state.when_applied,
+                on_denied=self._denied,
             )
             self.exchange = self.pubsub.outbound = Exchange(self.links_, self.pubsub)
+        self.users: Users
         self.membership: Membership | None = None
         if self.links_ is not None:
             self.membership = Membership(
@@ -164,6 +169,11 @@ class Node:
             self, self.topology, self.router, self.clock, databases=DATABASES, end_turn=self.end_turn
         )
         self.reactor.connect(self.dispatcher)
+        self.users = Users(
+            self.settings, self.sessions, _configured_users(config, self.settings), self._open_to_all
+        )
+        if not config.acl.ignore_stored:
+            self.state.watch(STORED, self.users.stored)
         self.settings.on_change(self._apply_settings)
         self._apply_settings(frozenset())
 
@@ -247,7 +257,6 @@ class Node:
         reactor.keepalive_s = settings.tcp_keepalive_s
         reactor.output_limits = settings.output_limits["normal"]
         reactor.pubsub_limits = settings.output_limits["pubsub"]
-        reactor.authenticated_at_start = not settings.requirepass
         self.pubsub.configure(settings.notify_keyspace_events)
 
     def _notify(self, classes: int) -> None:
@@ -255,7 +264,16 @@ class Node:
         for shard in self.data_shards:
             shard.set_notify(classes)
 
+    def _denied(self, user: User, denial: Denial) -> None:
+        """A script of another node's client was refused something."""
+        self.users.report(user, denial, b"lua", b"")
+
+    def _open_to_all(self, is_open: bool) -> None:
+        """Whether clients need no password."""
+        self.reactor.authenticated_at_start = is_open
+
     def _new_session(self, session: Session) -> None:
+        self.users.admit(session)
         session.readonly = self.config.raft.reads == "stale"
         self.sessions[session.id] = session
 
@@ -442,6 +460,24 @@ class Node:
         """After everything has ended: close the stores."""
         self.store.close()
         self.log_store.close()
+
+
+def _configured_users(config: Config, settings: Settings) -> dict[bytes, User]:
+    """The default user, and those of [acl]. Raises ConfigError."""
+    acl = config.acl
+    source, text = b"acl.users", acl.users.encode()
+    if acl.file:
+        source = acl.file.encode()
+        try:
+            text = Path(acl.file).read_bytes()
+        except OSError as error:
+            raise ConfigError(f"acl.file: {acl.file} can not be read: {error.strerror}") from error
+    try:
+        users = read_users(text, source, channels=settings.value("acl-pubsub-default") == b"allchannels")
+    except ValueError as error:
+        raise ConfigError(f"acl: {error}".rstrip()) from error
+    users.setdefault(DEFAULT_USER, User.default(settings.requirepass))
+    return users
 
 
 def _host_options(config: Config) -> HostOptions:

@@ -58,6 +58,8 @@ class Guard(IntFlag):
     IN_MULTI = 2
     SUBSCRIBED = 4
     """In RESP2 a subscriber may do little else."""
+    RESTRICTED = 8
+    """Its user may not do everything, see access/users.py."""
 
 
 class Queued:
@@ -94,6 +96,7 @@ class Session:
         "no_evict",
         "no_touch",
         "outlet",
+        "permissions",
         "protocol",
         "queue_broken",
         "readonly",
@@ -118,6 +121,8 @@ class Session:
         self.protocol = 2
         self.db = 0
         self.user = b"default"
+        self.permissions: Any = None
+        """The access.rules.User that it acts as; None when that one may do everything."""
         self.guards = 0
         """Guard flags; see there."""
         self.name = b""

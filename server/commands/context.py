@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from server.session import Session
 
 if TYPE_CHECKING:
+    from server.access.users import Users
     from server.cluster.membership import Membership
     from server.cluster.state import ClusterState
     from server.cluster.topology import Topology
@@ -75,6 +76,7 @@ class Node(Protocol):
     """What all nodes share: users, functions."""
     functions: "Functions"
     """The libraries of functions."""
+    users: "Users"
     active_expire: bool
     """DEBUG SET-ACTIVE-EXPIRE."""
 

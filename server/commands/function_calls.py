@@ -123,7 +123,7 @@ def run_function_readonly(view: View, args: Args) -> Reply:
     return _run(view, args, readonly=True)
 
 
-@command("_refuse", arity=2, flags=READONLY, group="scripting")
-def refuse(view: View, args: Args) -> Reply:
+@command("_fail", arity=2, flags=READONLY, group="scripting")
+def fail(view: View, args: Args) -> Reply:
     """Fails: the place of a call in a transaction that can not be made."""
     raise CommandError(args[1])

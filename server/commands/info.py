@@ -209,9 +209,7 @@ def _stats(context: Context) -> Fields:
         **_zeros("io_threaded_reads_processed io_threaded_writes_processed"),
         "forwarded_commands": stats.forwarded_commands,
         "evaluated_batches": stats.evaluated_batches,
-        **_zeros(
-            "acl_access_denied_auth acl_access_denied_cmd acl_access_denied_key acl_access_denied_channel"
-        ),
+        **{f"acl_access_denied_{what}": count for what, count in context.node.users.denied.items()},
     }
 
 

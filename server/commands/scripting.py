@@ -20,6 +20,7 @@ import hiredis
 import trio
 
 from resp.values import OK, PONG, Error
+from server.access.caller import Caller
 from server.commands.arguments import database, integer
 from server.commands.context import Context
 from server.commands.help import help_reply
@@ -159,13 +160,18 @@ def _find(args: Args, readonly: bool) -> Command:
 
 
 def call_command(view: View, readonly: bool, before: int, args: Args, protocol: int) -> Any:
-    """One command of a script; `protocol` 0 only asks whether there is such a command. `before`: see
-    `effects_before`."""
+    """One command of a script; `protocol` 0 only asks whether there is such a command, and whether it is allowed.
+    `before`: see `effects_before`."""
+    caller = view.caller if isinstance(view.caller, Caller) else None
     if not protocol:
-        return Error(UNKNOWN) if lookup(args) is None else None
+        row = lookup(args)
+        return Error(UNKNOWN) if row is None else caller is None or caller.may(row, args, view.db)
     view.protocol = protocol
     try:
         row = _find(args, readonly)
+        refusal = caller and caller.refusal(row, args, view.db)
+        if refusal:
+            raise CommandError(refusal)
         handler: Any = _IN_SCRIPTS.get(row.name)
         if handler is None:
             row = COMMANDS.get(b"_" + row.error_name, row)

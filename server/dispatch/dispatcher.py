@@ -9,6 +9,7 @@ who runs it (`where` in the command table).
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from inspect import isawaitable
 from time import perf_counter_ns, time
 from typing import Any
@@ -17,7 +18,11 @@ import trio
 
 from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
 from resp import Error, Raw, encode
+from server.access.caller import Caller
+from server.access.check import Denial, check, check_sort
+from server.access.rules import User
 from server.cluster.topology import SYSTEM_GROUP, Topology
+from server.commands.client_line import describe_client
 from server.commands.context import Context, Node
 from server.commands.table import (
     CLUSTER,
@@ -268,6 +273,13 @@ class Dispatcher:
             if session.queue is not None:
                 session.queue_broken = True
             return self._failed(encode(Error(NO_AUTH), session.protocol))
+        if session.guards & Guard.RESTRICTED:
+            refusal = self._refusal(session, row, args)
+            if refusal is not None:
+                row.rejected_calls += 1
+                if session.queue is not None:
+                    session.queue_broken = True
+                return self._failed(encode(Error(refusal), session.protocol))
         if session.guards & Guard.SUBSCRIBED and session.protocol == 2 and row.name not in _WHILE_SUBSCRIBED:
             row.rejected_calls += 1
             if session.queue is not None:
@@ -286,6 +298,28 @@ class Dispatcher:
                 self._count_error(reply)
             return reply
         return _GO_ON
+
+    def _refusal(self, session: Session, row: Command, args: Args) -> bytes | None:
+        """Why the session's user may not run the command, as an error's text."""
+        session.last_command = row.name
+        user = session.permissions
+        queued = session.queue is not None
+        db = session.multi_db if queued else session.db
+        denial = check(user, row, args, db)
+        if denial is not None:
+            self.report_denial(session, b"multi" if queued else b"toplevel", user, denial)
+            return b"NOPERM " + denial.message(user)
+        return None if queued else check_sort(user, row, args, db)
+
+    def report_denial(self, session: Session, where: bytes, user: User, denial: Denial) -> None:
+        """Note in ACL LOG that the client was refused something."""
+        self._node.users.report(user, denial, where, describe_client(session))
+
+    def caller_of(self, session: Session, rows: Iterable[Command]) -> Caller | None:
+        """For whom scripts among these commands run; None when there are none, or everything is allowed."""
+        if session.permissions is None or all(row.group != "scripting" for row in rows):
+            return None
+        return Caller(session.permissions, partial(self.report_denial, session, b"lua"))
 
     def _was_slow(self, row: Command, args: Args, session: Session, elapsed_us: int) -> None:
         if elapsed_us >= self._node.slowlog.threshold_us and not row.flags & Flag.SKIP_COMMANDLOG:
@@ -334,7 +368,9 @@ class Dispatcher:
             slot = BlockedSlot(connection, route, connection.defer())
             slot.submit(Call(row, args, session.db, session.protocol, slot))
         else:
-            route.submit(Call(row, args, session.db, session.protocol, connection.defer()))
+            call = Call(row, args, session.db, session.protocol, connection.defer())
+            call.caller = self.caller_of(session, (row,))
+            route.submit(call)
 
     def groups_of(self, row: Command, args: Args) -> Iterable[int]:
         """The groups of a command that is not NODE. One whose keys can not be told has none in particular: the
@@ -357,7 +393,8 @@ class Dispatcher:
     ) -> bytes | None:
         """The group is not ready here: a replica's answer, MOVED, or the way to its leader."""
         session = connection.session
-        if session.readonly and not row.is_write and route.shard is not None:
+        by_anybody = session.permissions is None or row.group != "scripting"
+        if session.readonly and not row.is_write and by_anybody and route.shard is not None:
             reply = route.shard.evaluate_stale(row, args, session.db, session.protocol)
             if reply is not None:
                 return reply

@@ -91,7 +91,9 @@ class Texts:
             done.set()
 
         route = self._dispatcher.routes[self._group(row, args)]
-        route.submit(Call(row, args, session.db, session.protocol, Later(take)))
+        call = Call(row, args, session.db, session.protocol, Later(take))
+        call.caller = self._dispatcher.caller_of(session, (row,))
+        route.submit(call)
         self._dispatcher.end_turn()
         await done.wait()
         return Raw(answer[0])

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from resp import NULL_ARRAY, OK, QUEUED, Error, Raw, encode
+from server.access.check import EXEC_REASONS, EXEC_TEXT, check, check_sort
 from server.commands.arguments import parse_int64
 from server.commands.context import Context
 from server.commands.table import (
@@ -39,6 +40,7 @@ from server.commands.table import (
     Keys,
     Reply,
     command,
+    lookup,
 )
 from server.dispatch.connection import Connection
 from server.errors import CROSS_SLOT, INTERNAL, CommandError
@@ -117,6 +119,12 @@ def exec_(context: Context, args: Args) -> Reply:
     raise AssertionError("run by Transactions.execute")
 
 
+@command("_refuse", arity=2, where=NODE, group="transactions")
+def refuse(context: Context, args: Args) -> Reply:
+    """Answers with an error."""
+    raise CommandError(args[1])
+
+
 @command("_watch", arity=2, flags=READONLY, keys=ALL, where=SHARD, group="transactions")
 def watch_key(view: View, args: Args) -> Reply:
     """The revision of a key, for WATCH."""
@@ -130,7 +138,7 @@ class Transactions:
         self._dispatcher = dispatcher
         self._watch_row = COMMANDS[b"_watch"]
         self._exec_row = COMMANDS[b"exec"]
-        self._refuse_row = COMMANDS[b"_refuse"]
+        self._fail_row = COMMANDS[b"_fail"]
 
     def queue(self, session: Session, row: Command, args: Args) -> bytes:
         """A command between MULTI and EXEC: check what can be checked now, and keep it."""
@@ -206,6 +214,8 @@ class Transactions:
             return encode(
                 Error(b"EXECABORT Transaction discarded because of previous errors."), session.protocol
             )
+        if session.permissions is not None:
+            queue = self._check_again(session, queue)
         try:
             route = self._route(queue, watched)
         except CommandError as error:
@@ -220,6 +230,28 @@ class Transactions:
             route.submit(self._call(keyed, watched, session, slot))
         return None
 
+    def _check_again(self, session: Session, queue: list[Queued]) -> list[Queued]:
+        """The commands that the client's user may run now; in the place of the others, errors."""
+        user, db = session.permissions, session.db
+        checked = []
+        for queued in queue:
+            row = lookup(queued.args)
+            assert row is not None
+            denial = check(user, row, queued.args, db)
+            if denial is not None:
+                self._dispatcher.report_denial(session, b"multi", user, denial)
+                error: bytes | None = EXEC_TEXT + EXEC_REASONS[denial.reason]
+            else:
+                error = check_sort(user, row, queued.args, db)
+            if error is not None:
+                checked.append(Queued(COMMANDS[b"_refuse"], [b"_refuse", error], db))
+                continue
+            checked.append(Queued(queued.command, queued.args, db))
+            if row.name == "select":
+                selected = parse_int64(queued.args[1])
+                db = selected if selected is not None and 0 <= selected < self._dispatcher.databases else db
+        return checked
+
     def _call(
         self, keyed: list[Queued], watched: dict[tuple[int, bytes], int], session: Session, slot: Slot
     ) -> Call:
@@ -227,7 +259,9 @@ class Transactions:
             [(queued.command, queued.args, queued.db) for queued in keyed],
             [(db, key, revision) for (db, key), revision in watched.items()],
         )
-        return Call(self._exec_row, [b"exec"], session.db, session.protocol, slot, transaction)
+        call = Call(self._exec_row, [b"exec"], session.db, session.protocol, slot, transaction)
+        call.caller = self._dispatcher.caller_of(session, (queued.command for queued in keyed))
+        return call
 
     def _route(self, queue: list[Queued], watched: dict[tuple[int, bytes], int]) -> Route | None:
         """The one group of all that is queued and watched; None when there is none. Raises CommandError."""
@@ -292,7 +326,7 @@ class Transactions:
         try:
             row, args = await self._dispatcher.texts.fetch(queued.command, queued.args, group)
         except CommandError as error:
-            row, args = self._refuse_row, [b"_refuse", error.text]
+            row, args = self._fail_row, [b"_fail", error.text]
         return Queued(row, args, queued.db)
 
     async def _run_node(self, connection: Connection, queued: Queued) -> Any:

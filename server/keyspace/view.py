@@ -129,6 +129,7 @@ class View:
         "_space",
         "_spaces_index",
         "_undo",
+        "caller",
         "db",
         "effects",
         "events",
@@ -201,6 +202,8 @@ class View:
         self.random = random
         self.refuse_writes = False
         """The disk is nearly full; for scripts, whose commands nobody else looks at."""
+        self.caller: object = None
+        """The access.caller.Caller for whom scripts run; None: one who may do everything."""
         self.home = home
         """Which keys live in this group, for scripts, whose keys nobody has looked at."""
         self._kept_events = 0

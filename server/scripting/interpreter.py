@@ -33,7 +33,7 @@ from server.version import REDIS_VERSION, SERVER_NAME
 log = logging.getLogger("redraft.script")
 
 Call = Callable[[list[bytes], int], Any]
-"""Words of a command and the RESP version of its reply to that reply."""
+"""Words of a command and the RESP version of its reply to that reply; version 0: to whether it may be run."""
 
 memory_bytes_max = 256 << 20
 """What Lua may have, for all scripts together; a script that wants more fails."""
@@ -95,7 +95,7 @@ class Interpreter:
                 b"setresp": self._set_resp,
                 b"resp": lambda: self._resp,
                 b"is_flag": lambda text: text in FLAGS,
-                b"is_command": lambda name: not isinstance(self._call([name], 0), Error),
+                b"may_run": self._may_run,
                 b"format_double": lambda number: format_double(float(number)),
                 b"version": REDIS_VERSION.encode(),
                 b"version_number": major << 16 | minor << 8 | patch,
@@ -243,7 +243,12 @@ class Interpreter:
     def _try_command(self, *words: Any) -> Any:
         return self._to_lua(self._evaluate(words))
 
-    def _evaluate(self, words: tuple[Any, ...]) -> Any:
+    def _may_run(self, *words: Any) -> bool | None:
+        """Whether the script's user may run the command; None for none."""
+        allowed = self._evaluate(words, 0)
+        return None if isinstance(allowed, Error) else bool(allowed)
+
+    def _evaluate(self, words: tuple[Any, ...], resp: int | None = None) -> Any:
         if not words:
             return Error(b"ERR Please specify at least one argument for this call")
         args = []
@@ -256,7 +261,7 @@ class Interpreter:
                 args.append(format_double(word))
             else:
                 return Error(b"ERR Command arguments must be strings or integers")
-        return self._call(args, self._resp)
+        return self._call(args, self._resp if resp is None else resp)
 
     def _take_pending(self) -> Any:
         pending, self._pending = self._pending, None

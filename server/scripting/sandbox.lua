@@ -249,8 +249,9 @@ end
 
 function redis.acl_check_cmd(...)
   if select('#', ...) == 0 then refuse('Please specify at least one argument for this call') end
-  if not host.is_command(tostring((...))) then refuse('Invalid command passed to server.acl_check_cmd()') end
-  return true
+  local allowed = host.may_run(...)
+  if allowed == nil then refuse('Invalid command passed to server.acl_check_cmd()') end
+  return allowed
 end
 
 real.redis = protect(redis)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Protocol
 
+from server.access.caller import Caller
 from server.commands.table import Args, Command
 
 _order = count(1)
@@ -36,6 +37,7 @@ class Call:
 
     __slots__ = (
         "args",
+        "caller",
         "command",
         "db",
         "deadline_s",
@@ -85,6 +87,8 @@ class Call:
         """Loop time until which it may wait for a leader; 0: not waiting yet."""
         self.forwarded: Refusable | None = None
         """It came from another node, which is told when it can not be done here; it is never sent on."""
+        self.caller: Caller | None = None
+        """For whom it runs, when it is a script or may have one in it, and that user may not do everything."""
         self.epoch = 0
         self.stale = False
         """A replica may answer it."""

@@ -19,6 +19,9 @@ import msgspec
 from raft.runtime.frames import UNDECODABLE, FrameError
 from raft.runtime.links import Link, Links
 from resp import OK, Error, encode
+from server.access.caller import Caller, user_of
+from server.access.check import Denial
+from server.access.rules import User
 from server.cluster.topology import SYSTEM_GROUP
 from server.commands.table import CLUSTER, COMMANDS, READONLY, Args, Reply, command, lookup
 from server.errors import OUTCOME_UNKNOWN
@@ -48,6 +51,8 @@ class Request(msgspec.Struct, array_like=True):
     commands: list[tuple[list[bytes], int]] | None = None
     """Of a transaction: (args, db) each."""
     watched: list[tuple[int, bytes, int]] = []
+    user: tuple[bytes, bytes] | None = None
+    """Name and rules of the user for whom a script runs."""
     cancel: bool | None = None
     """Not a call: the one with this id need not wait any longer; whether it is answered with an error."""
 
@@ -151,10 +156,11 @@ class Forwarder:
         on_turn_end: Callable[[], None],
         on_link: Callable[[], None],
         when_applied: Callable[[int, Callable[[], None]], None],
+        on_denied: Callable[[User, Denial], None],
     ) -> None:
         """Frames arrive within a turn of whoever polls the links; `on_receive`: one has. `on_turn_start`,
-        `on_turn_end`: make a turn when a connection breaks; `on_link`: one came up;
-        `when_applied`: see ClusterState."""
+        `on_turn_end`: make a turn when a connection breaks; `on_link`: one came up; `when_applied`: see ClusterState;
+        `on_denied`: a script of another node's client was refused something."""
         self._links = links
         self._routes = routes
         self._on_receive = on_receive
@@ -162,6 +168,7 @@ class Forwarder:
         self._on_turn_end = on_turn_end
         self._on_link = on_link
         self._when_applied = when_applied
+        self._on_denied = on_denied
         self._ids = count(1)
         self._peers: dict[int, _Peer] = {}
         self._visitors: dict[Link, _Visitor] = {}
@@ -188,6 +195,8 @@ class Forwarder:
         if call.transaction is not None:
             request.commands = [(args, db) for _, args, db in call.transaction.commands]
             request.watched = call.transaction.watched
+        if call.caller is not None:
+            request.user = (call.caller.user.name, call.caller.user.describe())
         peer.asked[request.id] = (route, call)
         if call.command.blocks and call.transaction is None:
             peer.waiting[call] = request.id
@@ -313,6 +322,8 @@ class Forwarder:
             transaction = Transaction([(r, a, d) for r, a, d in rows if r is not None], request.watched)
         call = Call(row, request.args, request.db, request.protocol, visit, transaction)
         call.forwarded = visit
+        if request.user is not None:
+            call.caller = Caller(user_of(*request.user), self._on_denied)
         if row.where is CLUSTER:
             visit.call, visit.shard = call, route.shard
         if row.blocks and transaction is None:

@@ -352,6 +352,7 @@ class Shard:
 
     def submit(self, call: Call) -> None:
         """Evaluate `call` and answer it as soon as it may be. Only when `ready`."""
+        self._view.caller = call.caller
         if call.transaction is not None:
             reply = self.evaluate_transaction(call.transaction, call.protocol)
         else:

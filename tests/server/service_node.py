@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from resp.values import Error
+from server.access.rules import User
+from server.access.users import Users
 from server.cluster.membership import Membership
 from server.cluster.topology import NodeAddress, Topology
 from server.commands import all as all_commands
@@ -85,6 +87,7 @@ class ServiceNode:
         self.monitors: set[Session] = set()
         self.pubsub = Hub()
         self.functions = Functions()
+        self.users = Users(self.settings, self.sessions, {b"default": User.default()})
         self.started_s = time.time() - 100
         self.run_id = "ab" * 20
         self.data_directory = "/data"
