@@ -40,7 +40,6 @@ from server.net.reactor import Reactor
 from server.pubsub.hub import Hub
 from server.pubsub.lane import Exchange
 from server.rates import Rates
-from server.scripting.interpreter import limits as script_limits
 from server.session import Session
 from server.settings import Settings
 from server.shard.clock import TurnClock
@@ -51,6 +50,7 @@ from server.shard.overlay import Overlay
 from server.shard.replica import Replica
 from server.shard.router import Router
 from server.shard.shard import Shard
+from server.shard.work import INTERRUPTED, Workbench
 from server.stats import Stats
 
 log = logging.getLogger("redraft.node")
@@ -106,9 +106,6 @@ class Node:
         self.links_: Links | None = None
         self.exchange: Exchange | None = None
         if self.topology.clustered:
-            script_limits.time_max_s = (
-                config.raft.election_timeout_ms * 0.7 / 1000
-            )  # or it would lose its leaderships
             self.links_ = self._make_links()
         self.host = Host(
             self.topology.me,
@@ -134,6 +131,7 @@ class Node:
             self.topology, self.clock, self.hot, leader_wait_s=config.raft.leader_wait_ms / 1000
         )
         self.shards: dict[int, Shard] = {}
+        self.workbench = Workbench()
         for group in self.topology.groups.values():
             self.router.add(group.number, self._make_shard(group.number, group.replicas))
         if self.links_ is not None:
@@ -193,6 +191,7 @@ class Node:
             on_dirty=self.router.shard_dirty,
             on_events=self.pubsub.happened,
             home=Home(number, self.topology.slot_groups),
+            on_work=self.workbench.add,
         )
         shard.group = self.host.add_group(number, ConfState(tuple(sorted(replicas))), shard)
         self.shards[number] = shard
@@ -235,6 +234,8 @@ class Node:
         reactor.pubsub_limits = settings.output_limits["pubsub"]
         reactor.authenticated_at_start = not settings.requirepass
         self.pubsub.configure(settings.notify_keyspace_events)
+        for shard in self.shards.values():
+            shard.busy_after_s = settings.busy_reply_threshold_ms / 1000
 
     def _notify(self, classes: int) -> None:
         """Keyspace events of these classes are wanted from now on."""
@@ -343,6 +344,17 @@ class Node:
         self.stopping.set()
         await trio.sleep_forever()
 
+    def work_on(self) -> bool:
+        """Give one command that takes long a slice; whether there is more to do."""
+        self.clock.advance()
+        more = self.workbench.go_on()
+        self.end_turn()
+        return more
+
+    def busy_script(self) -> bytes | None:
+        """See Protocol."""
+        return next((shard.busy for shard in self.shards.values() if shard.busy is not None), None)
+
     async def digest(self) -> int:
         """See Protocol."""
         digests = [
@@ -426,6 +438,8 @@ class Node:
 
     def close(self) -> None:
         """After everything has ended: close the stores."""
+        for shard in self.shards.values():
+            shard.end_work(INTERRUPTED)
         self.store.close()
         self.log_store.close()
 

@@ -103,6 +103,9 @@ class Node(Protocol):
     async def shutdown(self, *, now: bool) -> None:
         """Hand the leaderships over (unless `now`), flush, and end the process. Does not return."""
 
+    def busy_script(self) -> bytes | None:
+        """What clients are told because a script runs here for too long; None: none does."""
+
     async def digest(self) -> int:
         """Of all that this node's replicas have applied, below 2**160 (shard/digest.py)."""
 

@@ -29,7 +29,7 @@ can not.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import Enum, IntFlag
+from enum import Enum, IntEnum, IntFlag
 from typing import Any, TypeAlias
 
 from server.errors import SYNTAX, CommandError, wrong_arity
@@ -96,6 +96,20 @@ class Where(Enum):
 
 
 SHARD, SPREAD_KEYS, SPREAD_ALL, NODE = Where.SHARD, Where.SPREAD_KEYS, Where.SPREAD_ALL, Where.NODE
+
+
+class Weight(IntEnum):
+    """How long a command may take: who may take long is evaluated so that others go on meanwhile (keyspace/breath.py),
+    which costs a microsecond. It follows from the flags and the complexity."""
+
+    LIGHT = 0
+    """Never long."""
+    ARGUMENTS = 1
+    """Long if there are many arguments."""
+    KEY = 2
+    """Long if there are many elements at its key, or many arguments."""
+    HEAVY = 3
+    """May always be long."""
 
 
 class Join(Enum):
@@ -199,6 +213,8 @@ class Command:
     """It may wait for a key."""
     single_key: bool = False
     """A SHARD command whose only key is its first argument: the hot path."""
+    weight: int = Weight.LIGHT
+    """See Weight."""
     calls: int = 0
     """Statistics of this node, for INFO commandstats."""
     failed_calls: int = 0
@@ -366,6 +382,7 @@ def _add(
         blocks=bool(flags & BLOCKING) and where is SHARD,
         single_key=where is SHARD and keys.find is None and keys.first == keys.last == 1,
     )
+    row.weight = int(_weight(row))
     parent, _, sub = name.partition("|")
     table = COMMANDS[parent.encode()].subcommands if sub else COMMANDS
     key = (sub or parent).encode()
@@ -383,6 +400,24 @@ def every_command() -> Iterator[Command]:
     for row in COMMANDS.values():
         yield row
         yield from row.subcommands.values()
+
+
+def _weight(row: Command) -> Weight:
+    """What the declaration says of the time that a command may take."""
+    if row.is_node:
+        return Weight.LIGHT
+    counted = any(
+        word in row.complexity for word in ("returned", "popped", "evicted", "passed count", "COUNT")
+    )
+    if row.flags & FAST and not counted:
+        return Weight.ARGUMENTS if row.arity < 0 else Weight.LIGHT
+    if row.complexity == "O(1)" and row.open:
+        return Weight.LIGHT
+    if row.single_key:
+        return Weight.KEY
+    if "number of keys" in row.complexity or "number of provided keys" in row.complexity:
+        return Weight.ARGUMENTS
+    return Weight.HEAVY
 
 
 def lookup(args: Args) -> Command | None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 from server.errors import WRONG_TYPE, CommandError
+from server.keyspace.breath import breathe, paced
 from server.keyspace.cache import MISSING, HotReplies, RecordCache
 from server.keyspace.collection import Collection, parse_payload
 from server.keyspace.events import EXPIRED, NEW, PUBLISHED, Event
@@ -54,11 +55,15 @@ from server.keyspace.store import Store
 
 deletions_max = 4096
 """Deletions that a view remembers, for WATCH."""
+fresh_max = 4096
+"""Records of one command that go into the cache: the last."""
 _NULL_BYTES_MAX = 5
 """A null is shorter than any string's reply."""
 _ATTACHED = EXPIRES | SPREAD | ELEMENTS_EXPIRE
 """A head with one of these has more than its record."""
 _decode_prefix = HEAD_PREFIX.unpack_from
+_HEAD = ord("h")
+_REVISION_BYTES = slice(REVISION_OFFSET, REVISION_OFFSET + REVISION_AT.size)
 
 
 class Home:
@@ -244,6 +249,8 @@ class View:
         effects = self.effects
         self.effects = {}
         if self._fresh:
+            if len(self._fresh) > fresh_max:
+                del self._fresh[:-fresh_max]
             for key, where in self._fresh:
                 record = effects[where]
                 if record is not None:
@@ -257,6 +264,30 @@ class View:
             self._counts_index = self._spaces_index = self.revision >> 16
         self._kept_events = 0
         return effects
+
+    def restamp(self, revision: int) -> None:
+        """The command goes into another entry than it was begun for: what it wrote has this revision. It breathes."""
+        old, self.revision = self.revision, revision
+        before, after = REVISION_AT.pack(old), REVISION_AT.pack(revision)
+        effects = self.effects
+        for where, record in effects.items():
+            breathe()
+            if record is not None and where[0] == _HEAD and record[_REVISION_BYTES] == before:
+                dict.__setitem__(
+                    effects, where, record[:REVISION_OFFSET] + after + record[_REVISION_BYTES.stop :]
+                )
+        for place, at in self._deleted.items():
+            if at == old:
+                self._deleted[place] = revision
+        if self._counts_index == old >> 16:
+            self._counts_index = revision >> 16
+        if self._spaces_index == old >> 16:
+            self._spaces_index = revision >> 16
+
+    def is_small(self, key: bytes) -> bool:
+        """Whether it is known, without looking for it, that all of `key` lies in its head."""
+        record = self._cache.young.get(key)
+        return record is not None and not record[1] & SPREAD
 
     def keep(self) -> None:
         """What was written so far stays when the handler raises later: a script's commands are done one by one."""
@@ -400,6 +431,7 @@ class View:
 
     def exists(self, key: bytes) -> bool:
         """Whether `key` is there."""
+        breathe()
         return self.record(key) is not None
 
     def watch_revision(self, key: bytes) -> int:
@@ -435,7 +467,7 @@ class View:
         how many it takes, can count it."""
         start, stop = head_range(self._space, first_slot, first_crc, stop_slot)
         now_ms = self.now_ms
-        for where, record in self._scan(start, stop):
+        for where, record in self.elements(start, stop, False):
             _, _, slot, crc = _decode_prefix(where)
             dead = record[1] & EXPIRES and EXPIRE_AT.unpack_from(record, EXPIRE_OFFSET)[0] <= now_ms
             yield slot, crc, where[HEAD_PREFIX_BYTES:], None if dead else record
@@ -467,11 +499,12 @@ class View:
     def element(self, where: bytes) -> bytes | None:
         """For Collection: the value of the element that lies at `where`."""
         effects = self.effects
+        breathe()
         return effects[where] if where in effects else self._base.get(where)
 
     def elements(self, start: bytes, stop: bytes, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
         """For Collection: where each element in [start, stop) lies, and its value."""
-        return self._scan(start, stop, reverse)
+        return paced(self._scan(start, stop, reverse))
 
     # -- writing ---------------------------------------------------------------------------------------------
 
@@ -500,7 +533,8 @@ class View:
         id_ = self.new_id()
         start, stop = element_range(ID.unpack_from(head.payload)[0])
         target = ELEMENT_PREFIX.pack(b"e", id_)
-        for where, value in list(self._scan(start, stop)):
+        for where, value in list(self.elements(start, stop, False)):
+            breathe()
             self.effects[target + where[ELEMENT_PREFIX_BYTES:]] = value
         return head._replace(payload=ID.pack(id_) + head.payload[ID_BYTES:])
 

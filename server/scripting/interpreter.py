@@ -1,12 +1,14 @@
-"""Runs scripts: one Lua 5.1 state per process, a sandbox in it (sandbox.lua), and the way from there to commands.
+"""Runs scripts: a Lua 5.1 state, a sandbox in it (sandbox.lua), and the way from there to commands.
 
 A script calls back through `Host.call`, a function that the caller of `run` gives: it takes the words of a command and
 the RESP version, and returns a value of resp.values, or an Error. So this room knows no command. Values go to
 Lua here, and come back as encoded RESP (reply.lua), which reads tables raw.
 
-A script may take `limits.time_max_s` of wall clock, looked at every 20,000 instructions; then it is ended with an
-error, whatever it catches. That, and the number of bytes that Lua may have, are the only things that are not a
-function of the view. One long call into C (a pattern that backtracks for ever) is not interrupted.
+A script may take as long as it likes: every 20,000 instructions, and with each command that it calls, it breathes
+(keyspace/breath.py), and meanwhile another script may come to run, which gets another Lua state. SCRIPT KILL ends it
+with an error that it can not catch, and so does whoever ends the work that it is. Where nobody waits for it (a replica
+that answers by itself) it has `limits.time_max_s`. That, and the number of bytes that Lua may have, are the only things
+that are not a function of the view. One long call into C (a pattern that backtracks for ever) is not interrupted.
 
 lupa: a Python exception that passes through Lua is userdata there; the sandbox asks `pending` for its error table.
 """
@@ -14,7 +16,6 @@ lupa: a Python exception that passes through Lua is userdata there; the sandbox 
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import lru_cache
 from hashlib import sha1
 from pathlib import Path
 from time import monotonic
@@ -25,6 +26,7 @@ import lupa.lua51 as lua51
 from resp import format_double
 from resp.values import NULL_ARRAY, BigNumber, Error, Raw, Simple, Verbatim
 from server.errors import CommandError
+from server.keyspace.breath import Ended, breathe, current
 from server.scripting.libraries import LIBRARIES
 from server.scripting.script import Script, parse_script
 from server.version import REDIS_VERSION, SERVER_NAME
@@ -35,7 +37,7 @@ Call = Callable[[list[bytes], int], Any]
 """Words of a command and the RESP version of its reply to that reply."""
 
 memory_bytes_max = 256 << 20
-"""What Lua may have, for all scripts together; a script that wants more fails."""
+"""What Lua may have, for all scripts of a state together; a script that wants more fails."""
 compiled_max = 500
 """Compiled scripts that are kept, the last used."""
 _EXACT = 1 << 53
@@ -45,9 +47,8 @@ _LEVELS = (logging.DEBUG, logging.DEBUG, logging.INFO, logging.WARNING)
 class Limits:
     """What a script may use."""
 
-    time_max_s = 5.0
-    """Wall clock. A node that has peers sets it below the election timeout: a loop that stands still longer loses
-    its leaderships."""
+    time_max_s = 0.4
+    """Wall clock, for one that holds the loop: less than the election timeout."""
 
 
 limits: Final = Limits()
@@ -58,7 +59,7 @@ class ScriptFailure(Exception):
 
 
 class Interpreter:
-    """The Lua state. Runs one script at a time; a script can not start another."""
+    """A Lua state. Runs one script at a time; a script can not start another."""
 
     def __init__(self) -> None:
         self._lua: Any = lua51.LuaRuntime(
@@ -73,6 +74,10 @@ class Interpreter:
         self._call: Call
         self._resp = 2
         self._deadline_s = 0.0
+        self.running = False
+        """A script runs, or breathes."""
+        self._over: BaseException | None = None
+        """Why the script is being ended."""
         libraries = {
             name: self._lua.table_from({key: self._answering(f) for key, f in functions.items()})
             for name, functions in LIBRARIES.items()
@@ -83,8 +88,8 @@ class Interpreter:
                 b"call": self._run_command,
                 b"pcall": self._try_command,
                 b"pending": self._take_pending,
-                b"expired": lambda: monotonic() >= self._deadline_s,
-                b"time_over": _TIME_OVER,
+                b"over": self._is_over,
+                b"reason": lambda: str(self._over).encode(),
                 b"sha1hex": lambda text: sha1(text).hexdigest().encode(),
                 b"log": _log,
                 b"setresp": self._set_resp,
@@ -135,11 +140,19 @@ class Interpreter:
         self._resp = 2
         self._pending = None
         self._deadline_s = monotonic() + limits.time_max_s
+        self._over = None
+        self.running = True
         try:
             answer = self._sandbox[b"run"](function, lua.table_from(keys), lua.table_from(argv), protocol)
         except (lua51.LuaError, ScriptFailure) as error:
             text = str(error).encode(errors="replace")
+            if isinstance(self._over, Ended):
+                raise self._over from None
             raise CommandError(b"ERR " + text + b" script: on @user_script:1.") from None
+        finally:
+            self.running = False
+        if isinstance(self._over, Ended):
+            raise self._over
         if answer[0]:
             return Raw(answer[1])
         raise CommandError(b"%b script: on @user_script:%d." % (answer[1], answer[2]))
@@ -175,7 +188,24 @@ class Interpreter:
     def _try_command(self, *words: Any) -> Any:
         return self._to_lua(self._evaluate(words))
 
+    def _is_over(self) -> bool:
+        """Called every so many instructions: whether the script is to end now, whatever it does."""
+        work = current()
+        if work is None:
+            if monotonic() >= self._deadline_s:
+                self._over = TimeoutError(_TIME_OVER)
+            return self._over is not None
+        try:
+            breathe()
+        except Ended as ended:
+            self._over = ended
+        if work.killed and self._over is None:
+            self._over = InterruptedError(_KILLED)
+        return self._over is not None
+
     def _evaluate(self, words: tuple[Any, ...]) -> Any:
+        if self._over is not None:
+            return Error(str(self._over).encode())
         if not words:
             return Error(b"ERR Please specify at least one argument for this call")
         args = []
@@ -188,7 +218,12 @@ class Interpreter:
                 args.append(format_double(word))
             else:
                 return Error(b"ERR Command arguments must be strings or integers")
-        return self._call(args, self._resp)
+        try:
+            breathe()
+            return self._call(args, self._resp)
+        except Ended as ended:
+            self._over = ended
+            return Error(b"ERR ended")
 
     def _take_pending(self) -> Any:
         pending, self._pending = self._pending, None
@@ -239,7 +274,8 @@ class Interpreter:
         return self._lua.table_from([self._to_lua(item) for item in value])
 
 
-_TIME_OVER = b"ERR The script ran for too long and was ended; what it had written before stays"
+_TIME_OVER = "ERR The script ran for too long and was ended; what it had written before stays"
+_KILLED = "ERR Script killed by user with SCRIPT KILL."
 
 
 def _no_attributes(obj: Any, name: Any, is_setting: bool) -> Any:
@@ -254,7 +290,14 @@ def _log(level: float, text: bytes) -> None:
     log.log(_LEVELS[int(level)], "%s", text.decode(errors="replace"))
 
 
-@lru_cache(maxsize=1)
+_interpreters: list[Interpreter] = []
+
+
 def interpreter() -> Interpreter:
-    """This process's; made when the first script comes."""
-    return Interpreter()
+    """One that runs nothing; there are as many as ever ran scripts at the same time: one, and one more for each group
+    whose script takes long."""
+    for one in _interpreters:
+        if not one.running:
+            return one
+    _interpreters.append(Interpreter())
+    return _interpreters[-1]

@@ -136,14 +136,14 @@ real.math = protect(copy(math))
 real.os = protect({clock = os.clock})
 getmetatable('').__metatable = false
 
--- the time limit
+-- the end of scripts that go on for too long
 
 local running = false
 
 local function tick()
-  if running and host.expired() then
+  if running and host.over() then
     sethook(tick, '', 1) -- at every instruction from now on, so that no pcall outlives it
-    error({err = host.time_over}, 0)
+    error({err = host.reason()}, 0)
   end
 end
 

@@ -20,6 +20,7 @@ committed is in the data), no transfer is going on, and the log and the store ke
 import logging
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING
@@ -28,7 +29,8 @@ from raft.core.errors import NotLeader, ProposalDropped
 from raft.core.messages import ConfChange, Entry, SnapshotMeta
 from raft.core.node import Role
 from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
-from resp import Error, encode
+from resp import OK, Error, encode
+from server.commands.scripting import NOT_BUSY
 from server.commands.table import Args, Command
 from server.errors import (
     CLIENT_UNBLOCKED,
@@ -39,6 +41,7 @@ from server.errors import (
     CommandError,
     WouldBlock,
 )
+from server.keyspace.breath import Ended, breathe
 from server.keyspace.cache import HotReplies
 from server.keyspace.events import Event
 from server.keyspace.layout import (
@@ -58,6 +61,15 @@ from server.shard.effects import encode_effects
 from server.shard.overlay import Overlay
 from server.shard.replica import Replica
 from server.shard.waiters import Waiter, Waiters
+from server.shard.work import (
+    INTERRUPTED,
+    KILLED,
+    UNKILLABLE,
+    Job,
+    Unfinished,
+    effects_max,
+    may_be_long,
+)
 from server.stats import Stats
 from server.types import hashes
 
@@ -100,9 +112,11 @@ class Shard:
         on_dirty: Callable[["Shard"], None],
         on_events: Callable[[list[Event]], None] = lambda events: None,
         home: Home = EVERYWHERE,
+        on_work: Callable[["Shard"], None] = lambda shard: None,
     ) -> None:
         """`on_change`: readiness or leader changed; `on_dirty`: there is something to `flush` this turn; `on_events`:
-        keyspace events happened, what made them is committed."""
+        keyspace events happened, what made them is committed; `on_work`: from now on `go_on` has to be called, until
+        `work` is None."""
         self.replica = replica
         self.number = replica.group
         self.group: Group
@@ -131,6 +145,13 @@ class Shard:
         self._on_change = on_change
         self._on_dirty = on_dirty
         self._on_events = on_events
+        self._on_work = on_work
+        self.work: Job | None = None
+        """The command that is being evaluated, if it may take long; see shard/work.py."""
+        self.busy_after_s = 0.0
+        """Scripts that take longer are BUSY; 0: none is."""
+        self._applied_meanwhile = 0
+        """The index up to which was applied while there was work."""
         self._notify = 0
         self._events: deque[tuple[int, list[Event]]] = deque()
         """(index, events) of commands whose effects are not committed yet, in index order."""
@@ -170,7 +191,9 @@ class Shard:
 
     def evaluate(self, command: Command, args: Args, db: int, protocol: int) -> bytes:
         """Run one command on the newest state and return its encoded reply. Only when `ready`. Sets `gate`
-        and `wrote`."""
+        and `wrote`. Raises Unfinished."""
+        if command.weight and self.work is None and may_be_long(command, args, self._view):
+            return self._start_work(partial(self.evaluate, command, args, db, protocol), command)
         if self._turn != self._clock.turn:
             self._begin_turn()
         elif self._now_ms < self._clock.now_ms:
@@ -186,6 +209,8 @@ class Shard:
         except Exception as error:
             reply = self._failed(command, error, protocol)
         if view.effects:
+            if self.work is not None:
+                self._catch_up()
             self.wrote = True
             self.gate = self._next_index
             self._collect()
@@ -194,7 +219,7 @@ class Shard:
             self.gate = base.observed
         if view.events:
             self._keep_events()
-        if self.waiters.woken:
+        if self.waiters.woken and self.work is None:
             self._serve()
         if view.expired:
             self._on_dirty(self)
@@ -202,7 +227,12 @@ class Shard:
 
     def evaluate_transaction(self, transaction: Transaction, protocol: int) -> bytes:
         """Run an EXEC: all effects in one entry, or a null when a watched key has changed. Sets `gate` and
-        `wrote`."""
+        `wrote`. Raises Unfinished."""
+        if self.work is None and any(
+            command.weight and may_be_long(command, args, self._view)
+            for command, args, _ in transaction.commands
+        ):
+            return self._start_work(partial(self.evaluate_transaction, transaction, protocol), None)
         if self._turn != self._clock.turn:
             self._begin_turn()
         elif self._now_ms < self._clock.now_ms:
@@ -222,14 +252,24 @@ class Shard:
             view.begin(db, protocol)
             view.revision = revision
             replies.append(self._run(command, args, protocol))
-            if view.effects:
+            if self.work is not None:
+                view.keep()  # it is taken when all is done
+            elif view.effects:
                 self.wrote = True
                 self._collect()
-            if view.events:
+                if view.events:
+                    self._keep_events()
+            elif view.events:
                 self._keep_events()
+        if view.effects:
+            self._catch_up()
+            self.wrote = True
+            self._collect()
+        if view.events:
+            self._keep_events()
         self.gate = self._next_index if self.wrote else base.observed
         self._would_block = None
-        if self.waiters.woken:
+        if self.waiters.woken and self.work is None:
             self._serve()
         if view.expired:
             self._on_dirty(self)
@@ -279,6 +319,147 @@ class Shard:
         self._stats.unexpected_errors += 1
         return encode(Error(INTERNAL), protocol)
 
+    # -- commands that take long: see shard/work.py ----------------------------------------------------------------
+
+    def _start_work(self, run: Callable[[], bytes], command: Command | None) -> bytes:
+        """Do what may take long. Raises Unfinished when it does."""
+        work = self.work = Job(run)
+        work.call = None
+        work.script = command is not None and command.group == "scripting"
+        work.function = work.script and command is not None and command.name.startswith("fcall")
+        view = self._view
+        work.meta = self._meta.encode() if view.meta_changed else self._meta_proposed
+        if work.go_on():
+            self.work = None
+            reply = work.result()
+            if self.waiters.woken:
+                self._serve()
+            return reply
+        if self._operations:  # what came before it need not wait for it
+            revision, now_ms = view.revision, view.now_ms
+            self._propose(work.meta)
+            if self.work is None:
+                raise Unfinished
+            view.revision, view.now_ms, view.meta_changed = revision, now_ms, True
+        self.ready = False
+        self._on_change(self)
+        self._on_work(self)
+        raise Unfinished
+
+    def adopt(self, call: Call) -> None:
+        """`call` is the one that was not done within its slice."""
+        if self.work is None:
+            self._do_again([call])  # Raft did not take what came before it
+        else:
+            self.work.call = call
+
+    def go_on(self) -> None:
+        """Give the work another slice, in a turn of its own."""
+        work = self.work
+        assert work is not None
+        if not work.go_on():
+            return
+        call = work.call
+        assert call is not None
+        try:
+            reply = work.result()
+        except Ended:
+            self.end_work(INTERRUPTED)
+        else:
+            self._leave_work()
+            if self._turn != self._clock.turn:
+                self._begin_turn()
+            if self.waiters.woken:
+                self._serve()
+            self._answer(call, reply)
+        self.refresh()
+
+    def _leave_work(self) -> None:
+        self.work = None
+        if self._applied_meanwhile:
+            self._base.applied(self._applied_meanwhile)
+            self._applied_meanwhile = 0
+
+    def end_work(self, text: bytes) -> None:
+        """Whatever is at work did not happen, and is answered with the error `text`."""
+        work = self.work
+        if work is None:
+            return
+        work.end()
+        self._leave_work()
+        self._operations = []
+        self._operations_bytes = 0
+        self._base.forget()
+        self._meta = Meta.decode(self._meta_proposed)
+        self._view = self._make_view()
+        self._turn = 0
+        if work.call is not None:
+            work.call.slot.fill(encode(Error(text), work.call.protocol))
+
+    def kill_script(self, *, function: bool) -> bytes | None:
+        """End the script that is at work; the text of an error when there is none, or it has written."""
+        work = self.work
+        if work is None or not work.script:
+            return NOT_BUSY
+        if work.function != function:
+            return work.busy_text()
+        if work.wrote:
+            return UNKILLABLE
+        work.killed = True
+        return None
+
+    def interrupt(self, call: Call) -> None:
+        """Do a call that is for the work, and not for the data: `_scriptkill`."""
+        error = self.kill_script(function=call.args[1] == b"function")
+        call.slot.fill(encode(OK if error is None else Error(error), call.protocol))
+
+    def kill_client(self, call: Call) -> None:
+        """The client of `call` was killed: if that is at work it did not happen."""
+        if self.work is not None and self.work.call is call:
+            self.end_work(KILLED)
+            self.refresh()
+
+    @property
+    def busy(self) -> bytes | None:
+        """What those are told that do not want to wait for the script that is at work; None: they wait."""
+        work = self.work
+        if work is None or not work.script or not 0 < self.busy_after_s < work.age_s:
+            return None
+        return work.busy_text()
+
+    def _catch_up(self) -> None:
+        """Within work: it may have gone on for turns, what it wrote goes into the entry that comes next."""
+        view = self._view
+        while self._turn != self._clock.turn:
+            revision = view.revision
+            self._begin_turn()
+            index = view.revision + 1
+            view.revision = revision
+            if index != revision:
+                view.restamp(index)
+
+    def _collect_slowly(self, effects: dict[bytes, bytes | None]) -> None:
+        """As `_collect`, with breaths. Nothing is proposed meanwhile."""
+        operations: list[bytes | None] = []
+        size = 0
+        index = self._next_index
+        pending = self._base.pending
+        for key, value in effects.items():
+            breathe()
+            operations += (key, value)
+            pending[key] = (index, value)
+            size += len(key) + (len(value) if value is not None else 0) + 10
+        if self._turn != self._clock.turn:
+            if self.group.last_index + 1 != index:
+                log.info("Group %d: another entry came before that of a long command", self.number)
+                raise Ended
+            self._turn = self._clock.turn
+        self._operations += operations
+        self._operations_bytes += size
+        self._on_dirty(self)
+
+    # -- evaluating, continued -------------------------------------------------------------------------------------
+
     def _begin_turn(self) -> None:
         assert not self._operations, "the turn before was not flushed"
         self._turn = self._clock.turn
@@ -294,6 +475,11 @@ class Shard:
     def _collect(self) -> None:
         """Take the view's effects into the entry that is being made."""
         effects = self._view.take_effects()
+        if len(effects) > effects_max and self.work is not None:
+            self._collect_slowly(effects)
+            if self.waiters:
+                self.waiters.note(effects, self._meta.databases)
+            return
         operations = self._operations
         if not operations:
             self._on_dirty(self)
@@ -350,15 +536,22 @@ class Shard:
 
     def submit(self, call: Call) -> None:
         """Evaluate `call` and answer it as soon as it may be. Only when `ready`."""
-        if call.transaction is not None:
-            reply = self.evaluate_transaction(call.transaction, call.protocol)
-        else:
-            reply = self.evaluate(call.command, call.args, call.db, call.protocol)
-            if self._would_block is not None:
-                self.waiters.add(call, self._would_block, self._clock.now_s)
-                self._would_block = None
-                return
-        if self.is_free():
+        try:
+            if call.transaction is not None:
+                reply = self.evaluate_transaction(call.transaction, call.protocol)
+            else:
+                reply = self.evaluate(call.command, call.args, call.db, call.protocol)
+        except Unfinished:
+            self.adopt(call)
+            return
+        self._answer(call, reply)
+
+    def _answer(self, call: Call, reply: bytes) -> None:
+        """`call` has just been evaluated."""
+        if self._would_block is not None:
+            self.waiters.add(call, self._would_block, self._clock.now_s)
+            self._would_block = None
+        elif self.is_free():
             call.slot.fill(reply)
         else:
             self.hold(call, reply)
@@ -446,14 +639,8 @@ class Shard:
 
     def flush(self) -> None:
         """The turn ends: propose what it wrote, ask for the proof that its reads need."""
-        if self.waiters.woken and self.ready:
-            if self._turn != self._clock.turn:
-                self._begin_turn()
-            self._serve()
-        if self._view.expired:
-            self._expire_seen()
-        if self._operations:
-            self._propose()
+        if self.work is None:
+            self._flush_writes()
         if self._turn_reads:
             reads, self._turn_reads = self._turn_reads, []
             try:
@@ -463,27 +650,38 @@ class Shard:
         if self.ready and (not self.group.can_propose or len(self._base) > overlay_keys_max):
             self.refresh()
 
+    def _flush_writes(self) -> None:
+        if self.waiters.woken and self.ready:
+            if self._turn != self._clock.turn:
+                self._begin_turn()
+            self._serve()
+        if self._view.expired:
+            self._expire_seen()
+        if self._operations:
+            self._propose()
+
     def change_members(self, change: ConfChange) -> None:
         """Propose a membership change. Raises RaftError when it can not be now."""
         self.flush()  # what was evaluated gets the index that it was evaluated for
         self.group.propose_conf_change(change)
         self._turn = 0  # what comes next is for an index behind the change
 
-    def _propose(self) -> None:
-        """Make what was evaluated since the last entry the next one."""
+    def _propose(self, meta: bytes | None = None) -> None:
+        """Make what was evaluated since the last entry the next one. `meta`: the Meta of then, if not that of now."""
         operations = self._operations
         view = self._view
         if view.meta_changed:
-            operations += (META_KEY, self._meta.encode())
+            meta = meta or self._meta.encode()
+            operations += (META_KEY, meta)
         try:
             index = self.group.propose(encode_effects(self._now_ms, operations))
         except (NotLeader, ProposalDropped):
             self._forget_operations()
             return
         assert index == self._next_index, "effects were evaluated for another index"
-        if view.meta_changed:
+        if meta is not None:
             view.meta_changed = False
-            self._meta_proposed = self._meta.encode()
+            self._meta_proposed = meta
         self._base.proposed(index, operations)
         self._stats.evaluated_batches += 1
         self._operations = []
@@ -493,6 +691,9 @@ class Shard:
 
     def _forget_operations(self) -> None:
         """What was evaluated since the last entry did not happen: Raft does not take it now."""
+        if self.work is not None:
+            self.work.end()
+            self._leave_work()
         self._operations = []
         self._operations_bytes = 0
         self._base.forget()
@@ -591,6 +792,9 @@ class Shard:
 
     def applied(self, index: int) -> None:
         """The data store holds everything up to `index`."""
+        if self.work is not None:
+            self._applied_meanwhile = index
+            return
         self._base.applied(index)
         if self.role == Role.LEADER and not self.ready:
             self.refresh()
@@ -652,7 +856,12 @@ class Shard:
             self._commit = group.commit
             self._start_leadership()
             self._settle_orphans(final=True)
-        ready = bool(self._leading_term) and group.can_propose and len(self._base) <= overlay_keys_max
+        ready = (
+            bool(self._leading_term)
+            and group.can_propose
+            and len(self._base) <= overlay_keys_max
+            and self.work is None
+        )
         if ready != self.ready:
             self.ready = ready
             self._on_change(self)
@@ -678,6 +887,7 @@ class Shard:
         self._notify = self._view.notify = classes
 
     def _lose_leadership(self) -> None:
+        self.end_work(INTERRUPTED)
         again = self._turn_reads
         for index, calls in self._gates.items():
             for call in calls:

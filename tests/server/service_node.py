@@ -140,6 +140,9 @@ class ServiceNode:
     async def shutdown(self, *, now: bool) -> None:
         self.events.append("shutdown now" if now else "shutdown")
 
+    def busy_script(self) -> bytes | None:
+        return None
+
     async def digest(self) -> int:
         return 0
 
