@@ -348,8 +348,20 @@ class Node:
         """Give one command that takes long a slice; whether there is more to do."""
         self.clock.advance()
         more = self.workbench.go_on()
+        if self.router.forwarder is not None:
+            for group in self.workbench.due_notices():
+                self.router.forwarder.tell_busy(group)
         self.end_turn()
         return more
+
+    def end_work(self, session: Session) -> None:
+        """See Protocol."""
+        for shard in self.shards.values():
+            call = None if shard.work is None else shard.work.call
+            if call is not None and getattr(call.slot, "session", None) is session:
+                shard.kill_client(call)
+        if self.router.forwarder is not None:
+            self.router.forwarder.kill(session)
 
     def busy_script(self) -> bytes | None:
         """See Protocol."""

@@ -103,6 +103,9 @@ class Node(Protocol):
     async def shutdown(self, *, now: bool) -> None:
         """Hand the leaderships over (unless `now`), flush, and end the process. Does not return."""
 
+    def end_work(self, session: Session) -> None:
+        """The client was killed: a long command of its that is being evaluated did not happen."""
+
     def busy_script(self) -> bytes | None:
         """What clients are told because a script runs here for too long; None: none does."""
 

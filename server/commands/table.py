@@ -29,10 +29,11 @@ can not.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum, IntFlag
+from enum import Enum, IntFlag
 from typing import Any, TypeAlias
 
 from server.errors import SYNTAX, CommandError, wrong_arity
+from server.keyspace.breath import begin_attempt, end_attempt
 
 Args: TypeAlias = list[bytes]
 Reply: TypeAlias = Any
@@ -98,20 +99,6 @@ class Where(Enum):
 SHARD, SPREAD_KEYS, SPREAD_ALL, NODE = Where.SHARD, Where.SPREAD_KEYS, Where.SPREAD_ALL, Where.NODE
 
 
-class Weight(IntEnum):
-    """How long a command may take: who may take long is evaluated so that others go on meanwhile (keyspace/breath.py),
-    which costs a microsecond. It follows from the flags and the complexity."""
-
-    LIGHT = 0
-    """Never long."""
-    ARGUMENTS = 1
-    """Long if there are many arguments."""
-    KEY = 2
-    """Long if there are many elements at its key, or many arguments."""
-    HEAVY = 3
-    """May always be long."""
-
-
 class Join(Enum):
     """How the replies of several groups become one."""
 
@@ -154,6 +141,10 @@ class Keys:
         last = self.last if self.last >= 0 else len(args) + self.last
         return range(self.first, last + 1, self.step)
 
+
+MANY_ARGUMENTS = 100
+"""Fewer, each of them quickly done, are done at once."""
+NEVER_LONG = 1 << 62
 
 NO_KEYS = Keys()
 FIRST = Keys(1, 1)
@@ -213,8 +204,11 @@ class Command:
     """It may wait for a key."""
     single_key: bool = False
     """A SHARD command whose only key is its first argument: the hot path."""
-    weight: int = Weight.LIGHT
-    """See Weight."""
+    long_from: int = NEVER_LONG
+    """With so many arguments, the name included, it may take long (keyspace/breath.py). It follows from the flags and
+    the complexity."""
+    attempt: Handler | None = None
+    """The handler, for a slice if it may take long; see keyspace/breath.py."""
     calls: int = 0
     """Statistics of this node, for INFO commandstats."""
     failed_calls: int = 0
@@ -382,7 +376,10 @@ def _add(
         blocks=bool(flags & BLOCKING) and where is SHARD,
         single_key=where is SHARD and keys.find is None and keys.first == keys.last == 1,
     )
-    row.weight = int(_weight(row))
+    row.long_from = _long_from(row)
+    row.attempt = (
+        handler if handler is None or row.long_from == NEVER_LONG else _attempted(handler, row.long_from)
+    )
     parent, _, sub = name.partition("|")
     table = COMMANDS[parent.encode()].subcommands if sub else COMMANDS
     key = (sub or parent).encode()
@@ -402,22 +399,30 @@ def every_command() -> Iterator[Command]:
         yield from row.subcommands.values()
 
 
-def _weight(row: Command) -> Weight:
+def _attempted(handler: Handler, long_from: int) -> Handler:
+    def attempt(view: Any, args: Args) -> Any:
+        if len(args) < long_from:
+            return handler(view, args)
+        begin_attempt()
+        try:
+            return handler(view, args)
+        finally:
+            end_attempt()
+
+    return attempt
+
+
+def _long_from(row: Command) -> int:
     """What the declaration says of the time that a command may take."""
     if row.is_node:
-        return Weight.LIGHT
-    counted = any(
-        word in row.complexity for word in ("returned", "popped", "evicted", "passed count", "COUNT")
-    )
-    if row.flags & FAST and not counted:
-        return Weight.ARGUMENTS if row.arity < 0 else Weight.LIGHT
-    if row.complexity == "O(1)" and row.open:
-        return Weight.LIGHT
-    if row.single_key:
-        return Weight.KEY
-    if "number of keys" in row.complexity or "number of provided keys" in row.complexity:
-        return Weight.ARGUMENTS
-    return Weight.HEAVY
+        return NEVER_LONG
+    words = row.complexity
+    counts = any(word in words for word in ("returned", "popped", "evicted", "passed count", "COUNT"))
+    if row.flags & FAST and not counts:
+        return MANY_ARGUMENTS if row.arity < 0 else NEVER_LONG
+    if words == "O(1)" and row.open:
+        return NEVER_LONG
+    return MANY_ARGUMENTS if "number of keys" in words or "number of provided keys" in words else 0
 
 
 def lookup(args: Args) -> Command | None:

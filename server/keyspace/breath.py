@@ -1,25 +1,29 @@
 """Work that takes long, done in slices: how a command of a second does not cost the node its heartbeats.
 
-A command is evaluated where it is called, on the loop. One that may take long is evaluated by a `Work`, in a greenlet,
-which is a stack of its own. It begins at once, and nearly always it is done before its slice is over. If not, the next
-`breathe` in it goes back to the loop, in the midst of whatever it does, and `Work.go_on` resumes it later for another
-slice. So commands stay plain functions: all that those with loops over what users send or store have to do is to
-breathe in them, once in some 100 microseconds. Scans, and elements of spread collections, do it anyway.
+A command is evaluated where it is called, on the loop. One that may take long is an *attempt*: when its slice is over,
+the next `breathe` in it raises TooLong. What it wrote is forgotten, and it begins anew as a `Work`, in a greenlet: on a
+stack of its own. There `breathe` goes back to the loop, in the midst of whatever the command does, and `Work.go_on`
+resumes it later for another slice. Commands are pure functions, so that does no harm; and nearly all of
+them are done in time, and pay next to nothing for what they might have been.
+
+So commands stay plain functions. All that those with loops over what users send or store have to do is to breathe in
+them, once in some 100 microseconds. Scans, and elements of spread collections, do it anyway.
 
     for member in members:
         breathe()
         ...
 
-Without a Work around it `breathe` does nothing. It may raise Ended: the work is not wanted any more. Let it pass (it is
-no Exception): whoever ends a work takes back what it has done.
+Elsewhere `breathe` does nothing. Let what it raises pass (Ended is no Exception): who began an attempt or a work takes
+back what it has done.
 
 What the work sees must not change meanwhile: that is for its owner to see to (shard/work.py). Everything is on one
 thread, the loop's: nothing that worker threads run may breathe.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from time import perf_counter
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from greenlet import greenlet
 
@@ -32,6 +36,10 @@ rows_between_breaths = 128
 
 class Ended(BaseException):
     """The work that breathes is to end now."""
+
+
+class TooLong(Ended):
+    """The attempt's slice is over."""
 
 
 class Work:
@@ -49,8 +57,8 @@ class Work:
         """It was not done within its first slice."""
         self.ended = False
         """`end` was called."""
-        self.killed = False
-        """SCRIPT KILL: a script looks at this, and raises an error."""
+        self.killed = ""
+        """SCRIPT or FUNCTION KILL, by its first word: a script looks at this, and raises an error."""
         self.wrote = False
         """A script has called a command that writes."""
 
@@ -100,8 +108,35 @@ class Work:
             self.go_on()
 
 
+class _Attempt(Work):
+    """What is current during an attempt."""
+
+    def __init__(self) -> None:
+        super().__init__(bytes)
+
+    def pause(self) -> None:
+        raise TooLong
+
+
+_attempt: Final = _Attempt()
 _current: Work | None = None
 _until_s = 0.0
+
+
+def begin_attempt() -> None:
+    """From now on, for a slice; then `breathe` raises TooLong, until `end_attempt`. Nothing within a Work."""
+    global _current, _until_s
+    if _current is not None:
+        return
+    _until_s = perf_counter() + slice_s
+    _current = _attempt
+
+
+def end_attempt() -> None:
+    """What comes now is not to be done again."""
+    global _current
+    if _current is _attempt:
+        _current = None
 
 
 def breathe() -> None:
@@ -121,7 +156,7 @@ def paced(rows: Iterator[Row]) -> Iterator[Row]:
 
 
 def _paced(rows: Iterator[Row]) -> Iterator[Row]:
-    for number, row in enumerate(rows):
-        if not number % rows_between_breaths:
-            breathe()
+    for row in rows:
         yield row
+        yield from islice(rows, rows_between_breaths)
+        breathe()

@@ -124,8 +124,10 @@ class View:
         "_fresh",
         "_hot",
         "_kept_events",
+        "_kept_undo",
         "_meta",
         "_meta_before",
+        "_meta_first",
         "_pending",
         "_replies",
         "_space",
@@ -166,7 +168,11 @@ class View:
         self._undo: list[tuple[int, int, int]] = []
         """(database, keys, expires) added to Meta's counts by this command."""
         self._meta_before: tuple[bytes, int] | None = None
-        """Meta and the length of `_undo` before this command's first FLUSHDB or SWAPDB."""
+        """Meta and the length of `_undo` before this command's first FLUSHDB or SWAPDB since the last `keep`."""
+        self._meta_first: tuple[bytes, int] | None = None
+        """Likewise, before that `keep`."""
+        self._kept_undo = 0
+        """The length of `_undo` at the last `keep`."""
         self._counts_index = 0
         """Log index of the last change to Meta's counts: who was told of one waits for it, as for a record."""
         self._spaces_index = 0
@@ -259,10 +265,10 @@ class View:
         if self._undo:
             self._undo.clear()
             self._counts_index = self.revision >> 16
-        if self._meta_before is not None:
-            self._meta_before = None
+        if self._meta_before is not None or self._meta_first is not None:
+            self._meta_before = self._meta_first = None
             self._counts_index = self._spaces_index = self.revision >> 16
-        self._kept_events = 0
+        self._kept_events = self._kept_undo = 0
         return effects
 
     def restamp(self, revision: int) -> None:
@@ -279,15 +285,6 @@ class View:
         for place, at in self._deleted.items():
             if at == old:
                 self._deleted[place] = revision
-        if self._counts_index == old >> 16:
-            self._counts_index = revision >> 16
-        if self._spaces_index == old >> 16:
-            self._spaces_index = revision >> 16
-
-    def is_small(self, key: bytes) -> bool:
-        """Whether it is known, without looking for it, that all of `key` lies in its head."""
-        record = self._cache.young.get(key)
-        return record is not None and not record[1] & SPREAD
 
     def keep(self) -> None:
         """What was written so far stays when the handler raises later: a script's commands are done one by one."""
@@ -296,12 +293,10 @@ class View:
             effects.undo.clear()
         else:
             self.effects = Kept(effects)
-        if self._undo:
-            self._undo.clear()
-            self._counts_index = self.revision >> 16
+        self._kept_undo = len(self._undo)
         if self._meta_before is not None:
+            self._meta_first = self._meta_first or self._meta_before
             self._meta_before = None
-            self._counts_index = self._spaces_index = self.revision >> 16
         self._kept_events = len(self.events)
 
     def rollback(self) -> None:
@@ -312,18 +307,31 @@ class View:
             self.effects = {}
         del self.events[self._kept_events :]
         self._fresh.clear()
+        self._restore_meta(self._meta_before, self._kept_undo)
+        self._meta_before = None
+
+    def abandon(self) -> None:
+        """Forget all writes since the last take, kept or not: the command is not done, or will be done again."""
+        self.effects = {}
+        self.events.clear()
+        self._fresh.clear()
+        self._restore_meta(self._meta_first or self._meta_before, 0)
+        self._meta_before = self._meta_first = None
+        self._kept_events = self._kept_undo = 0
+
+    def _restore_meta(self, before: tuple[bytes, int] | None, length: int) -> None:
+        """The counts as they were when `_undo` had `length`; `before`: the first FLUSHDB or SWAPDB since then."""
         undo = self._undo
-        if self._meta_before is not None:
-            record, length = self._meta_before
-            before = Meta.decode(record)
-            self._meta.databases = before.databases
-            self._meta.next_space = before.next_space
-            del undo[length:]
-            self._meta_before = None
-        for db, keys, expires in undo:
+        if before is not None:
+            record, at = before
+            meta = Meta.decode(record)
+            self._meta.databases = meta.databases
+            self._meta.next_space = meta.next_space
+            del undo[at:]
+        for db, keys, expires in undo[length:]:
             self._meta.databases[db].keys -= keys
             self._meta.databases[db].expires -= expires
-        undo.clear()
+        del undo[length:]
         self._enter(self._meta.databases[self.db].space)
 
     def expire(self, index_key: bytes) -> bool:

@@ -6,9 +6,9 @@ Lua here, and come back as encoded RESP (reply.lua), which reads tables raw.
 
 A script may take as long as it likes: every 20,000 instructions, and with each command that it calls, it breathes
 (keyspace/breath.py), and meanwhile another script may come to run, which gets another Lua state. SCRIPT KILL ends it
-with an error that it can not catch, and so does whoever ends the work that it is. Where nobody waits for it (a replica
-that answers by itself) it has `limits.time_max_s`. That, and the number of bytes that Lua may have, are the only things
-that are not a function of the view. One long call into C (a pattern that backtracks for ever) is not interrupted.
+with an error that it can not catch, and so does whoever ends the work that it is. That, and the number of bytes that
+Lua may have, are the only things that are not a function of the view. One long call into C (a pattern that backtracks
+for ever) is not interrupted.
 
 lupa: a Python exception that passes through Lua is userdata there; the sandbox asks `pending` for its error table.
 """
@@ -18,8 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import sha1
 from pathlib import Path
-from time import monotonic
-from typing import Any, Final
+from typing import Any
 
 import lupa.lua51 as lua51
 
@@ -44,16 +43,6 @@ _EXACT = 1 << 53
 _LEVELS = (logging.DEBUG, logging.DEBUG, logging.INFO, logging.WARNING)
 
 
-class Limits:
-    """What a script may use."""
-
-    time_max_s = 0.4
-    """Wall clock, for one that holds the loop: less than the election timeout."""
-
-
-limits: Final = Limits()
-
-
 class ScriptFailure(Exception):
     """Carries an error through Lua; the error itself is `pending` then."""
 
@@ -73,7 +62,6 @@ class Interpreter:
         self._pending: Any = None
         self._call: Call
         self._resp = 2
-        self._deadline_s = 0.0
         self.running = False
         """A script runs, or breathes."""
         self._over: BaseException | None = None
@@ -139,7 +127,6 @@ class Interpreter:
         self._call = call
         self._resp = 2
         self._pending = None
-        self._deadline_s = monotonic() + limits.time_max_s
         self._over = None
         self.running = True
         try:
@@ -192,15 +179,13 @@ class Interpreter:
         """Called every so many instructions: whether the script is to end now, whatever it does."""
         work = current()
         if work is None:
-            if monotonic() >= self._deadline_s:
-                self._over = TimeoutError(_TIME_OVER)
-            return self._over is not None
+            return False
         try:
             breathe()
         except Ended as ended:
             self._over = ended
         if work.killed and self._over is None:
-            self._over = InterruptedError(_KILLED)
+            self._over = InterruptedError(_KILLED % work.killed)
         return self._over is not None
 
     def _evaluate(self, words: tuple[Any, ...]) -> Any:
@@ -274,8 +259,7 @@ class Interpreter:
         return self._lua.table_from([self._to_lua(item) for item in value])
 
 
-_TIME_OVER = "ERR The script ran for too long and was ended; what it had written before stays"
-_KILLED = "ERR Script killed by user with SCRIPT KILL."
+_KILLED = "ERR Script killed by user with %s KILL."
 
 
 def _no_attributes(obj: Any, name: Any, is_setting: bool) -> Any:

@@ -203,6 +203,10 @@ class Route:
             if self._refused or self.parked:
                 self._on_dirty(self)
 
+    def still_busy(self) -> None:
+        """The node that was asked is at work on a command that takes long: have patience with it."""
+        self.outstanding = dict.fromkeys(self.outstanding, self._clock.now_s)
+
     def refused(self, call: Call, leader: int) -> None:
         """The other node did not do `call`; it says that `leader` may."""
         if call.epoch == self.epoch:

@@ -29,8 +29,7 @@ from raft.core.errors import NotLeader, ProposalDropped
 from raft.core.messages import ConfChange, Entry, SnapshotMeta
 from raft.core.node import Role
 from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
-from resp import OK, Error, encode
-from server.commands.scripting import NOT_BUSY
+from resp import Error, encode
 from server.commands.table import Args, Command
 from server.errors import (
     CLIENT_UNBLOCKED,
@@ -41,7 +40,7 @@ from server.errors import (
     CommandError,
     WouldBlock,
 )
-from server.keyspace.breath import Ended, breathe
+from server.keyspace.breath import TooLong, begin_attempt, end_attempt
 from server.keyspace.cache import HotReplies
 from server.keyspace.events import Event
 from server.keyspace.layout import (
@@ -61,15 +60,7 @@ from server.shard.effects import encode_effects
 from server.shard.overlay import Overlay
 from server.shard.replica import Replica
 from server.shard.waiters import Waiter, Waiters
-from server.shard.work import (
-    INTERRUPTED,
-    KILLED,
-    UNKILLABLE,
-    Job,
-    Unfinished,
-    effects_max,
-    may_be_long,
-)
+from server.shard.work import INTERRUPTED, Unfinished, Worker
 from server.stats import Stats
 from server.types import hashes
 
@@ -94,7 +85,7 @@ served_per_round_max = 1000
 _NULL_ARRAY = {2: b"*-1\r\n", 3: b"_\r\n"}
 
 
-class Shard:
+class Shard(Worker):
     """One group on this node; the StateMachine that raft.runtime drives, and the executor of its commands."""
 
     def __init__(
@@ -117,6 +108,7 @@ class Shard:
         """`on_change`: readiness or leader changed; `on_dirty`: there is something to `flush` this turn; `on_events`:
         keyspace events happened, what made them is committed; `on_work`: from now on `go_on` has to be called, until
         `work` is None."""
+        super().__init__()
         self.replica = replica
         self.number = replica.group
         self.group: Group
@@ -146,12 +138,6 @@ class Shard:
         self._on_dirty = on_dirty
         self._on_events = on_events
         self._on_work = on_work
-        self.work: Job | None = None
-        """The command that is being evaluated, if it may take long; see shard/work.py."""
-        self.busy_after_s = 0.0
-        """Scripts that take longer are BUSY; 0: none is."""
-        self._applied_meanwhile = 0
-        """The index up to which was applied while there was work."""
         self._notify = 0
         self._events: deque[tuple[int, list[Event]]] = deque()
         """(index, events) of commands whose effects are not committed yet, in index order."""
@@ -192,8 +178,6 @@ class Shard:
     def evaluate(self, command: Command, args: Args, db: int, protocol: int) -> bytes:
         """Run one command on the newest state and return its encoded reply. Only when `ready`. Sets `gate`
         and `wrote`. Raises Unfinished."""
-        if command.weight and self.work is None and may_be_long(command, args, self._view):
-            return self._start_work(partial(self.evaluate, command, args, db, protocol), command)
         if self._turn != self._clock.turn:
             self._begin_turn()
         elif self._now_ms < self._clock.now_ms:
@@ -205,15 +189,15 @@ class Shard:
         try:
             if self.refuse_writes and command.needs_space:
                 raise CommandError(DISK_FULL)
-            reply = encode(command.handler(view, args), protocol)  # type: ignore[misc]
+            reply = encode(command.attempt(view, args), protocol)  # type: ignore[misc]
         except Exception as error:
             reply = self._failed(command, error, protocol)
+        except TooLong:
+            self._start_work(partial(self.evaluate, command, args, db, protocol), command)
         if view.effects:
-            if self.work is not None:
-                self._catch_up()
             self.wrote = True
-            self.gate = self._next_index
             self._collect()
+            self.gate = self._next_index
         else:
             self.wrote = False
             self.gate = base.observed
@@ -228,11 +212,9 @@ class Shard:
     def evaluate_transaction(self, transaction: Transaction, protocol: int) -> bytes:
         """Run an EXEC: all effects in one entry, or a null when a watched key has changed. Sets `gate` and
         `wrote`. Raises Unfinished."""
-        if self.work is None and any(
-            command.weight and may_be_long(command, args, self._view)
-            for command, args, _ in transaction.commands
-        ):
-            return self._start_work(partial(self.evaluate_transaction, transaction, protocol), None)
+        attempt = self.work is None and any(
+            len(args) >= command.long_from for command, args, _ in transaction.commands
+        )
         if self._turn != self._clock.turn:
             self._begin_turn()
         elif self._now_ms < self._clock.now_ms:
@@ -248,21 +230,26 @@ class Shard:
                 return _NULL_ARRAY[protocol]
         replies = [b"*%d\r\n" % len(transaction.commands)]
         revision = view.revision + 1  # one for all: nobody sees a state in between
-        for command, args, db in transaction.commands:
-            view.begin(db, protocol)
-            view.revision = revision
-            replies.append(self._run(command, args, protocol))
-            if self.work is not None:
-                view.keep()  # it is taken when all is done
-            elif view.effects:
-                self.wrote = True
-                self._collect()
+        try:
+            if attempt:
+                begin_attempt()
+            for command, args, db in transaction.commands:
+                view.begin(db, protocol)
+                view.revision = revision
+                replies.append(self._run(command, args, protocol))
+                if attempt or self.work is not None:
+                    view.keep()  # it is taken when all is done
+                    continue
+                if view.effects:
+                    self.wrote = True
+                    self._collect()
                 if view.events:
                     self._keep_events()
-            elif view.events:
-                self._keep_events()
+        except TooLong:
+            self._start_work(partial(self.evaluate_transaction, transaction, protocol), None)
+        finally:
+            end_attempt()
         if view.effects:
-            self._catch_up()
             self.wrote = True
             self._collect()
         if view.events:
@@ -277,18 +264,22 @@ class Shard:
 
     def evaluate_stale(self, command: Command, args: Args, db: int, protocol: int) -> bytes | None:
         """Run a reading command on what this replica has applied; None when that may be older than
-        `stale_max_ms`, or is not one consistent state."""
+        `stale_max_ms`, or is not one consistent state, or takes long, and is for the leader then."""
         if not self.group.consistent or self.group.silence_s * 1000 > self._stale_max_ms:
             return None
         view = View(self.replica, self.replica.meta(), self._random, home=self._home)
         view.begin_entry(max(self._clock.now_ms, self.replica.clock_ms), 0)
         view.begin(db, protocol)
         leader_view, self._view = self._view, view
+        begin_attempt()
         try:
             reply = self._run(command, args, protocol)
             blocked, self._would_block = self._would_block, None
             return reply if blocked is None else None
+        except TooLong:
+            return None
         finally:
+            end_attempt()
             self._view = leader_view
 
     def _run(self, command: Command, args: Args, protocol: int) -> bytes:
@@ -319,147 +310,6 @@ class Shard:
         self._stats.unexpected_errors += 1
         return encode(Error(INTERNAL), protocol)
 
-    # -- commands that take long: see shard/work.py ----------------------------------------------------------------
-
-    def _start_work(self, run: Callable[[], bytes], command: Command | None) -> bytes:
-        """Do what may take long. Raises Unfinished when it does."""
-        work = self.work = Job(run)
-        work.call = None
-        work.script = command is not None and command.group == "scripting"
-        work.function = work.script and command is not None and command.name.startswith("fcall")
-        view = self._view
-        work.meta = self._meta.encode() if view.meta_changed else self._meta_proposed
-        if work.go_on():
-            self.work = None
-            reply = work.result()
-            if self.waiters.woken:
-                self._serve()
-            return reply
-        if self._operations:  # what came before it need not wait for it
-            revision, now_ms = view.revision, view.now_ms
-            self._propose(work.meta)
-            if self.work is None:
-                raise Unfinished
-            view.revision, view.now_ms, view.meta_changed = revision, now_ms, True
-        self.ready = False
-        self._on_change(self)
-        self._on_work(self)
-        raise Unfinished
-
-    def adopt(self, call: Call) -> None:
-        """`call` is the one that was not done within its slice."""
-        if self.work is None:
-            self._do_again([call])  # Raft did not take what came before it
-        else:
-            self.work.call = call
-
-    def go_on(self) -> None:
-        """Give the work another slice, in a turn of its own."""
-        work = self.work
-        assert work is not None
-        if not work.go_on():
-            return
-        call = work.call
-        assert call is not None
-        try:
-            reply = work.result()
-        except Ended:
-            self.end_work(INTERRUPTED)
-        else:
-            self._leave_work()
-            if self._turn != self._clock.turn:
-                self._begin_turn()
-            if self.waiters.woken:
-                self._serve()
-            self._answer(call, reply)
-        self.refresh()
-
-    def _leave_work(self) -> None:
-        self.work = None
-        if self._applied_meanwhile:
-            self._base.applied(self._applied_meanwhile)
-            self._applied_meanwhile = 0
-
-    def end_work(self, text: bytes) -> None:
-        """Whatever is at work did not happen, and is answered with the error `text`."""
-        work = self.work
-        if work is None:
-            return
-        work.end()
-        self._leave_work()
-        self._operations = []
-        self._operations_bytes = 0
-        self._base.forget()
-        self._meta = Meta.decode(self._meta_proposed)
-        self._view = self._make_view()
-        self._turn = 0
-        if work.call is not None:
-            work.call.slot.fill(encode(Error(text), work.call.protocol))
-
-    def kill_script(self, *, function: bool) -> bytes | None:
-        """End the script that is at work; the text of an error when there is none, or it has written."""
-        work = self.work
-        if work is None or not work.script:
-            return NOT_BUSY
-        if work.function != function:
-            return work.busy_text()
-        if work.wrote:
-            return UNKILLABLE
-        work.killed = True
-        return None
-
-    def interrupt(self, call: Call) -> None:
-        """Do a call that is for the work, and not for the data: `_scriptkill`."""
-        error = self.kill_script(function=call.args[1] == b"function")
-        call.slot.fill(encode(OK if error is None else Error(error), call.protocol))
-
-    def kill_client(self, call: Call) -> None:
-        """The client of `call` was killed: if that is at work it did not happen."""
-        if self.work is not None and self.work.call is call:
-            self.end_work(KILLED)
-            self.refresh()
-
-    @property
-    def busy(self) -> bytes | None:
-        """What those are told that do not want to wait for the script that is at work; None: they wait."""
-        work = self.work
-        if work is None or not work.script or not 0 < self.busy_after_s < work.age_s:
-            return None
-        return work.busy_text()
-
-    def _catch_up(self) -> None:
-        """Within work: it may have gone on for turns, what it wrote goes into the entry that comes next."""
-        view = self._view
-        while self._turn != self._clock.turn:
-            revision = view.revision
-            self._begin_turn()
-            index = view.revision + 1
-            view.revision = revision
-            if index != revision:
-                view.restamp(index)
-
-    def _collect_slowly(self, effects: dict[bytes, bytes | None]) -> None:
-        """As `_collect`, with breaths. Nothing is proposed meanwhile."""
-        operations: list[bytes | None] = []
-        size = 0
-        index = self._next_index
-        pending = self._base.pending
-        for key, value in effects.items():
-            breathe()
-            operations += (key, value)
-            pending[key] = (index, value)
-            size += len(key) + (len(value) if value is not None else 0) + 10
-        if self._turn != self._clock.turn:
-            if self.group.last_index + 1 != index:
-                log.info("Group %d: another entry came before that of a long command", self.number)
-                raise Ended
-            self._turn = self._clock.turn
-        self._operations += operations
-        self._operations_bytes += size
-        self._on_dirty(self)
-
-    # -- evaluating, continued -------------------------------------------------------------------------------------
-
     def _begin_turn(self) -> None:
         assert not self._operations, "the turn before was not flushed"
         self._turn = self._clock.turn
@@ -474,12 +324,10 @@ class Shard:
 
     def _collect(self) -> None:
         """Take the view's effects into the entry that is being made."""
-        effects = self._view.take_effects()
-        if len(effects) > effects_max and self.work is not None:
-            self._collect_slowly(effects)
-            if self.waiters:
-                self.waiters.note(effects, self._meta.databases)
+        if self.work is not None:
+            self._collect_in_slices()
             return
+        effects = self._view.take_effects()
         operations = self._operations
         if not operations:
             self._on_dirty(self)
@@ -666,22 +514,21 @@ class Shard:
         self.group.propose_conf_change(change)
         self._turn = 0  # what comes next is for an index behind the change
 
-    def _propose(self, meta: bytes | None = None) -> None:
-        """Make what was evaluated since the last entry the next one. `meta`: the Meta of then, if not that of now."""
+    def _propose(self) -> None:
+        """Make what was evaluated since the last entry the next one."""
         operations = self._operations
         view = self._view
         if view.meta_changed:
-            meta = meta or self._meta.encode()
-            operations += (META_KEY, meta)
+            operations += (META_KEY, self._meta.encode())
         try:
             index = self.group.propose(encode_effects(self._now_ms, operations))
         except (NotLeader, ProposalDropped):
             self._forget_operations()
             return
         assert index == self._next_index, "effects were evaluated for another index"
-        if meta is not None:
+        if view.meta_changed:
             view.meta_changed = False
-            self._meta_proposed = meta
+            self._meta_proposed = self._meta.encode()
         self._base.proposed(index, operations)
         self._stats.evaluated_batches += 1
         self._operations = []
@@ -691,9 +538,6 @@ class Shard:
 
     def _forget_operations(self) -> None:
         """What was evaluated since the last entry did not happen: Raft does not take it now."""
-        if self.work is not None:
-            self.work.end()
-            self._leave_work()
         self._operations = []
         self._operations_bytes = 0
         self._base.forget()
@@ -793,7 +637,7 @@ class Shard:
     def applied(self, index: int) -> None:
         """The data store holds everything up to `index`."""
         if self.work is not None:
-            self._applied_meanwhile = index
+            self.applied_meanwhile = index
             return
         self._base.applied(index)
         if self.role == Role.LEADER and not self.ready:

@@ -140,6 +140,9 @@ class ServiceNode:
     async def shutdown(self, *, now: bool) -> None:
         self.events.append("shutdown now" if now else "shutdown")
 
+    def end_work(self, session: Session) -> None:
+        pass
+
     def busy_script(self) -> bytes | None:
         return None
 
