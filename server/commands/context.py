@@ -77,6 +77,8 @@ class Node(Protocol):
     functions: "Functions"
     """The libraries of functions."""
     users: "Users"
+    refuses_writes: bool
+    """The disk is nearly full."""
     active_expire: bool
     """DEBUG SET-ACTIVE-EXPIRE."""
 
@@ -110,6 +112,12 @@ class Node(Protocol):
 
     async def shutdown(self, *, now: bool) -> None:
         """Hand the leaderships over (unless `now`), flush, and end the process. Does not return."""
+
+    def end_work(self, session: Session) -> None:
+        """The client was killed: a long command of its that is being evaluated did not happen."""
+
+    def busy_script(self) -> bytes | None:
+        """What clients are told because a script runs here for too long; None: none does."""
 
     async def digest(self) -> int:
         """Of all that this node's replicas have applied, below 2**160 (shard/digest.py)."""

@@ -111,13 +111,22 @@ def fcall_ro(view: View, args: Args) -> Reply:
     raise AssertionError("run as _runfunction_ro")
 
 
-@command("_runfunction", arity=-5, keys=Keys(find=_keys_within), writes=True, group="scripting")
+@command(
+    "_runfunction", arity=-5, keys=Keys(find=_keys_within), writes=True, group="scripting", complexity=DEPENDS
+)
 def run_function(view: View, args: Args) -> Reply:
     """Runs a function of a library."""
     return _run(view, args, readonly=False)
 
 
-@command("_runfunction_ro", arity=-5, flags=READONLY, keys=Keys(find=_keys_within), group="scripting")
+@command(
+    "_runfunction_ro",
+    arity=-5,
+    flags=READONLY,
+    keys=Keys(find=_keys_within),
+    group="scripting",
+    complexity=DEPENDS,
+)
 def run_function_readonly(view: View, args: Args) -> Reply:
     """Runs a function of a library that may not write."""
     return _run(view, args, readonly=True)

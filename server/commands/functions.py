@@ -15,6 +15,7 @@ from server.cluster import state
 from server.cluster.topology import SYSTEM_GROUP
 from server.commands.context import Context
 from server.commands.help import help_reply
+from server.commands.scripting import kill_scripts
 from server.commands.table import (
     ALLOW_BUSY,
     CLUSTER,
@@ -30,7 +31,7 @@ from server.commands.table import (
     command,
     container,
 )
-from server.errors import CommandError
+from server.errors import DISK_FULL, CommandError
 from server.keyspace.view import View
 from server.scripting.functions import PREFIX, check_names, index, merge
 from server.scripting.interpreter import interpreter
@@ -96,6 +97,11 @@ def find(view: View, args: Args) -> Reply:
     return None if found is None else encode_library(found[0])
 
 
+def _check_space(context: Context) -> None:
+    if context.node.refuses_writes:
+        raise CommandError(DISK_FULL)
+
+
 async def _change(context: Context, request: Args) -> Any:
     reply = await context.node.call(SYSTEM_GROUP, 0, request)
     if isinstance(reply, hiredis.ReplyError):
@@ -124,6 +130,7 @@ container(
 )
 async def function_load(context: Context, args: Args) -> Reply:
     """Creates a library."""
+    _check_space(context)
     replace = False
     for option in args[2:-1]:
         if option.lower() != b"replace":
@@ -231,9 +238,9 @@ def function_stats(context: Context, args: Args) -> Reply:
 
 
 @command("function|kill", arity=2, flags=NOSCRIPT | ALLOW_BUSY, where=NODE, since="7.0.0", group="scripting")
-def function_kill(context: Context, args: Args) -> Reply:
+async def function_kill(context: Context, args: Args) -> Reply:
     """Terminates a function during execution."""
-    raise CommandError(b"NOTBUSY No scripts in execution right now.")
+    return await kill_scripts(context, b"function")
 
 
 @command(
@@ -261,6 +268,7 @@ def function_dump(context: Context, args: Args) -> Reply:
 )
 async def function_restore(context: Context, args: Args) -> Reply:
     """Restores all libraries from a payload."""
+    _check_space(context)
     if len(args) > 4:
         raise CommandError(_BAD_SUBCOMMAND % args[1])
     policy = args[3].lower() if len(args) == 4 else _APPEND

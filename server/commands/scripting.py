@@ -44,6 +44,7 @@ from server.commands.table import (
     lookup,
 )
 from server.errors import CROSS_SLOT, DISK_FULL, INTERNAL, CommandError, WouldBlock
+from server.keyspace.breath import current
 from server.keyspace.view import View
 from server.pubsub.hub import CHANNEL
 from server.pubsub.hub import SHARD as SHARD_CHANNEL
@@ -54,12 +55,14 @@ from server.session import Session
 
 log = logging.getLogger("redraft.script")
 
+NOT_BUSY = b"NOTBUSY No scripts in execution right now."
 NO_SCRIPT = b"NOSCRIPT No matching script."
 UNKNOWN = b"ERR Unknown command called from script"
 WRONG_COUNT = b"ERR Wrong number of args calling command from script"
 NOT_ALLOWED = b"ERR This Valkey command is not allowed from script"
 READ_ONLY = b"ERR Write commands are not allowed from read-only scripts."
 EVAL_FLAGS = NOSCRIPT | STALE | SKIP_MONITOR | Flag.NO_MANDATORY_KEYS
+kill_patience_s = 1.0
 _SCRIPT_FLAGS = NOSCRIPT | STALE
 
 
@@ -183,9 +186,12 @@ def call_command(view: View, readonly: bool, before: int, args: Args, protocol: 
                     raise CommandError(CROSS_SLOT)
             elif not all(view.home.owns(args[at]) for at in row.keys.indexes(args)):
                 raise CommandError(CROSS_SLOT)
-        if row.needs_space and view.refuse_writes and len(view.effects) <= before:
+        if row.needs_space and len(view.effects) <= before and _refuses_writes(view):
             raise CommandError(DISK_FULL)
         row.calls += 1
+        work = current()
+        if work is not None and row.is_write:
+            work.wrote = True
         reply = handler(view, args)
     except WouldBlock as blocked:
         return blocked.empty
@@ -212,8 +218,13 @@ def check_flags(view: View, flags: Container[bytes], readonly: bool) -> None:
     if b"no-writes" not in flags:
         if readonly:
             raise CommandError(b"ERR Can not execute a script with write flag using *_ro command.")
-        if view.refuse_writes and b"allow-oom" not in flags:
+        if b"allow-oom" not in flags and _refuses_writes(view):
             raise CommandError(DISK_FULL)
+
+
+def _refuses_writes(view: View) -> bool:
+    """The disk is nearly full."""
+    return view.home.node is not None and view.home.node.refuses_writes
 
 
 def effects_before(view: View, flags: Container[bytes]) -> int:
@@ -455,9 +466,33 @@ async def script_flush(context: Context, args: Args) -> Reply:
 
 
 @command("script|kill", arity=2, flags=NOSCRIPT | ALLOW_BUSY, where=NODE, since="2.6.0", group="scripting")
-def script_kill(context: Context, args: Args) -> Reply:
+async def script_kill(context: Context, args: Args) -> Reply:
     """Terminates a server-side Lua script during execution."""
-    raise CommandError(b"NOTBUSY No scripts in execution right now.")
+    return await kill_scripts(context, b"script")
+
+
+@command("_scriptkill", arity=2, flags=READONLY | ALLOW_BUSY, group="scripting")
+def script_kill_group(view: View, args: Args) -> Reply:
+    """Ends the script that runs in a group. Its shard does that while there is one (shard/work.py)."""
+    raise CommandError(NOT_BUSY)
+
+
+async def kill_scripts(context: Context, kind: bytes) -> Reply:
+    """SCRIPT KILL and FUNCTION KILL, `kind` being `script` or `function`: all that run anywhere. Raises CommandError
+    when there is none, or one of them has written."""
+    answers: list[Any] = []
+
+    async def ask(group: int) -> None:
+        answers.append(await context.node.call(group, 0, [b"_scriptkill", kind]))
+
+    with trio.move_on_after(kill_patience_s):  # a group without a leader runs nothing
+        async with trio.open_nursery() as nursery:
+            for group in context.node.topology.data_groups:
+                nursery.start_soon(ask, group)
+    refusals = [str(answer) for answer in answers if isinstance(answer, hiredis.ReplyError)]
+    if len(refusals) < len(answers):
+        return OK
+    raise CommandError(next((text.encode() for text in refusals if not text.startswith("NOTBUSY")), NOT_BUSY))
 
 
 @command("script|debug", arity=-3, flags=NOSCRIPT, where=NODE, since="3.2.0", group="scripting")

@@ -35,6 +35,7 @@ from enum import Enum, IntFlag
 from typing import Any, TypeAlias
 
 from server.errors import SYNTAX, CommandError, wrong_arity
+from server.keyspace.breath import begin_attempt, end_attempt
 
 Args: TypeAlias = list[bytes]
 Reply: TypeAlias = Any
@@ -145,6 +146,10 @@ class Keys:
         return range(self.first, last + 1, self.step)
 
 
+MANY_ARGUMENTS = 100
+"""Fewer, each of them quickly done, are done at once."""
+NEVER_LONG = 1 << 62
+
 NO_KEYS = Keys()
 FIRST = Keys(1, 1)
 FIRST_TWO = Keys(1, 2)
@@ -206,6 +211,11 @@ class Command:
     """A SHARD command whose only key is its first argument: the hot path."""
     needs_text: bool = False
     """It names a script or function that its group may not know: dispatch/texts.py sees to it first."""
+    long_from: int = NEVER_LONG
+    """With so many arguments, the name included, it may take long (keyspace/breath.py). It follows from the flags and
+    the complexity."""
+    attempt: Handler | None = None
+    """The handler, for a slice if it may take long; see keyspace/breath.py."""
     calls: int = 0
     """Statistics of this node, for INFO commandstats."""
     failed_calls: int = 0
@@ -378,6 +388,10 @@ def _add(
         blocks=bool(flags & BLOCKING) and where is SHARD,
         single_key=where is SHARD and keys.find is None and keys.first == keys.last == 1,
     )
+    row.long_from = _long_from(row)
+    row.attempt = (
+        handler if handler is None or row.long_from == NEVER_LONG else _attempted(handler, row.long_from)
+    )
     parent, _, sub = name.partition("|")
     table = COMMANDS[parent.encode()].subcommands if sub else COMMANDS
     key = (sub or parent).encode()
@@ -396,6 +410,32 @@ def every_command() -> Iterator[Command]:
     for row in COMMANDS.values():
         yield row
         yield from row.subcommands.values()
+
+
+def _attempted(handler: Handler, long_from: int) -> Handler:
+    def attempt(view: Any, args: Args) -> Any:
+        if len(args) < long_from:
+            return handler(view, args)
+        begin_attempt()
+        try:
+            return handler(view, args)
+        finally:
+            end_attempt()
+
+    return attempt
+
+
+def _long_from(row: Command) -> int:
+    """What the declaration says of the time that a command may take."""
+    if row.is_node:
+        return NEVER_LONG
+    words = row.complexity
+    counts = any(word in words for word in ("returned", "popped", "evicted", "passed count", "COUNT"))
+    if row.flags & FAST and not counts:
+        return MANY_ARGUMENTS if row.arity < 0 else NEVER_LONG
+    if words == "O(1)" and row.open:
+        return NEVER_LONG
+    return MANY_ARGUMENTS if "number of keys" in words or "number of provided keys" in words else 0
 
 
 def lookup(args: Args) -> Command | None:

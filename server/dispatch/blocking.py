@@ -5,6 +5,7 @@ back, and the way to end it early: CLIENT UNBLOCK, and a client that went away.
 """
 
 from server.dispatch.connection import Connection
+from server.session import Session
 from server.shard.call import Call, Slot
 from server.shard.route import Route
 
@@ -26,6 +27,11 @@ class BlockedSlot:
         self._connection.session.blocked = self
         self._connection.block()
         self._route.submit(call)
+
+    @property
+    def session(self) -> Session:
+        """Whose reply it is."""
+        return self._connection.session
 
     def fill(self, reply: bytes) -> None:
         """See Slot."""

@@ -50,6 +50,7 @@ from server.shard.clock import TurnClock, boot_time_us
 from server.shard.gather import Gather, decode, split_by_group
 from server.shard.route import Route
 from server.shard.router import Router
+from server.shard.work import Unfinished
 
 log = logging.getLogger("redraft.dispatch")
 
@@ -189,7 +190,11 @@ class Dispatcher:
             route = self._slot_routes[key_slot(args[1])]
             if route.ready:
                 shard = route.shard
-                reply = shard.evaluate(row, args, session.db, session.protocol)  # type: ignore[union-attr]
+                try:
+                    reply = shard.evaluate(row, args, session.db, session.protocol)  # type: ignore[union-attr]
+                except Unfinished:
+                    shard.adopt(Call(row, args, session.db, session.protocol, connection.defer()))  # type: ignore[union-attr]
+                    return None
                 if reply[0] == 45:
                     self._count_error(reply)
                 elapsed_ns = perf_counter_ns() - began_ns

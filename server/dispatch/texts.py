@@ -122,7 +122,7 @@ class Texts:
         if self._memo.get((group, record), 0.0) > self._clock.now_s:
             return True
         shard = self._dispatcher.routes[group].shard
-        if shard is None or not shard.knows(record):
+        if shard is None or shard.replica.get(record) is None:
             return False
         self._remember(group, record)
         return True

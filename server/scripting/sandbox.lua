@@ -139,15 +139,14 @@ real.math = protect(copy(math))
 real.os = protect({clock = os.clock})
 getmetatable('').__metatable = false
 
--- the time limit
+-- the end of scripts that go on for too long
 
 local running = false
-local overtime
 
 local function tick()
-  if running and host.expired() then
+  if running and host.over() then
     sethook(tick, '', 1) -- at every instruction from now on, so that no pcall outlives it
-    error({err = overtime}, 0)
+    error({err = host.reason()}, 0)
   end
 end
 
@@ -392,8 +391,8 @@ function sandbox.compile(text)
   return f, problem
 end
 
-local function start(source, env, message)
-  unit, globals, overtime = source, env, message
+local function start(source, env)
+  unit, globals = source, env
   running = true
   sethook(tick, '', TICKS)
 end
@@ -408,13 +407,13 @@ end
 
 function sandbox.run(f, keys, argv, protocol)
   real.KEYS, real.ARGV = keys, argv
-  start('@user_script', real._G, host.time_over)
+  start('@user_script', real._G)
   local ok, value = raw.xpcall(f, on_error)
   return finish(ok, value, protocol)
 end
 
 function sandbox.call(f, keys, argv, protocol)
-  start('@user_function', function_proxy, host.time_over)
+  start('@user_function', function_proxy)
   local ok, value = raw.xpcall(function() return f(keys, argv) end, on_error)
   return finish(ok, value, protocol)
 end
@@ -426,7 +425,7 @@ function sandbox.load(text)
   raw.setfenv(f, function_proxy)
   registered = {}
   function_index.__index = registering
-  start('@user_function', function_proxy, 'ERR FUNCTION LOAD timeout')
+  start('@user_function', function_proxy)
   local ok, value = raw.xpcall(f, on_error)
   local found = registered
   registered = nil

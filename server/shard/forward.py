@@ -26,6 +26,7 @@ from server.cluster.topology import SYSTEM_GROUP
 from server.commands.table import CLUSTER, COMMANDS, READONLY, Args, Reply, command, lookup
 from server.errors import OUTCOME_UNKNOWN
 from server.keyspace.view import View
+from server.session import Session
 from server.shard.call import Call, Later, Transaction
 from server.shard.route import Route
 from server.shard.shard import Shard
@@ -64,6 +65,7 @@ class Response(msgspec.Struct, array_like=True):
     reply: bytes | None
     """None: refused."""
     leader: int = 0
+    """With the id 0: nobody's answer, but the number of a group that is at work on a long command."""
     index: int = 0
     """Of a CLUSTER command: what the node that asked has to have applied to know as much."""
 
@@ -107,6 +109,11 @@ class _Visitor:
         self.refused_epochs: dict[int, int] = {}
         """Group to the newest epoch of which something was refused."""
 
+    def asked(self, call: Call, id_: int) -> bool:
+        """Whether `call` is the request with this id."""
+        slot = call.slot
+        return isinstance(slot, _Visit) and slot.is_of(self, id_)
+
 
 class _Visit:
     """The slot of a forwarded call."""
@@ -122,6 +129,10 @@ class _Visit:
         self.call: Call | None = None
         self.shard: Shard | None = None
         """Of a CLUSTER command: the index goes along with the reply, of its own change or of what it found."""
+
+    def is_of(self, visitor: _Visitor, id_: int) -> bool:
+        """Whether it is the way back to this request."""
+        return self._visitor is visitor and self._id == id_
 
     def fill(self, reply: bytes) -> None:
         """See Slot."""
@@ -223,6 +234,21 @@ class Forwarder:
         route = self._routes[SYSTEM_GROUP]
         return sum(self.send(route, node, call) for node, call in zip(nodes, calls, strict=True))
 
+    def kill(self, session: Session) -> None:
+        """The client was killed: what other nodes are at work on for it is to end."""
+        for node, peer in self._peers.items():
+            for id_, (route, call) in peer.asked.items():
+                if getattr(call.slot, "session", None) is session and call not in peer.waiting:
+                    peer.outbox.append(Request(id_, route.group, 0, 0, 2, [], cancel=False))
+                    self._dirty_peers.add(node)
+
+    def tell_busy(self, group: int) -> None:
+        """Let those that wait for something of `group` wait on: it is at work."""
+        for visitor in self._visitors.values():
+            if visitor.due:
+                visitor.outbox.append(Response(0, None, group))
+                self._dirty_visitors.add(visitor)
+
     def flush(self) -> None:
         """Send the frames of this turn."""
         for node in self._dirty_peers:
@@ -292,6 +318,9 @@ class Forwarder:
         if peer is None:
             return
         for response in responses:
+            if not response.id:
+                self._routes[response.leader].still_busy()
+                continue
             route, call = peer.asked.pop(response.id)
             peer.waiting.pop(call, None)
             if response.reply is None:
@@ -305,8 +334,11 @@ class Forwarder:
         route = self._routes[request.group]
         if request.cancel is not None:
             waiting = visitor.waiting.get(request.id)
+            work = None if route.shard is None else route.shard.work
             if waiting is not None:
                 route.unblock(waiting[1], error=request.cancel)
+            elif work is not None and work.call is not None and visitor.asked(work.call, request.id):
+                route.shard.kill_client(work.call)  # type: ignore[union-attr]
             return
         visit = _Visit(visitor, request, self._dirty_visitors)
         visitor.due += 1

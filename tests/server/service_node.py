@@ -87,6 +87,7 @@ class ServiceNode:
         self.monitors: set[Session] = set()
         self.pubsub = Hub()
         self.functions = Functions()
+        self.refuses_writes = False
         self.users = Users(self.settings, self.sessions, {b"default": User.default()})
         self.started_s = time.time() - 100
         self.run_id = "ab" * 20
@@ -144,6 +145,12 @@ class ServiceNode:
 
     async def shutdown(self, *, now: bool) -> None:
         self.events.append("shutdown now" if now else "shutdown")
+
+    def end_work(self, session: Session) -> None:
+        pass
+
+    def busy_script(self) -> bytes | None:
+        return None
 
     async def digest(self) -> int:
         return 0

@@ -1,6 +1,7 @@
 """Libraries of functions on one group: what group 0 keeps of them, how they are called, and where that ends."""
 
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -114,7 +115,7 @@ def test_flags_are_held_against_where_it_runs() -> None:
 
 def test_a_full_disk_refuses_what_may_write() -> None:
     group = Group()
-    group.view.refuse_writes = True
+    group.view.home = Home(1, [1], SimpleNamespace(refuses_writes=True))
     setting = "return redis.call('set', 'k', 'v')"
     assert called(group, setting).text.startswith(FULL)
     assert called(group, setting, flags="'allow-oom'") == Raw(b"+OK\r\n")
@@ -124,7 +125,7 @@ def test_a_full_disk_refuses_what_may_write() -> None:
 def test_a_script_without_flags_is_refused_what_needs_space_until_it_has_written() -> None:
     group = Group()
     group.run("SET", "k", "v")
-    group.view.refuse_writes = True
+    group.view.home = Home(1, [1], SimpleNamespace(refuses_writes=True))
     assert group.run("EVAL", "return 1", "0") == Raw(b":1\r\n")
     group.run("EVAL", "return redis.pcall('set', 'k', 'w')", "0")
     assert group.run("GET", "k") == b"v"
