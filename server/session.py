@@ -39,6 +39,9 @@ class Blocked(Protocol):
     def unblock(self, *, error: bool) -> bool:
         """Answer it now, as if its time were over or with an error; whether it was waiting, as far as known here."""
 
+    def check(self) -> None:
+        """What the session's user may do has changed: answer with an error if that is not this any more."""
+
 
 class ReplyMode(IntEnum):
     """CLIENT REPLY."""

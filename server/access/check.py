@@ -43,13 +43,13 @@ class Denial(NamedTuple):
             return b"User %b has no permissions to run the '%b' command" % (user.name, self.object)
         return b"No permissions to access " + _ACCESS[self.reason]
 
-    def detail(self, user: User) -> bytes:
-        """For whoever asks about another user (ACL DRYRUN)."""
+    def detail(self, user: User, args: Args) -> bytes:
+        """For whoever asks about another user and the request `args` (ACL DRYRUN)."""
         if self.reason is Reason.COMMAND:
             return self.message(user)
         text = b"User %b has no permissions to access " % user.name
         if self.reason is Reason.DATABASE:
-            return text + b"database " + self.object
+            return text + b"database " + args[self.at]
         return text + b"the '%b' %b" % (self.object, b"key" if self.reason is Reason.KEY else b"channel")
 
 
@@ -132,19 +132,18 @@ def _denied_database(selector: Selector, row: Command, args: Args, db: int) -> i
     """The index of the database that may not be used, 0: the present one, or all; None: none."""
     if row.name in _ALL_DATABASES:
         return 0
-    touches = row.keys.first or row.keys.find is not None or "keyspace" in row.categories
-    if (
-        touches
-        and row.name not in _NOT_THIS_DATABASE
-        and row.keys.access != "not_key"
-        and not selector.allows_database(db)
-    ):
-        return 0
     find = _DATABASES.get(row.name)
     others = {at: parse_int64(args[at]) for at in find(args)} if find is not None else {}
-    if any(other is None or not 0 <= other < DATABASES for other in others.values()):
-        return None  # the handler says so
-    return next((at for at, other in others.items() if not selector.allows_database(other or 0)), None)
+    if all(
+        other is not None and 0 <= other < DATABASES for other in others.values()
+    ):  # or the handler says so
+        for at, other in others.items():
+            if not selector.allows_database(other or 0):
+                return at
+    if selector.allows_database(db) or row.name in _NOT_THIS_DATABASE or row.keys.access == "not_key":
+        return None
+    keys = row.keys.first or row.keys.find is not None
+    return 0 if keys or row.flags & (Flag.WRITE | Flag.READONLY) or "keyspace" in row.categories else None
 
 
 def check_sort(user: User, row: Command, args: Args, db: int) -> bytes | None:

@@ -139,6 +139,8 @@ class Users:
                 session.outlet.close(after_reply=session in self.acting)
             else:
                 self._act_as(session, user)
+                if session.permissions is not None and session.blocked is not None:
+                    session.blocked.check()
         if name == DEFAULT_USER:
             self._on_open(self.is_open)
 

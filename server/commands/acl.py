@@ -318,7 +318,7 @@ def acl_dryrun(context: Context, args: Args) -> Reply:
         raise wrong_arity(row.error_name)
     row.check_arity(request)
     denial = check(user, row, request, context.session.db)
-    return OK if denial is None else denial.detail(user)
+    return OK if denial is None else denial.detail(user, request)
 
 
 # -- the file --------------------------------------------------------------------------------------------------

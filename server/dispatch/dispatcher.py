@@ -322,7 +322,7 @@ class Dispatcher:
 
     def caller_of(self, session: Session, rows: Iterable[Command]) -> Caller | None:
         """For whom scripts among these commands run; None when there are none, or everything is allowed."""
-        if session.permissions is None or all(row.group != "scripting" for row in rows):
+        if all(row.group != "scripting" for row in rows):
             return None
         return Caller(session.permissions, partial(self.report_denial, session, b"lua"))
 
@@ -370,11 +370,12 @@ class Dispatcher:
     def _submit(self, connection: Connection, route: Route, row: Command, args: Args) -> None:
         session = connection.session
         if row.blocks:
-            slot = BlockedSlot(connection, route, connection.defer())
+            slot = BlockedSlot(connection, route, connection.defer(), self._refusal)
             slot.submit(Call(row, args, session.db, session.protocol, slot))
         else:
             call = Call(row, args, session.db, session.protocol, connection.defer())
-            call.caller = self.caller_of(session, (row,))
+            if session.permissions is not None:
+                call.caller = self.caller_of(session, (row,))
             route.submit(call)
 
     def groups_of(self, row: Command, args: Args) -> Iterable[int]:

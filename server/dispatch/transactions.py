@@ -260,7 +260,8 @@ class Transactions:
             [(db, key, revision) for (db, key), revision in watched.items()],
         )
         call = Call(self._exec_row, [b"exec"], session.db, session.protocol, slot, transaction)
-        call.caller = self._dispatcher.caller_of(session, (queued.command for queued in keyed))
+        if session.permissions is not None:
+            call.caller = self._dispatcher.caller_of(session, (queued.command for queued in keyed))
         return call
 
     def _route(self, queue: list[Queued], watched: dict[tuple[int, bytes], int]) -> Route | None:
