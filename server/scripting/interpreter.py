@@ -60,7 +60,7 @@ class Interpreter:
         )
         self._compiled: OrderedDict[bytes, tuple[Script, Any]] = OrderedDict()
         self._pending: Any = None
-        self._call: Call
+        self._call: Call = _nobody
         self._resp = 2
         self.running = False
         """A script runs, or breathes."""
@@ -138,6 +138,7 @@ class Interpreter:
             raise CommandError(b"ERR " + text + b" script: on @user_script:1.") from None
         finally:
             self.running = False
+            self._call = _nobody
         if isinstance(self._over, Ended):
             raise self._over
         if answer[0]:
@@ -264,6 +265,11 @@ _KILLED = "ERR Script killed by user with %s KILL."
 
 def _no_attributes(obj: Any, name: Any, is_setting: bool) -> Any:
     raise AttributeError("scripts have no business in Python's objects")
+
+
+def _nobody(words: list[bytes], protocol: int) -> Any:
+    """Whom to call while no script runs."""
+    raise AssertionError(words)
 
 
 def _two(answer: Any) -> tuple[Any, Any]:
