@@ -92,7 +92,8 @@ class Texts:
 
         route = self._dispatcher.routes[self._group(row, args)]
         call = Call(row, args, session.db, session.protocol, Later(take))
-        call.caller = self._dispatcher.caller_of(session, (row,))
+        if session.permissions is not None:
+            call.caller = self._dispatcher.caller_of(session, (row,))
         route.submit(call)
         self._dispatcher.end_turn()
         await done.wait()

@@ -67,7 +67,7 @@ class Interpreter:
         self._loaded: OrderedDict[bytes, dict[bytes, tuple[Function, Any]]] = OrderedDict()
         """By sha1 of a library's text: its functions by name."""
         self._pending: Any = None
-        self._call: Call
+        self._call: Call = _nobody
         self._resp = 2
         self._deadline_s = inf
         self.running = False
@@ -167,6 +167,7 @@ class Interpreter:
             done, said = False, [b"ERR " + str(error).encode(errors="replace"), 1]
         finally:
             self.running = False
+            self._call = _nobody
         self._check_end()
         if done:
             return Raw(said[0])
@@ -179,7 +180,7 @@ class Interpreter:
             self._loaded.move_to_end(digest)
             return found
         _, body = parse_library(text)
-        self._begin(_nothing)
+        self._begin(_nobody)
         self._deadline_s = monotonic() + load_time_max_s
         try:
             done, registered = self._sandbox[b"load"](body)
@@ -353,8 +354,8 @@ def _no_attributes(obj: Any, name: Any, is_setting: bool) -> Any:
     raise AttributeError("scripts have no business in Python's objects")
 
 
-def _nothing(words: list[bytes], protocol: int) -> Any:
-    """While a library is loaded there are no commands."""
+def _nobody(words: list[bytes], protocol: int) -> Any:
+    """Whom to call while no script runs, and while a library is loaded: there are no commands."""
     return Error(b"ERR Unknown command called from script")
 
 
