@@ -397,6 +397,14 @@ class Node:
         if self.router.forwarder is not None:
             self.router.forwarder.kill(session)
 
+    def running_function(self) -> tuple[list[bytes], int] | None:
+        """See Protocol."""
+        for shard in self.shards.values():
+            work = shard.work
+            if work is not None and work.function and work.call is not None:
+                return work.call.args, int(work.age_s * 1000)
+        return None
+
     def busy_script(self) -> bytes | None:
         """See Protocol."""
         return next((shard.busy for shard in self.shards.values() if shard.busy is not None), None)

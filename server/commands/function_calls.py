@@ -58,6 +58,12 @@ def run_request(args: Args, library: Library, function: Function, *, with_text: 
     return [name, library.digest, text, function.name, *args[_COUNT_AT:]]
 
 
+def client_request(request: Args) -> Args:
+    """What the client has sent, of what `run_request` made of it."""
+    word = b"fcall_ro" if request[0] == b"_runfunction_ro" else b"fcall"
+    return [word, request[3], *request[_COUNT_WITHIN:]]
+
+
 def _run(view: View, args: Args, readonly: bool) -> Reply:
     _, digest, text, name, *_ = args
     first = _COUNT_WITHIN + 1

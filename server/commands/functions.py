@@ -14,6 +14,7 @@ from resp.values import OK, Simple
 from server.cluster import state
 from server.cluster.topology import SYSTEM_GROUP
 from server.commands.context import Context
+from server.commands.function_calls import client_request
 from server.commands.help import help_reply
 from server.commands.scripting import kill_scripts
 from server.commands.table import (
@@ -233,8 +234,17 @@ def function_list(context: Context, args: Args) -> Reply:
 def function_stats(context: Context, args: Args) -> Reply:
     """Returns information about a function during execution."""
     functions = context.node.functions
+    found = context.node.running_function()
+    busy = context.node.busy_script()
+    if found is None and busy is not None:
+        raise CommandError(busy)
+    running = None
+    if found is not None:
+        request, elapsed_ms = found
+        asked = client_request(request)
+        running = {b"name": asked[1], b"command": asked, b"duration_ms": elapsed_ms}
     counts = {b"libraries_count": len(functions.libraries), b"functions_count": functions.count()}
-    return {b"running_script": None, b"engines": {ENGINE: counts}}
+    return {b"running_script": running, b"engines": {ENGINE: counts}}
 
 
 @command("function|kill", arity=2, flags=NOSCRIPT | ALLOW_BUSY, where=NODE, since="7.0.0", group="scripting")
