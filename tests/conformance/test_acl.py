@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from server.access.check import check
 from server.access.rules import User
@@ -351,3 +353,100 @@ def test_every_command_needs_what_it_needs_in_valkey(valkey: Server) -> None:
                         differing[name, " ".join(request)] = (theirs.value, ours)
         connection.ask("ACL", "DELUSER", "ann")
     assert not differing, "\n".join(map(str, differing.items()))
+
+
+ALPHABET = st.sampled_from(
+    [
+        *(
+            "on",
+            "off",
+            "nopass",
+            "resetpass",
+            "reset",
+            "clearselectors",
+            "allkeys",
+            "resetkeys",
+            "allchannels",
+        ),
+        *(
+            "resetchannels",
+            "allcommands",
+            "nocommands",
+            "alldbs",
+            "resetdbs",
+            "db=1",
+            "db=3,2,0",
+            "db=x",
+            "~*",
+            "~a",
+        ),
+        *(
+            "~b*",
+            "%R~a",
+            "%W~a",
+            "%rw~c?",
+            "%~x",
+            "&*",
+            "&ch",
+            "&p*",
+            "+@all",
+            "-@all",
+            "+get",
+            "-get",
+            "+set",
+            "-set",
+        ),
+        *("+get|x", "+select|0", "+select|1", "-select", "+config", "-config", "+config|set", "-config|set"),
+        *(
+            "+@read",
+            "-@read",
+            "+@write",
+            "-@write",
+            "+@dangerous",
+            "-@dangerous",
+            "+@nosuch",
+            "+nosuch",
+            ">one",
+        ),
+        *(
+            ">two",
+            "<one",
+            "#" + "b" * 64,
+            "!" + "b" * 64,
+            "(+get ~a)",
+            "(%R~x +@string -set)",
+            "()",
+            "(",
+            "+get)",
+        ),
+        *("(db=1 ~* +@all)", "", "nonsense", "AllKeys", "+GET", "-@Fast", "+@FAST"),
+    ]
+)
+QUESTIONS = [
+    *(["get", "a"], ["get", "x1"], ["set", "a", "1"], ["set", "c1", "1", "get"], ["mget", "a", "b1", "z"]),
+    *(
+        ["config", "set", "a", "b"],
+        ["config", "get", "a"],
+        ["select", "0"],
+        ["select", "3"],
+        ["publish", "ch", "m"],
+    ),
+    *(["psubscribe", "p*"], ["flushall"], ["acl", "whoami"], ["del", "a"], ["keys", "*"], ["ping"]),
+]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.lists(ALPHABET, min_size=1, max_size=5), min_size=1, max_size=5))
+def test_any_rules_mean_what_they_mean_in_valkey(
+    valkey: Server, standalone: Server, changes: list[list[str]]
+) -> None:
+    requests: list[list[str]] = [["ACL", "DELUSER", "ann"], ["ACL", "SETUSER", "ann"]]
+    for words in changes:
+        requests += [["ACL", "SETUSER", "ann", *words], ["ACL", "LIST"], ["ACL", "GETUSER", "ann"]]
+    requests += [["ACL", "DRYRUN", "ann", *question] for question in QUESTIONS]
+    requests.append(["ACL", "DELUSER", "ann"])
+    with Connection(HOST, valkey.port) as theirs, Connection(HOST, standalone.port) as ours:
+        for request, expected, got in zip(
+            requests, theirs.ask_all(requests), ours.ask_all(requests), strict=True
+        ):
+            assert plain(got) == plain(expected), request
