@@ -43,7 +43,8 @@ from server.net.reactor import Reactor
 from server.pubsub.hub import Hub
 from server.pubsub.lane import Exchange
 from server.rates import Rates
-from server.scripting.interpreter import limits as script_limits
+from server.scripting.functions import PREFIX as FUNCTIONS_PREFIX
+from server.scripting.functions import Functions
 from server.session import Session
 from server.settings import Settings
 from server.shard.clock import TurnClock
@@ -54,6 +55,7 @@ from server.shard.overlay import Overlay
 from server.shard.replica import Replica
 from server.shard.router import Router
 from server.shard.shard import Shard
+from server.shard.work import INTERRUPTED, Workbench
 from server.stats import Stats
 
 log = logging.getLogger("redraft.node")
@@ -93,6 +95,8 @@ class Node:
         self.clock = TurnClock()
         self.stopping = trio.Event()
         """Set when the process is to end cleanly."""
+        self.refuses_writes = False
+        """The disk is nearly full."""
         self.active_expire = True
         """DEBUG SET-ACTIVE-EXPIRE."""
         self._bind = (me.bind, me.port)
@@ -109,9 +113,6 @@ class Node:
         self.links_: Links | None = None
         self.exchange: Exchange | None = None
         if self.topology.clustered:
-            script_limits.time_max_s = (
-                config.raft.election_timeout_ms * 0.7 / 1000
-            )  # or it would lose its leaderships
             self.links_ = self._make_links()
         self.host = Host(
             self.topology.me,
@@ -138,9 +139,12 @@ class Node:
         )
         self.shards: dict[int, Shard] = {}
         self.state = ClusterState()
+        self.workbench = Workbench()
         for group in self.topology.groups.values():
             self.router.add(group.number, self._make_shard(group.number, group.replicas))
         self.state.follow(self.shards[SYSTEM_GROUP])
+        self.functions = Functions()
+        self.state.watch(FUNCTIONS_PREFIX, self.functions.changed)
         if self.links_ is not None:
             self.links_.poller = self.reactor
             self.router.forwarder = Forwarder(
@@ -150,6 +154,7 @@ class Node:
                 on_turn_start=self.clock.advance,
                 on_turn_end=self.end_turn,
                 on_link=self.router.link_opened,
+                when_applied=self.state.when_applied,
             )
             self.exchange = self.pubsub.outbound = Exchange(self.links_, self.pubsub)
         self.membership: Membership | None = None
@@ -203,7 +208,8 @@ class Node:
             on_dirty=self.router.shard_dirty,
             on_events=self.pubsub.happened,
             on_applied=self.state.refresh if number == SYSTEM_GROUP else None,
-            home=Home(number, self.topology.slot_groups),
+            home=Home(number, self.topology.slot_groups, self),
+            on_work=self.workbench.add,
             limits=self.settings,
         )
         shard.group = self.host.add_group(number, ConfState(tuple(sorted(replicas))), shard)
@@ -251,6 +257,8 @@ class Node:
         reactor.output_limits = settings.output_limits["normal"]
         reactor.pubsub_limits = settings.output_limits["pubsub"]
         self.pubsub.configure(settings.notify_keyspace_events)
+        for shard in self.shards.values():
+            shard.busy_after_s = settings.busy_reply_threshold_ms / 1000
 
     def _notify(self, classes: int) -> None:
         """Keyspace events of these classes are wanted from now on."""
@@ -364,6 +372,37 @@ class Node:
         self.stopping.set()
         await trio.sleep_forever()
 
+    def work_on(self) -> bool:
+        """Give one command that takes long a slice; whether there is more to do."""
+        self.clock.advance()
+        more = self.workbench.go_on()
+        if self.router.forwarder is not None:
+            for group in self.workbench.due_notices():
+                self.router.forwarder.tell_busy(group)
+        self.end_turn()
+        return more
+
+    def end_work(self, session: Session) -> None:
+        """See Protocol."""
+        for shard in self.shards.values():
+            call = None if shard.work is None else shard.work.call
+            if call is not None and getattr(call.slot, "session", None) is session:
+                shard.kill_client(call)
+        if self.router.forwarder is not None:
+            self.router.forwarder.kill(session)
+
+    def running_function(self) -> tuple[list[bytes], int] | None:
+        """See Protocol."""
+        for shard in self.shards.values():
+            work = shard.work
+            if work is not None and work.function and work.call is not None:
+                return work.call.args, int(work.age_s * 1000)
+        return None
+
+    def busy_script(self) -> bytes | None:
+        """See Protocol."""
+        return next((shard.busy for shard in self.shards.values() if shard.busy is not None), None)
+
     async def digest(self) -> int:
         """See Protocol."""
         digests = [
@@ -447,6 +486,8 @@ class Node:
 
     def close(self) -> None:
         """After everything has ended: close the stores."""
+        for shard in self.shards.values():
+            shard.end_work(INTERRUPTED)
         self.store.close()
         self.log_store.close()
 

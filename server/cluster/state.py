@@ -8,7 +8,8 @@ retried and answered as any write is. Its handler uses `read`, `write`, `forget`
 Every node follows its own replica: whoever keeps something in memory that follows from the state (compiled
 libraries, the permissions of users) `watch`es its prefix and is told of each key that has become another. Nodes agree
 on the sequence of changes, not on the moment; the client who asked for one gets its reply when the node that it
-talks to has applied it (`wait_applied`), so that its next command sees it.
+talks to has applied it (`wait_applied`), so that its next command sees it; and for a moment it is held until the other
+nodes that can be reached have, too, so that what it does elsewhere sees it.
 
     @command("_functionkeep", arity=3, where=CLUSTER, group="scripting")
     def keep(view: View, args: Args) -> Reply:
@@ -63,7 +64,7 @@ class ClusterState:
         self._watchers: list[tuple[bytes, Watcher]] = []
         self._applied_index = 0
         """Log index up to which they have been told everything."""
-        self._waiting: list[tuple[int, trio.Event]] = []
+        self._waiting: list[tuple[int, Callable[[], None]]] = []
 
     def follow(self, shard: StateShard) -> None:
         """Show what group 0 holds, from its data as found at start."""
@@ -85,9 +86,9 @@ class ClusterState:
         index = shard.group.applied
         self._show()
         self._applied_index = index
-        for _, event in [waiting for waiting in self._waiting if waiting[0] <= index]:
-            event.set()
-        self._waiting = [waiting for waiting in self._waiting if waiting[0] > index]
+        waiting, self._waiting = self._waiting, []
+        for wanted, then in waiting:
+            self.when_applied(wanted, then)
 
     async def wait_applied(self, index: int) -> None:
         """Return when this node shows the state as of log index `index`, or after `applied_wait_s`. Cancelling it
@@ -95,9 +96,16 @@ class ClusterState:
         if index <= self._applied_index:
             return
         event = trio.Event()
-        self._waiting.append((index, event))
+        self.when_applied(index, event.set)
         with trio.move_on_after(applied_wait_s):
             await event.wait()
+
+    def when_applied(self, index: int, then: Callable[[], None]) -> None:
+        """Call `then` when this node shows the state as of log index `index`."""
+        if index <= self._applied_index:
+            then()
+        else:
+            self._waiting.append((index, then))
 
     def _show(self) -> None:
         assert self._shard is not None

@@ -97,6 +97,7 @@ def client_info(context: Context, args: Args) -> Reply:
 
 
 def _close(context: Context, session: Session) -> None:
+    context.node.end_work(session)
     session.outlet.close(after_reply=session is context.session)
 
 

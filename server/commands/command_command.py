@@ -244,6 +244,8 @@ def _keys_of(request: Args) -> list[tuple[bytes, frozenset[str]]]:
     try:
         list(row.keys.indexes(request))
     except CommandError:
+        if row.flags & Flag.NO_MANDATORY_KEYS:
+            return []
         raise CommandError(b"ERR Invalid arguments specified for command") from None
     return [(request[index], flags) for index, flags in key_access(row, request)]
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from server.diagnostics import Latency, Slowlog
     from server.pubsub.hub import Hub
     from server.rates import Rates
+    from server.scripting.functions import Functions
     from server.settings import Settings
     from server.stats import Stats
 
@@ -73,7 +74,11 @@ class Node(Protocol):
     """Members of the groups; None on a node that stands alone."""
     state: "ClusterState"
     """What all nodes share: users, functions."""
+    functions: "Functions"
+    """The libraries of functions."""
     users: "Users"
+    refuses_writes: bool
+    """The disk is nearly full."""
     active_expire: bool
     """DEBUG SET-ACTIVE-EXPIRE."""
 
@@ -107,6 +112,15 @@ class Node(Protocol):
 
     async def shutdown(self, *, now: bool) -> None:
         """Hand the leaderships over (unless `now`), flush, and end the process. Does not return."""
+
+    def end_work(self, session: Session) -> None:
+        """The client was killed: a long command of its that is being evaluated did not happen."""
+
+    def busy_script(self) -> bytes | None:
+        """What clients are told because a script runs here for too long; None: none does."""
+
+    def running_function(self) -> tuple[list[bytes], int] | None:
+        """The request and the milliseconds so far of a function that runs here and takes long."""
 
     async def digest(self) -> int:
         """Of all that this node's replicas have applied, below 2**160 (shard/digest.py)."""

@@ -35,6 +35,7 @@ from enum import Enum, IntFlag
 from typing import Any, TypeAlias
 
 from server.errors import SYNTAX, CommandError, wrong_arity
+from server.keyspace.breath import begin_attempt, end_attempt
 
 Args: TypeAlias = list[bytes]
 Reply: TypeAlias = Any
@@ -147,6 +148,10 @@ class Keys:
         return range(self.first, last + 1, self.step)
 
 
+MANY_ARGUMENTS = 100
+"""Fewer, each of them quickly done, are done at once."""
+NEVER_LONG = 1 << 62
+
 NO_KEYS = Keys()
 FIRST = Keys(1, 1)
 FIRST_TWO = Keys(1, 2)
@@ -206,6 +211,13 @@ class Command:
     """It may wait for a key."""
     single_key: bool = False
     """A SHARD command whose only key is its first argument: the hot path."""
+    needs_text: bool = False
+    """It names a script or function that its group may not know: dispatch/texts.py sees to it first."""
+    long_from: int = NEVER_LONG
+    """With so many arguments, the name included, it may take long (keyspace/breath.py). It follows from the flags and
+    the complexity."""
+    attempt: Handler | None = None
+    """The handler, for a slice if it may take long; see keyspace/breath.py."""
     calls: int = 0
     """Statistics of this node, for INFO commandstats."""
     failed_calls: int = 0
@@ -287,15 +299,19 @@ def command(
     complexity: str = "O(1)",
     categories: str = "",
     writes: bool = False,
+    needs_text: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Declare a command; see the head of this file. A name `container|sub` declares a subcommand. `writes`: it may,
-    though Redis does not flag it so (EVAL).
+    though Redis does not flag it so (EVAL). `needs_text`: see Command.
 
     Raises AssertionError at import when the declaration contradicts itself.
     """
 
     def declare(handler: Handler) -> Handler:
-        _add(name, handler, arity, flags, keys, where, join, since, group, complexity, categories, writes)
+        row = _add(
+            name, handler, arity, flags, keys, where, join, since, group, complexity, categories, writes
+        )
+        row.needs_text = needs_text
         return handler
 
     return declare
@@ -341,7 +357,7 @@ def _add(
     complexity: str,
     categories: str,
     writes: bool = False,
-) -> None:
+) -> Command:
     assert name == name.lower(), name
     assert arity != 0, name
     assert not (flags & WRITE and flags & READONLY), name
@@ -375,6 +391,10 @@ def _add(
         blocks=bool(flags & BLOCKING) and where is SHARD,
         single_key=where is SHARD and keys.find is None and keys.first == keys.last == 1,
     )
+    row.long_from = _long_from(row)
+    row.attempt = (
+        handler if handler is None or row.long_from == NEVER_LONG else _attempted(handler, row.long_from)
+    )
     parent, _, sub = name.partition("|")
     table = COMMANDS[parent.encode()].subcommands if sub else COMMANDS
     key = (sub or parent).encode()
@@ -385,6 +405,7 @@ def _add(
             PLAIN.pop(spelling, None)
     elif handler is not None and row.open:
         PLAIN[key] = PLAIN[key.upper()] = row
+    return row
 
 
 def every_command() -> Iterator[Command]:
@@ -392,6 +413,32 @@ def every_command() -> Iterator[Command]:
     for row in COMMANDS.values():
         yield row
         yield from row.subcommands.values()
+
+
+def _attempted(handler: Handler, long_from: int) -> Handler:
+    def attempt(view: Any, args: Args) -> Any:
+        if len(args) < long_from:
+            return handler(view, args)
+        begin_attempt()
+        try:
+            return handler(view, args)
+        finally:
+            end_attempt()
+
+    return attempt
+
+
+def _long_from(row: Command) -> int:
+    """What the declaration says of the time that a command may take."""
+    if row.is_node:
+        return NEVER_LONG
+    words = row.complexity
+    counts = any(word in words for word in ("returned", "popped", "evicted", "passed count", "COUNT"))
+    if row.flags & FAST and not counts:
+        return MANY_ARGUMENTS if row.arity < 0 else NEVER_LONG
+    if words == "O(1)" and row.open:
+        return NEVER_LONG
+    return MANY_ARGUMENTS if "number of keys" in words or "number of provided keys" in words else 0
 
 
 def lookup(args: Args) -> Command | None:

@@ -43,6 +43,11 @@ class BlockedSlot:
         self._connection.block()
         self._route.submit(call)
 
+    @property
+    def session(self) -> Session:
+        """Whose reply it is."""
+        return self._connection.session
+
     def fill(self, reply: bytes) -> None:
         """See Slot."""
         session = self._connection.session

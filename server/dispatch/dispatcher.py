@@ -39,6 +39,7 @@ from server.commands.table import (
 from server.diagnostics import format_monitor_line
 from server.dispatch.blocking import BlockedSlot
 from server.dispatch.connection import Connection
+from server.dispatch.texts import Texts
 from server.dispatch.transactions import Transactions
 from server.errors import CROSS_SLOT, INTERNAL, NO_AUTH, ONLY_SUBSCRIBING, CommandError
 from server.keyspace.cache import MISSING
@@ -49,6 +50,7 @@ from server.shard.clock import TurnClock, boot_time_us
 from server.shard.gather import Gather, decode, split_by_group
 from server.shard.route import Route
 from server.shard.router import Router
+from server.shard.work import Unfinished
 
 log = logging.getLogger("redraft.dispatch")
 
@@ -74,6 +76,8 @@ HOT = frozenset((b"GET", b"get"))
 """What `answer_hot` answers."""
 
 
+everywhere_wait_s = 0.5
+"""How long the reply to a change of what all nodes share waits for those that the client does not talk to."""
 shown_bytes_max = 128
 """So much of a request stands in an error text."""
 
@@ -102,6 +106,9 @@ class Dispatcher:
         self.routes = routes = router.routes
         self.databases = databases
         self.data_groups = topology.data_groups
+        self.anywhere = topology.data_groups[:1]
+        """The groups of a command without keys."""
+        self.nodes = topology.nodes
         self.end_turn = end_turn
         self._slot_groups = topology.slot_groups
         self._slot_routes = [routes[group] for group in topology.slot_groups]
@@ -114,6 +121,7 @@ class Dispatcher:
         """The turn for which `_hot_until_us` was asked; 0: to be asked anew."""
         self._hot_until_us = 0
         self._get = COMMANDS[b"get"]
+        self.texts = Texts(self, node.functions, clock)
         self._transactions = Transactions(self)
         self.attentive = False
         """Somebody MONITORs, or clients are paused: every command is looked at twice."""
@@ -182,7 +190,11 @@ class Dispatcher:
             route = self._slot_routes[key_slot(args[1])]
             if route.ready:
                 shard = route.shard
-                reply = shard.evaluate(row, args, session.db, session.protocol)  # type: ignore[union-attr]
+                try:
+                    reply = shard.evaluate(row, args, session.db, session.protocol)  # type: ignore[union-attr]
+                except Unfinished:
+                    shard.adopt(Call(row, args, session.db, session.protocol, connection.defer()))  # type: ignore[union-attr]
+                    return None
                 if reply[0] == 45:
                     self._count_error(reply)
                 elapsed_ns = perf_counter_ns() - began_ns
@@ -329,6 +341,14 @@ class Dispatcher:
             return self._run_node(connection, row, args)
         session = connection.session
         try:
+            if row.needs_text:
+                ready = self.texts.at_hand(row, args)
+                if ready is None:
+                    connection.start(
+                        self.texts.run(connection, row, args), connection.defer(), session.protocol
+                    )
+                    return None
+                row, args = ready
             groups = self._groups(row, args)
         except CommandError as error:
             return self._failed(encode(Error(error.text), session.protocol))
@@ -364,7 +384,7 @@ class Dispatcher:
         try:
             return self._groups(row, args)
         except CommandError:
-            return self.data_groups[:1]
+            return self.anywhere
 
     def _groups(self, row: Command, args: Args) -> list[int] | tuple[int, ...]:
         """The group of each key, or all groups. Raises CommandError."""
@@ -372,7 +392,7 @@ class Dispatcher:
             return self.data_groups
         slot_groups = self._slot_groups
         groups = [slot_groups[key_slot(args[at])] for at in row.keys.indexes(args)]
-        return groups or self.data_groups[:1]
+        return groups or self.anywhere
 
     def _elsewhere(
         self, connection: Connection, route: Route, row: Command, args: Args, slot: int
@@ -490,7 +510,30 @@ class Dispatcher:
         await done.wait()
         if row.where is CLUSTER:
             await self._node.state.wait_applied(call.gate)
+            if not row.flags & Flag.READONLY and call.gate and answer[0][:1] != b"-":
+                await self._wait_everywhere(call.gate)
         return answer[0]
+
+    async def _wait_everywhere(self, index: int) -> None:
+        """Return when the nodes that can be reached have applied group 0's log up to `index`, or soon anyway."""
+        forwarder = self._router.forwarder
+        if forwarder is None:
+            return
+        others = [node for node in self.nodes if node != self._topology.me]
+        done = trio.Event()
+        asked = heard = 0
+
+        def hear() -> None:
+            nonlocal heard
+            heard += 1
+            if heard == asked:
+                done.set()
+
+        asked = forwarder.ask_applied(others, index, hear)
+        self.end_turn()
+        if asked:
+            with trio.move_on_after(everywhere_wait_s):
+                await done.wait()
 
     # -- MONITOR and CLIENT PAUSE ----------------------------------------------------------------------------
 

@@ -138,6 +138,7 @@ class Transactions:
         self._dispatcher = dispatcher
         self._watch_row = COMMANDS[b"_watch"]
         self._exec_row = COMMANDS[b"exec"]
+        self._fail_row = COMMANDS[b"_fail"]
 
     def queue(self, session: Session, row: Command, args: Args) -> bytes:
         """A command between MULTI and EXEC: check what can be checked now, and keep it."""
@@ -223,7 +224,7 @@ class Transactions:
             )
         keyed = [queued for queued in queue if not queued.command.is_node]
         slot = connection.defer()
-        if route is None or len(keyed) < len(queue):
+        if route is None or len(keyed) < len(queue) or any(queued.command.needs_text for queued in keyed):
             connection.start(self._execute_mixed(connection, queue, watched, route), slot, session.protocol)
         else:
             route.submit(self._call(keyed, watched, session, slot))
@@ -269,9 +270,13 @@ class Transactions:
         groups = {dispatcher.group_of(key) for _, key in watched}
         for queued in queue:
             if not queued.command.is_node:
-                groups.update(dispatcher.groups_of(queued.command, queued.args))
+                found = dispatcher.groups_of(queued.command, queued.args)
+                if found is not dispatcher.anywhere:
+                    groups.update(found)
         if len(groups) > 1:
             raise CommandError(CROSS_SLOT)
+        if not groups and any(not queued.command.is_node for queued in queue):
+            groups.update(dispatcher.anywhere)
         return dispatcher.routes[groups.pop()] if groups else None
 
     async def _execute_mixed(
@@ -302,6 +307,7 @@ class Transactions:
     async def _ask(
         self, route: Route, keyed: list[Queued], watched: dict[tuple[int, bytes], int], session: Session
     ) -> bytes:
+        keyed = [await self._prepare(queued, route.group) for queued in keyed]
         done = trio.Event()
         answer: list[bytes] = []
 
@@ -313,6 +319,16 @@ class Transactions:
         self._dispatcher.end_turn()
         await done.wait()
         return answer[0]
+
+    async def _prepare(self, queued: Queued, group: int) -> Queued:
+        """The command with the text that it needs; one that can not be, as one that fails."""
+        if not queued.command.needs_text:
+            return queued
+        try:
+            row, args = await self._dispatcher.texts.fetch(queued.command, queued.args, group)
+        except CommandError as error:
+            row, args = self._fail_row, [b"_fail", error.text]
+        return Queued(row, args, queued.db)
 
     async def _run_node(self, connection: Connection, queued: Queued) -> Any:
         try:

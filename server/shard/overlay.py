@@ -6,33 +6,22 @@ which index it has to wait for. When leadership is lost the whole overlay is dro
 future.
 """
 
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
+from itertools import chain
 
-from server.keyspace.layout import ELEMENT, ELEMENT_PREFIX_BYTES
 from server.keyspace.leveldb import DataStore
+from server.keyspace.order import Order, few_max, in_range, overlaid
+from server.keyspace.store import prefix_end
 
-_STALE_MAX = 1000
-"""Keys kept in order that may be applied already, besides as many as are pending."""
-_INSERTS_MAX = 16
-"""More new keys than this are sorted with the others instead of being inserted one by one."""
+scans_min = 8
+"""So many scans between two rounds of applying are worth an order of the pending keys."""
 
 
 class Overlay:
     """The Store (keyspace/store.py) of one group at its leader. Keys are relative to the group."""
 
-    __slots__ = (
-        "_get",
-        "_prefix",
-        "_sorted",
-        "_sorted_count",
-        "_store",
-        "_unapplied",
-        "fresh",
-        "observed",
-        "pending",
-    )
+    __slots__ = ("_get", "_order", "_prefix", "_scans", "_store", "_unapplied", "observed", "pending")
 
     def __init__(self, store: DataStore, prefix: bytes) -> None:
         self._store = store
@@ -43,11 +32,10 @@ class Overlay:
         them."""
         self._unapplied: deque[tuple[int, list[bytes | None]]] = deque()
         """(index, keys and values in turn) of proposed entries, in log order."""
-        self.fresh: list[bytes] = []
-        """Keys of elements that the leader has put into `pending` and that are not sorted yet."""
-        self._sorted: dict[bytes, list[bytes]] = {}
-        """The keys of elements by collection, in order. Some may not be pending any more."""
-        self._sorted_count = 0
+        self._scans = 0
+        """Since something was applied, with much in `pending`."""
+        self._order: Order | None = None
+        """Of the keys of `pending`, when it is worth it."""
         self.observed = 0
 
     def get(self, key: bytes) -> bytes | None:
@@ -65,94 +53,41 @@ class Overlay:
         """See Store."""
         prefix = self._prefix
         cut = len(prefix)
-        below = self._store.scan(prefix + start, prefix + stop, reverse)
-        above = sorted((key for key in self.pending if start <= key < stop), reverse=not reverse)
-        if not above:
-            for key, value in below:
-                yield key[cut:], value
-            return
-        for full, value in below:
-            key = full[cut:]
-            while above and ((above[-1] > key) if reverse else (above[-1] < key)):
-                yield from self._take(above.pop())
-            if above and above[-1] == key:
-                yield from self._take(above.pop())
-            else:
-                yield key, value
-        while above:
-            yield from self._take(above.pop())
+        below = ((row[0][cut:], row[1]) for row in self._store.scan(prefix + start, prefix + stop, reverse))
+        return overlaid(below, self._above(start, stop, reverse), self._take, reverse)
 
     def scan_under(
         self, prefix: bytes, start: bytes, stop: bytes | None, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
         """See Store."""
         below = self._store.scan_under(self._prefix + prefix, start, stop, reverse)
-        above = self._pending_under(prefix, start, stop) if self.pending else None
-        return self._merged(prefix, below, above, reverse) if above else below
-
-    def _merged(
-        self, prefix: bytes, below: Iterator[tuple[bytes, bytes]], above: list[bytes], reverse: bool
-    ) -> Iterator[tuple[bytes, bytes]]:
-        """`below` with the pending keys `above`, which are in order, laid over it."""
+        if not self.pending:
+            return below
+        keys = self._above(prefix + start, prefix_end(prefix) if stop is None else prefix + stop, reverse)
+        first = next(keys, None)
+        if first is None:
+            return below
         cut = len(prefix)
-        if not reverse:
-            above.reverse()
-        for row in below:
-            key = prefix + row[0]
-            while above and ((above[-1] > key) if reverse else (above[-1] < key)):
-                for taken, value in self._take(above.pop()):
-                    yield taken[cut:], value
-            if above and above[-1] == key:
-                for taken, value in self._take(above.pop()):
-                    yield taken[cut:], value
-            else:
-                yield row
-        while above:
-            for taken, value in self._take(above.pop()):
-                yield taken[cut:], value
+        above = (key[cut:] for key in chain((first,), keys))
+        return overlaid(below, above, lambda key: self._take(prefix + key), reverse)
 
-    def _pending_under(self, prefix: bytes, start: bytes, stop: bytes | None) -> list[bytes]:
-        """The pending elements of a collection in [start, stop), in order. Costs what is in that range, and once what
-        was written since the last call."""
-        if self.fresh:
-            self._sort_in()
-        keys = self._sorted.get(prefix)
-        if keys is None:
-            return []
-        low = bisect_left(keys, prefix + start) if start else 0
-        high = len(keys) if stop is None else bisect_left(keys, prefix + stop)
+    def _above(self, start: bytes, stop: bytes, reverse: bool) -> Iterator[bytes]:
+        """The pending keys in [start, stop), in order or its reverse."""
         pending = self.pending
-        return [key for key in keys[low:high] if key in pending]
+        if len(pending) > few_max:
+            self._scans += 1
+        if self._order is None:
+            if self._scans < scans_min:
+                return in_range(pending, start, stop, reverse)
+            self._order = Order()
+        self._order.follow(pending)
+        return self._order.range(start, stop, reverse)
 
-    def _sort_in(self) -> None:
-        if self._sorted_count + len(self.fresh) > 2 * len(self.pending) + _STALE_MAX:
-            self._forget_order()
-        by_prefix: dict[bytes, list[bytes]] = {}
-        for key in self.fresh:
-            by_prefix.setdefault(key[:ELEMENT_PREFIX_BYTES], []).append(key)
-        self._sorted_count += len(self.fresh)
-        self.fresh.clear()
-        for prefix, keys in by_prefix.items():
-            known = self._sorted.setdefault(prefix, [])
-            if len(keys) > _INSERTS_MAX:
-                self._sorted[prefix] = sorted({*known, *keys})
-                continue
-            for key in keys:
-                at = bisect_left(known, key)
-                if at == len(known) or known[at] != key:
-                    known.insert(at, key)
-
-    def _forget_order(self) -> None:
-        """Begin anew with what is pending."""
-        self._sorted.clear()
-        self._sorted_count = 0
-        self.fresh[:] = [key for key in self.pending if key[0] == ELEMENT]
-
-    def _take(self, key: bytes) -> Iterator[tuple[bytes, bytes]]:
+    def _take(self, key: bytes) -> bytes | None:
         index, value = self.pending[key]
-        self.observed = max(self.observed, index)
-        if value is not None:
-            yield key, value
+        if index > self.observed:
+            self.observed = index
+        return value
 
     def proposed(self, index: int, operations: list[bytes | None]) -> None:
         """The entry at `index` was proposed with these keys and values in turn, which are in `pending` already."""
@@ -162,22 +97,26 @@ class Overlay:
         """Everything up to `index` is in the data store."""
         unapplied = self._unapplied
         pending = self.pending
+        if self._scans < scans_min:
+            self._order = None
+        self._scans = 0
+        order = self._order
         while unapplied and unapplied[0][0] <= index:
             at, operations = unapplied.popleft()
             for key in operations[::2]:
                 found = pending.get(key)  # type: ignore[arg-type]
                 if found is not None and found[0] == at:
                     del pending[key]  # type: ignore[arg-type]
-        if len(self.fresh) > 2 * len(pending) + _STALE_MAX:
-            self._forget_order()
+                    if order is not None:
+                        order.discard(key)  # type: ignore[arg-type]
 
     def forget(self) -> None:
         """Drop the effects that were never proposed."""
         self.pending.clear()
+        self._order = None
         for index, operations in self._unapplied:
             for key, value in zip(operations[::2], operations[1::2], strict=True):
                 self.pending[key] = (index, value)  # type: ignore[index]
-        self._forget_order()
 
     def __len__(self) -> int:
         """How many keys have an effect that is not applied."""

@@ -21,6 +21,7 @@ committed is in the data), no transfer is going on, and the log and the store ke
 import logging
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING
@@ -41,10 +42,10 @@ from server.errors import (
     CommandError,
     WouldBlock,
 )
+from server.keyspace.breath import TooLong, begin_attempt, end_attempt
 from server.keyspace.cache import HotReplies
 from server.keyspace.events import Event
 from server.keyspace.layout import (
-    ELEMENT,
     META_KEY,
     decode_head,
     elements_expiry_range,
@@ -62,6 +63,7 @@ from server.shard.effects import encode_effects
 from server.shard.overlay import Overlay
 from server.shard.replica import Replica
 from server.shard.waiters import Waiter, Waiters
+from server.shard.work import INTERRUPTED, Unfinished, Worker
 from server.stats import Stats
 from server.types import hashes
 
@@ -86,7 +88,7 @@ served_per_round_max = 1000
 _NULL_ARRAY = {2: b"*-1\r\n", 3: b"_\r\n"}
 
 
-class Shard:
+class Shard(Worker):
     """One group on this node; the StateMachine that raft.runtime drives, and the executor of its commands."""
 
     def __init__(
@@ -106,10 +108,12 @@ class Shard:
         on_applied: Callable[[], None] | None = None,
         home: Home = EVERYWHERE,
         limits: HasLimits = DEFAULTS,
+        on_work: Callable[["Shard"], None] = lambda shard: None,
     ) -> None:
         """`on_change`: readiness or leader changed; `on_dirty`: there is something to `flush` this turn; `on_events`:
         keyspace events happened, what made them is committed; `on_applied`: the data store has more; `limits`: see
-        View."""
+        View; `on_work`: from now on `go_on` has to be called, until `work` is None."""
+        super().__init__()
         self.replica = replica
         self.number = replica.group
         self.group: Group
@@ -140,6 +144,7 @@ class Shard:
         self._on_dirty = on_dirty
         self._on_events = on_events
         self._on_applied = on_applied
+        self._on_work = on_work
         self._notify = 0
         self._events: deque[tuple[int, list[Event]]] = deque()
         """(index, events) of commands whose effects are not committed yet, in index order."""
@@ -179,7 +184,7 @@ class Shard:
 
     def evaluate(self, command: Command, args: Args, db: int, protocol: int) -> bytes:
         """Run one command on the newest state and return its encoded reply. Only when `ready`. Sets `gate`
-        and `wrote`."""
+        and `wrote`. Raises Unfinished."""
         if self._turn != self._clock.turn:
             self._begin_turn()
         elif self._now_ms < self._clock.now_ms:
@@ -191,19 +196,21 @@ class Shard:
         try:
             if self.refuse_writes and command.needs_space:
                 raise CommandError(DISK_FULL)
-            reply = encode(command.handler(view, args), protocol)  # type: ignore[misc]
+            reply = encode(command.attempt(view, args), protocol)  # type: ignore[misc]
         except Exception as error:
             reply = self._failed(command, error, protocol)
+        except TooLong:
+            self._start_work(partial(self.evaluate, command, args, db, protocol), command)
         if view.effects:
             self.wrote = True
-            self.gate = self._next_index
             self._collect()
+            self.gate = self._next_index
         else:
             self.wrote = False
             self.gate = base.observed
         if view.events:
             self._keep_events()
-        if self.waiters.woken:
+        if self.waiters.woken and self.work is None:
             self._serve()
         if view.expired:
             self._on_dirty(self)
@@ -211,7 +218,10 @@ class Shard:
 
     def evaluate_transaction(self, transaction: Transaction, protocol: int) -> bytes:
         """Run an EXEC: all effects in one entry, or a null when a watched key has changed. Sets `gate` and
-        `wrote`."""
+        `wrote`. Raises Unfinished."""
+        attempt = self.work is None and any(
+            len(args) >= command.long_from for command, args, _ in transaction.commands
+        )
         if self._turn != self._clock.turn:
             self._begin_turn()
         elif self._now_ms < self._clock.now_ms:
@@ -227,18 +237,33 @@ class Shard:
                 return _NULL_ARRAY[protocol]
         replies = [b"*%d\r\n" % len(transaction.commands)]
         revision = view.revision + 1  # one for all: nobody sees a state in between
-        for command, args, db in transaction.commands:
-            view.begin(db, protocol)
-            view.revision = revision
-            replies.append(self._run(command, args, protocol))
-            if view.effects:
-                self.wrote = True
-                self._collect()
-            if view.events:
-                self._keep_events()
+        try:
+            if attempt:
+                begin_attempt()
+            for command, args, db in transaction.commands:
+                view.begin(db, protocol)
+                view.revision = revision
+                replies.append(self._run(command, args, protocol))
+                if attempt or self.work is not None:
+                    view.keep()  # it is taken when all is done
+                    continue
+                if view.effects:
+                    self.wrote = True
+                    self._collect()
+                if view.events:
+                    self._keep_events()
+        except TooLong:
+            self._start_work(partial(self.evaluate_transaction, transaction, protocol), None)
+        finally:
+            end_attempt()
+        if view.effects:
+            self.wrote = True
+            self._collect()
+        if view.events:
+            self._keep_events()
         self.gate = self._next_index if self.wrote else base.observed
         self._would_block = None
-        if self.waiters.woken:
+        if self.waiters.woken and self.work is None:
             self._serve()
         if view.expired:
             self._on_dirty(self)
@@ -246,18 +271,22 @@ class Shard:
 
     def evaluate_stale(self, command: Command, args: Args, db: int, protocol: int) -> bytes | None:
         """Run a reading command on what this replica has applied; None when that may be older than
-        `stale_max_ms`, or is not one consistent state."""
+        `stale_max_ms`, or is not one consistent state, or takes long, and is for the leader then."""
         if not self.group.consistent or self.group.silence_s * 1000 > self._stale_max_ms:
             return None
         view = View(self.replica, self.replica.meta(), self._random, home=self._home, limits=self._limits)
         view.begin_entry(max(self._clock.now_ms, self.replica.clock_ms), 0)
         view.begin(db, protocol)
         leader_view, self._view = self._view, view
+        begin_attempt()
         try:
             reply = self._run(command, args, protocol)
             blocked, self._would_block = self._would_block, None
             return reply if blocked is None else None
+        except TooLong:
+            return None
         finally:
+            end_attempt()
             self._view = leader_view
 
     def _run(self, command: Command, args: Args, protocol: int) -> bytes:
@@ -302,6 +331,9 @@ class Shard:
 
     def _collect(self) -> None:
         """Take the view's effects into the entry that is being made."""
+        if self.work is not None:
+            self._collect_in_slices()
+            return
         effects = self._view.take_effects()
         operations = self._operations
         if not operations:
@@ -309,10 +341,7 @@ class Shard:
         size = self._operations_bytes
         index = self._next_index
         pending = self._base.pending
-        fresh = self._base.fresh
         for key, value in effects.items():
-            if key[0] == ELEMENT:
-                fresh.append(key)
             operations += (key, value)
             pending[key] = (index, value)
             size += len(key) + (len(value) if value is not None else 0) + 10
@@ -322,7 +351,7 @@ class Shard:
 
     def _keep_events(self) -> None:
         """Hold the view's events until what made them is committed; those that nothing was written for go out."""
-        events, self._view.events = self._view.events, []
+        events = self._view.take_events()
         if self.wrote:
             self._events.append((self._next_index, events))
         else:
@@ -364,15 +393,22 @@ class Shard:
     def submit(self, call: Call) -> None:
         """Evaluate `call` and answer it as soon as it may be. Only when `ready`."""
         self._view.caller = call.caller
-        if call.transaction is not None:
-            reply = self.evaluate_transaction(call.transaction, call.protocol)
-        else:
-            reply = self.evaluate(call.command, call.args, call.db, call.protocol)
-            if self._would_block is not None:
-                self.waiters.add(call, self._would_block, self._clock.now_s)
-                self._would_block = None
-                return
-        if self.is_free():
+        try:
+            if call.transaction is not None:
+                reply = self.evaluate_transaction(call.transaction, call.protocol)
+            else:
+                reply = self.evaluate(call.command, call.args, call.db, call.protocol)
+        except Unfinished:
+            self.adopt(call)
+            return
+        self._answer(call, reply)
+
+    def _answer(self, call: Call, reply: bytes) -> None:
+        """`call` has just been evaluated."""
+        if self._would_block is not None:
+            self.waiters.add(call, self._would_block, self._clock.now_s)
+            self._would_block = None
+        elif self.is_free():
             call.slot.fill(reply)
         else:
             self.hold(call, reply)
@@ -460,14 +496,8 @@ class Shard:
 
     def flush(self) -> None:
         """The turn ends: propose what it wrote, ask for the proof that its reads need."""
-        if self.waiters.woken and self.ready:
-            if self._turn != self._clock.turn:
-                self._begin_turn()
-            self._serve()
-        if self._view.expired:
-            self._expire_seen()
-        if self._operations:
-            self._propose()
+        if self.work is None:
+            self._flush_writes()
         if self._turn_reads:
             reads, self._turn_reads = self._turn_reads, []
             try:
@@ -476,6 +506,16 @@ class Shard:
                 self._do_again(reads)
         if self.ready and (not self.group.can_propose or len(self._base) > overlay_keys_max):
             self.refresh()
+
+    def _flush_writes(self) -> None:
+        if self.waiters.woken and self.ready:
+            if self._turn != self._clock.turn:
+                self._begin_turn()
+            self._serve()
+        if self._view.expired:
+            self._expire_seen()
+        if self._operations:
+            self._propose()
 
     def change_members(self, change: ConfChange) -> None:
         """Propose a membership change. Raises RaftError when it can not be now."""
@@ -605,6 +645,9 @@ class Shard:
 
     def applied(self, index: int) -> None:
         """The data store holds everything up to `index`."""
+        if self.work is not None:
+            self.applied_meanwhile = index
+            return
         self._base.applied(index)
         if self._on_applied is not None:
             self._on_applied()
@@ -668,7 +711,12 @@ class Shard:
             self._commit = group.commit
             self._start_leadership()
             self._settle_orphans(final=True)
-        ready = bool(self._leading_term) and group.can_propose and len(self._base) <= overlay_keys_max
+        ready = (
+            bool(self._leading_term)
+            and group.can_propose
+            and len(self._base) <= overlay_keys_max
+            and self.work is None
+        )
         if ready != self.ready:
             self.ready = ready
             self._on_change(self)
@@ -701,6 +749,7 @@ class Shard:
         self._notify = self._view.notify = classes
 
     def _lose_leadership(self) -> None:
+        self.end_work(INTERRUPTED)
         self.orphans += [(index, call) for index, calls in self._gates.items() for call in calls]
         for calls in (*self._reads.values(), self._turn_reads):
             self.orphans += [(call.proof, call) for call in calls]

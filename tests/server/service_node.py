@@ -18,6 +18,7 @@ from server.diagnostics import Latency, Slowlog
 from server.errors import CommandError
 from server.pubsub.hub import Hub
 from server.rates import Rates
+from server.scripting.functions import Functions
 from server.session import Session
 from server.settings import Settings
 from server.stats import Stats
@@ -85,6 +86,8 @@ class ServiceNode:
         self.sessions: dict[int, Session] = {}
         self.monitors: set[Session] = set()
         self.pubsub = Hub()
+        self.functions = Functions()
+        self.refuses_writes = False
         self.users = Users(self.settings, self.sessions, {b"default": User.default()})
         self.started_s = time.time() - 100
         self.run_id = "ab" * 20
@@ -142,6 +145,15 @@ class ServiceNode:
 
     async def shutdown(self, *, now: bool) -> None:
         self.events.append("shutdown now" if now else "shutdown")
+
+    def end_work(self, session: Session) -> None:
+        pass
+
+    def running_function(self) -> tuple[list[bytes], int] | None:
+        return None
+
+    def busy_script(self) -> bytes | None:
+        return None
 
     async def digest(self) -> int:
         return 0
