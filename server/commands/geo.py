@@ -10,6 +10,7 @@ from server.commands.table import DENYOOM, READONLY, WRITE, Args, Keys, Reply, c
 from server.commands.zset_ranges import store_pairs
 from server.commands.zsets import READ, AddOptions, add
 from server.errors import SYNTAX, CommandError
+from server.keyspace.breath import paced
 from server.keyspace.view import View
 from server.types import geo, zsets
 from server.types.geo import Area, Found, Point, Polygon, Shape
@@ -75,7 +76,7 @@ def geoadd(view: View, args: Args) -> Reply:
         raise CommandError(SYNTAX)
     pairs = [
         (args[place + 2], float(geo.encode(_point(args[place], args[place + 1]))))
-        for place in range(at, len(args), 3)
+        for place in paced(iter(range(at, len(args), 3)))
     ]
     return add(view, args[1], pairs, AddOptions(words))
 

@@ -31,6 +31,7 @@ from server.commands.table import (
 )
 from server.errors import CommandError, WouldBlock
 from server.keyspace import events
+from server.keyspace.breath import paced
 from server.keyspace.view import View
 from server.types import stream_groups, streams
 from server.types.stream_groups import UNKNOWN, Consumer, Group
@@ -337,7 +338,7 @@ def xack(view: View, args: Args) -> Reply:
     if stream is None or group is None:
         return 0
     acknowledged = 0
-    for id_ in [strict_id(text) for text in args[3:]]:
+    for id_ in [strict_id(text) for text in paced(iter(args[3:]))]:
         pending = group.find_pending(id_)
         if pending is not None:
             group.release(pending)

@@ -26,6 +26,7 @@ from server.commands.table import (
 )
 from server.errors import NO_SUCH_KEY, SYNTAX, CommandError, WouldBlock, wrong_arity
 from server.keyspace import events
+from server.keyspace.breath import paced
 from server.keyspace.view import View
 from server.types import streams
 from server.types.streams import ID_MAX, SEQUENCE_BITS, SEQUENCE_MAX, Id, Stream
@@ -152,7 +153,7 @@ def xdel(view: View, args: Args) -> Reply:
     stream = streams.find(view, args[1])
     if stream is None:
         return 0
-    deleted = stream.delete([strict_id(text) for text in args[2:]])
+    deleted = stream.delete([strict_id(text) for text in paced(iter(args[2:]))])
     if deleted:
         stream.save()
         view.event(events.STREAM, b"xdel", args[1])

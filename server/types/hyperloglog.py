@@ -24,6 +24,7 @@ from math import floor, inf, sqrt
 from struct import Struct
 
 from server.errors import CommandError
+from server.keyspace.breath import breathe, paced
 
 REGISTERS = 1 << 14
 REGISTER_BITS = 6
@@ -129,6 +130,7 @@ def add(value: bytearray, elements: list[bytes]) -> bool:
     """Add elements. Whether a register changed. Raises CommandError for a value that is damaged."""
     changed = False
     for element in elements:
+        breathe()
         index, count = place(element)
         if raise_register(value, index, count):
             changed = True
@@ -262,7 +264,7 @@ def registers(value: bytes | bytearray) -> bytes:
 def raise_registers(value: bytearray, each: bytes) -> None:
     """Let each register be at least what `each` says, a byte each. Raises CommandError for a value that is damaged."""
     start = _START
-    for index, count in enumerate(each):
+    for index, count in paced(iter(enumerate(each))):
         if value[_ENCODING_AT] == DENSE:
             value[HEADER_BYTES:] = pack(_largest(registers(value), each))
             return
@@ -307,6 +309,7 @@ def merge(values: list[bytes]) -> bytes:
     """The largest of each register, a byte each. Raises CommandError when a value is damaged."""
     merged = bytes(REGISTERS)
     for value in values:
+        breathe()
         merged = _largest(merged, registers(value))
     return merged
 
