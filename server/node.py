@@ -192,6 +192,7 @@ class Node:
             on_events=self.pubsub.happened,
             home=Home(number, self.topology.slot_groups),
             on_work=self.workbench.add,
+            on_work_done=lambda call, seconds: self.dispatcher.work_done(call, seconds),
         )
         shard.group = self.host.add_group(number, ConfState(tuple(sorted(replicas))), shard)
         self.shards[number] = shard

@@ -274,6 +274,15 @@ class Dispatcher:
             return reply
         return _GO_ON
 
+    def work_done(self, call: Call, seconds: float) -> None:
+        """A command that took long was done in slices, here, within so much time."""
+        row = call.command
+        elapsed_us = int(seconds * 1e6)
+        row.elapsed_ns += 1000 * elapsed_us
+        session = getattr(call.slot, "session", None)
+        if session is not None:  # a client's of this node
+            self._was_slow(row, call.args, session, elapsed_us)
+
     def _was_slow(self, row: Command, args: Args, session: Session, elapsed_us: int) -> None:
         if elapsed_us >= self._node.slowlog.threshold_us and not row.flags & Flag.SKIP_COMMANDLOG:
             self._node.slowlog.add(args, elapsed_us, session)

@@ -104,10 +104,11 @@ class Shard(Worker):
         on_events: Callable[[list[Event]], None] = lambda events: None,
         home: Home = EVERYWHERE,
         on_work: Callable[["Shard"], None] = lambda shard: None,
+        on_work_done: Callable[[Call, float], None] = lambda call, seconds: None,
     ) -> None:
         """`on_change`: readiness or leader changed; `on_dirty`: there is something to `flush` this turn; `on_events`:
         keyspace events happened, what made them is committed; `on_work`: from now on `go_on` has to be called, until
-        `work` is None."""
+        `work` is None; `on_work_done`: it was, and took so many seconds."""
         super().__init__()
         self.replica = replica
         self.number = replica.group
@@ -138,6 +139,7 @@ class Shard(Worker):
         self._on_dirty = on_dirty
         self._on_events = on_events
         self._on_work = on_work
+        self._on_work_done = on_work_done
         self._notify = 0
         self._events: deque[tuple[int, list[Event]]] = deque()
         """(index, events) of commands whose effects are not committed yet, in index order."""
