@@ -9,7 +9,7 @@ Knows nothing of commands. Imports hiredis and the standard library. Replies of 
 hiredis.
 """
 
-from resp.encode import encode, format_double
+from resp.encode import encode, format_double, set_pace
 from resp.inline import split_inline
 from resp.requests import (
     UNAUTHENTICATED_BULK_BYTES_MAX,
@@ -59,5 +59,6 @@ __all__ = [
     "Verbatim",
     "encode",
     "format_double",
+    "set_pace",
     "split_inline",
 ]

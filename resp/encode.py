@@ -36,6 +36,18 @@ _INTEGRAL_MAX = float(2**62)
 does."""
 
 
+Pace = Callable[[Iterator[Any]], Iterator[Any]]
+"""The same items; it may do something else between them."""
+
+_paces: list[Pace] = []
+_LONG_FROM: Final = 4096
+
+
+def set_pace(pace: Pace) -> None:
+    """Whoever encodes long replies in slices: have their items go through `pace`."""
+    _paces[:] = [pace]
+
+
 def encode(value: Value, protocol: int) -> bytes:
     """The bytes of one reply.
 
@@ -158,6 +170,8 @@ def _walked(root: Any, protocol: int) -> bytes:
                 continue
             header, items = _opened(value, protocol)
             append(header)
+            if _paces and hasattr(value, "__len__") and len(value) > _LONG_FROM:
+                items = _paces[0](items)
             open_iterators.append(items)
             break
         else:

@@ -14,6 +14,7 @@ from server.commands.element_scan import cursor_of, element_options
 from server.commands.table import DENYOOM, FAST, READONLY, WRITE, Args, Keys, Reply, command
 from server.errors import OUT_OF_RANGE, SYNTAX, CommandError, wrong_arity
 from server.keyspace import events
+from server.keyspace.breath import paced
 from server.keyspace.view import View
 from server.types import zsets
 from server.types.zset_ranges import Pair
@@ -85,7 +86,8 @@ def zadd(view: View, args: Args) -> Reply:
         raise CommandError(b"ERR GT, LT, and/or NX options at the same time are not compatible")
     if b"incr" in words and count > 2:
         raise CommandError(b"ERR INCR option supports a single increment-element pair")
-    pairs = [(args[place + 1], floating(args[place])) for place in range(at, len(args), 2)]
+    places = paced(iter(range(at, len(args), 2)))
+    pairs = [(args[place + 1], floating(args[place])) for place in places]
     return add(view, args[1], pairs, AddOptions(words) if words else _NO_OPTIONS)
 
 

@@ -102,13 +102,14 @@ class Shard(Worker):
         on_change: Callable[["Shard"], None],
         on_dirty: Callable[["Shard"], None],
         on_events: Callable[[list[Event]], None] = lambda events: None,
-        on_applied: Callable[[], None] | None = None,
+        on_applied: Callable[[], None] = lambda: None,
         home: Home = EVERYWHERE,
         on_work: Callable[["Shard"], None] = lambda shard: None,
+        on_work_done: Callable[[Call, float], None] = lambda call, seconds: None,
     ) -> None:
         """`on_change`: readiness or leader changed; `on_dirty`: there is something to `flush` this turn; `on_events`:
         keyspace events happened, what made them is committed; `on_applied`: the data store has more; `on_work`: from
-        now on `go_on` has to be called, until `work` is None."""
+        now on `go_on` has to be called, until `work` is None; `on_work_done`: it was, and took so many seconds."""
         super().__init__()
         self.replica = replica
         self.number = replica.group
@@ -140,6 +141,7 @@ class Shard(Worker):
         self._on_events = on_events
         self._on_applied = on_applied
         self._on_work = on_work
+        self._on_work_done = on_work_done
         self._notify = 0
         self._events: deque[tuple[int, list[Event]]] = deque()
         """(index, events) of commands whose effects are not committed yet, in index order."""
@@ -643,8 +645,7 @@ class Shard(Worker):
             self.applied_meanwhile = index
             return
         self._base.applied(index)
-        if self._on_applied is not None:
-            self._on_applied()
+        self._on_applied()
         if self.role == Role.LEADER and not self.ready:
             self.refresh()
 

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import trio
 
-from resp import OK, Error, encode
+from resp import OK, Error, encode, set_pace
 from server.commands.scripting import NOT_BUSY
 from server.commands.table import Command
 from server.errors import not_applied
-from server.keyspace.breath import Ended, Work, breathe
+from server.keyspace.breath import Ended, Work, breathe, paced
 from server.keyspace.meta import Meta
 from server.keyspace.view import View
 from server.shard.call import Call
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from server.shard.shard import Shard
 
 log = logging.getLogger("redraft.shard")
+
+set_pace(paced)
 
 notice_period_s = 0.5
 BUSY = b"BUSY Valkey is busy running a script. You can only call %b KILL or SHUTDOWN NOSAVE."
@@ -97,6 +99,7 @@ class Worker:
     _on_change: Callable[[Any], None]
     _on_dirty: Callable[[Any], None]
     _on_work: Callable[[Any], None]
+    _on_work_done: Callable[[Call, float], None]
 
     def __init__(self) -> None:
         self.work: Job | None = None
@@ -156,6 +159,7 @@ class Worker:
             return
         call = work.call
         assert call is not None
+        self._on_work_done(call, work.age_s)
         try:
             reply = work.result()
         except Ended:

@@ -9,6 +9,8 @@ the left exactly when the table has the same number there, which is a 0 bit.
 
 from typing import NamedTuple
 
+from server.keyspace.breath import breathe
+
 
 class Match(NamedTuple):
     """One run of equal bytes; both ends are included."""
@@ -34,6 +36,7 @@ def subsequence(a: bytes, b: bytes) -> tuple[bytes, list[Match]]:
     i, j = len(a), len(b)
     a_stop, b_stop, run = 0, 0, 0
     while i and j:
+        breathe()
         if a[i - 1] == b[j - 1]:
             if not run:
                 a_stop, b_stop = i, j
@@ -70,6 +73,7 @@ def _rows(a: bytes, b: bytes, keep: bool) -> list[int]:
     row = 0
     rows = [row]
     for byte in a:
+        breathe()
         hits = flat & equal[byte]
         if hits:
             flat = ((flat + hits) | (flat - hits)) & full
