@@ -211,6 +211,7 @@ class Node:
             home=Home(number, self.topology.slot_groups, self),
             on_work=self.workbench.add,
             on_work_done=lambda call, seconds: self.dispatcher.work_done(call, seconds),
+            limits=self.settings,
         )
         shard.group = self.host.add_group(number, ConfState(tuple(sorted(replicas))), shard)
         self.shards[number] = shard
