@@ -207,9 +207,10 @@ class Node:
             on_change=self.router.shard_changed,
             on_dirty=self.router.shard_dirty,
             on_events=self.pubsub.happened,
-            on_applied=self.state.refresh if number == SYSTEM_GROUP else None,
+            on_applied=self.state.refresh if number == SYSTEM_GROUP else lambda: None,
             home=Home(number, self.topology.slot_groups, self),
             on_work=self.workbench.add,
+            on_work_done=lambda call, seconds: self.dispatcher.work_done(call, seconds),
             limits=self.settings,
             on_work_done=lambda call, seconds: self.dispatcher.work_done(call, seconds),
         )

@@ -24,6 +24,7 @@ from server.access.rules import User
 from server.cluster.topology import SYSTEM_GROUP, Topology
 from server.commands.client_line import describe_client
 from server.commands.context import Context, Node
+from server.commands.function_calls import client_request
 from server.commands.table import (
     CLUSTER,
     COMMANDS,
@@ -333,7 +334,8 @@ class Dispatcher:
         row.elapsed_ns += 1000 * elapsed_us
         session = getattr(call.slot, "session", None)
         if session is not None:  # a client's of this node
-            self._was_slow(row, call.args, session, elapsed_us)
+            args = client_request(call.args) if row.name.startswith("_runfunction") else call.args
+            self._was_slow(row, args, session, elapsed_us)
 
     def _was_slow(self, row: Command, args: Args, session: Session, elapsed_us: int) -> None:
         if elapsed_us >= self._node.slowlog.threshold_us and not row.flags & Flag.SKIP_COMMANDLOG:

@@ -1,15 +1,25 @@
 -- cjson: JSON as lua-cjson reads and writes it, error texts included. `null` is one userdata value.
+--
+-- What a script sets (encode_max_depth and its kin) is as it was when the next one begins: `reset`.
 
-return function(fail)
+local null = newproxy(true)
+local behind = getmetatable(null)
+behind.__tostring = function() return 'userdata: (nil)' end
+behind.__metatable = false
+
+local function make(fail)
   local type, tostring, next, rawget = type, tostring, next, rawget
   local byte, char, find, format, sub, concat = string.byte, string.char, string.find, string.format, string.sub, table.concat
   local floor = math.floor
-  local DEPTH_MAX = 1000
+  local set = {}
 
-  local null = newproxy(true)
-  local behind = getmetatable(null)
-  behind.__tostring = function() return 'userdata: (nil)' end
-  behind.__metatable = false
+  local function reset()
+    set.encode_depth, set.decode_depth, set.precision, set.keep_buffer = 1000, 1000, 14, true
+    set.convert, set.ratio, set.safe = false, 2, 10
+    set.encode_invalid, set.decode_invalid = false, true
+  end
+
+  reset()
 
   -- writing
 
@@ -25,9 +35,11 @@ return function(fail)
 
   local function number(value)
     if value ~= value or value == math.huge or value == -math.huge then
-      fail('Cannot serialise number: must not be NaN or Inf')
+      if set.encode_invalid == 'null' then return 'null' end
+      if not set.encode_invalid then fail('Cannot serialise number: must not be NaN or Inf') end
+      return value ~= value and 'nan' or value > 0 and 'inf' or '-inf'
     end
-    return format('%.14g', value)
+    return format('%.' .. set.precision .. 'g', value)
   end
 
   -- The length of an array; nil for what is written as an object.
@@ -38,14 +50,17 @@ return function(fail)
       if key > length then length = key end
       items = items + 1
     end
-    if length > items * 2 and length > 10 then fail('Cannot serialise table: excessively sparse array') end
+    if set.ratio > 0 and length > items * set.ratio and length > set.safe then
+      if set.convert then return nil end
+      fail('Cannot serialise table: excessively sparse array')
+    end
     return length
   end
 
   local write
 
   local function write_table(t, out, depth)
-    if depth > DEPTH_MAX then fail('Cannot serialise, excessive depth (' .. depth .. ')') end
+    if depth > set.encode_depth then fail('Cannot serialise, excessive nesting (' .. depth .. ')') end
     local length = array_length(t)
     if length and length > 0 then
       out[#out + 1] = '['
@@ -174,10 +189,11 @@ return function(fail)
       local digits = text:match('^[-+]?0[xX]%x+', start) or text:match('^[-+]?%d+%.?%d*[eE][-+]?%d+', start)
                      or text:match('^[-+]?%d+%.?%d*', start)
       if digits and c ~= '+' then
+        if not set.decode_invalid and digits:find('[xX]') then return 'invalid number', nil, start end
         at = start + #digits
         return 'T_NUMBER', tonumber(digits), start
       end
-      local special = text:match('^[-+]?[%a]+', start)
+      local special = set.decode_invalid and text:match('^[-+]?[%a]+', start)
       local lower = special and special:lower()
       if lower == 'nan' or lower == '-nan' then
         at = start + #special
@@ -233,7 +249,7 @@ return function(fail)
     function value(kind, item, where, depth)
       if kind == 'T_STRING' or kind == 'T_NUMBER' or kind == 'T_BOOLEAN' or kind == 'T_NULL' then return item end
       if kind ~= 'T_OBJ_BEGIN' and kind ~= 'T_ARR_BEGIN' then expected('value', kind, where) end
-      if depth >= DEPTH_MAX then
+      if depth >= set.decode_depth then
         fail('Found too many nested data structures (' .. depth + 1 .. ') at character ' .. where)
       end
       if kind == 'T_OBJ_BEGIN' then return object(depth + 1) end
@@ -252,7 +268,80 @@ return function(fail)
     return ...
   end
 
+  -- settings
+
+  local function refuse(at, name, why)
+    fail("bad argument #" .. at .. " to '" .. name .. "' (" .. why .. ')')
+  end
+
+  local function check_count(name, most, ...)
+    if select('#', ...) > most then refuse(most + 1, name, 'found too many arguments') end
+  end
+
+  local function set_integer(name, field, at, given, low, high)
+    if given ~= nil then
+      local value = tonumber(given)
+      if not value then refuse(at, name, 'number expected, got ' .. type(given)) end
+      value = value < 0 and math.ceil(value) or floor(value)
+      if value < low or value > high then
+        refuse(1, name, format('expected integer between %d and %d', low, high))
+      end
+      set[field] = value
+    end
+    return set[field]
+  end
+
+  local options = {off = false, on = true, null = 'null'}
+
+  local function set_option(name, field, at, given, with_null)
+    if given ~= nil then
+      if type(given) ~= 'boolean' then
+        if type(given) ~= 'string' and type(given) ~= 'number' then
+          refuse(at, name, 'string expected, got ' .. type(given))
+        end
+        local value = options[given]
+        if value == nil or (value == 'null' and not with_null) then
+          refuse(at, name, "invalid option '" .. given .. "'")
+        end
+        given = value
+      end
+      set[field] = given
+    end
+    return set[field]
+  end
+
+  local INTEGER_MAX = 2147483647
+
+  local function integer(name, field, low, high)
+    return function(...)
+      check_count(name, 1, ...)
+      return set_integer(name, field, 1, (...), low, high)
+    end
+  end
+
+  local function option(name, field, with_null)
+    return function(...)
+      check_count(name, 1, ...)
+      return set_option(name, field, 1, (...), with_null)
+    end
+  end
+
+  local function encode_sparse_array(...)
+    local name, convert, ratio, safe = 'encode_sparse_array', ...
+    check_count(name, 3, ...)
+    return set_option(name, 'convert', 1, convert), set_integer(name, 'ratio', 2, ratio, 0, INTEGER_MAX),
+           set_integer(name, 'safe', 3, safe, 0, INTEGER_MAX)
+  end
+
   return {
+    encode_keep_buffer = option('encode_keep_buffer', 'keep_buffer'),
+    encode_max_depth = integer('encode_max_depth', 'encode_depth', 1, INTEGER_MAX),
+    decode_max_depth = integer('decode_max_depth', 'decode_depth', 1, INTEGER_MAX),
+    encode_number_precision = integer('encode_number_precision', 'precision', 1, 14),
+    encode_invalid_numbers = option('encode_invalid_numbers', 'encode_invalid', true),
+    decode_invalid_numbers = option('decode_invalid_numbers', 'decode_invalid'),
+    encode_sparse_array = encode_sparse_array,
+    new = function() return (make(fail)) end,
     _NAME = 'cjson',
     _VERSION = '2.1.0',
     null = null,
@@ -269,5 +358,7 @@ return function(fail)
       end
       return reader(text)
     end,
-  }
+  }, reset
 end
+
+return make

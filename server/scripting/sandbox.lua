@@ -271,7 +271,8 @@ for library, functions in raw.pairs(host.libraries) do
   end
   real[library] = protect(members)
 end
-real.cjson = protect(make_cjson(fail))
+local cjson, reset_cjson = make_cjson(fail)
+real.cjson = protect(cjson)
 
 local strict = {
   __index = function(_, name)
@@ -393,6 +394,7 @@ end
 
 local function start(source, env)
   unit, globals = source, env
+  reset_cjson()
   running = true
   sethook(tick, '', TICKS)
 end

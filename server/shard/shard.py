@@ -100,7 +100,7 @@ class Shard(Worker):
         on_change: Callable[["Shard"], None],
         on_dirty: Callable[["Shard"], None],
         on_events: Callable[[list[Event]], None] = lambda events: None,
-        on_applied: Callable[[], None] | None = None,
+        on_applied: Callable[[], None] = lambda: None,
         home: Home = EVERYWHERE,
         limits: HasLimits = DEFAULTS,
         on_work: Callable[["Shard"], None] = lambda shard: None,
@@ -644,8 +644,7 @@ class Shard(Worker):
             self.applied_meanwhile = index
             return
         self._base.applied(index)
-        if self._on_applied is not None:
-            self._on_applied()
+        self._on_applied()
         if self.role == Role.LEADER and not self.ready:
             self.refresh()
 

@@ -231,6 +231,36 @@ CASES = (
         'return cjson.decode(\'{"a":{"b":[1,{"c":"d"}]}}\').a.b[2].c',
     ),
     _scripts(
+        "scripts: cjson's settings",
+        "local r={} for k in pairs(cjson) do r[#r+1]=k end table.sort(r) return r",
+        "return {cjson.encode_keep_buffer(),cjson.encode_keep_buffer('on'),cjson.encode_max_depth()}",
+        "return cjson.encode_keep_buffer(3)",
+        "return cjson.encode_keep_buffer('null')",
+        "return cjson.encode_keep_buffer({})",
+        "return cjson.encode_keep_buffer(true,1)",
+        "local d=cjson.encode_max_depth(2) local ok,e=pcall(function() cjson.encode({{{}}}) end) "
+        "cjson.encode_max_depth(1000) return {d,e}",
+        "local d=cjson.decode_max_depth(2) local ok,e=pcall(function() cjson.decode('[[[]]]') end) "
+        "cjson.decode_max_depth(1000) return {d,e}",
+        "return cjson.encode_max_depth(0)",
+        "return cjson.encode_max_depth('x')",
+        "return {cjson.encode_max_depth(1000.5),cjson.encode_max_depth(nil),cjson.encode_max_depth('1000')}",
+        "local p=cjson.encode_number_precision(3) local t=cjson.encode(3.14159) "
+        "return {p,t,cjson.encode_number_precision(14)}",
+        "return cjson.encode_number_precision(15)",
+        "local a,b,c=cjson.encode_sparse_array(true,1,3) local t=cjson.encode({[1]=1,[100]=2}) "
+        "cjson.encode_sparse_array(false,2,10) return {tostring(a),b,c,t}",
+        "return cjson.encode_sparse_array(false,-1)",
+        "return cjson.encode_sparse_array(false,2,10,1)",
+        "local a=cjson.encode_invalid_numbers(true) local t=cjson.encode({1/0,-1/0,0/0}) "
+        "local b=cjson.encode_invalid_numbers('null') local u=cjson.encode(1/0) "
+        "cjson.encode_invalid_numbers(false) return {tostring(a),t,b,u}",
+        "cjson.decode_invalid_numbers(false) local r={} for _,x in ipairs{'[nan]','[inf]','[0x10]','[1]'} do "
+        "local ok,e=pcall(function() return cjson.decode(x) end) r[#r+1]=tostring(ok) r[#r+1]=ok and 1 or e end "
+        "cjson.decode_invalid_numbers(true) return r",
+        "return cjson.new().encode({1})",
+    ),
+    _scripts(
         "scripts: cmsgpack, bit, struct",
         'return cmsgpack.pack({1,2,3},{a=1},"x",1.5,-1,300,70000,5000000000,true,nil,-200)',
         "return {cmsgpack.unpack(cmsgpack.pack({1,2,3},'x',1.5,-1,300,70000,5000000000,true))}",
