@@ -235,6 +235,7 @@ class Node:
         reactor.pubsub_limits = settings.output_limits["pubsub"]
         reactor.authenticated_at_start = not settings.requirepass
         self.pubsub.configure(settings.notify_keyspace_events)
+        self.dispatcher.configure()
 
     def _notify(self, classes: int) -> None:
         """Keyspace events of these classes are wanted from now on."""

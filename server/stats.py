@@ -1,5 +1,8 @@
 """Counters of one node, for INFO; CONFIG RESETSTAT starts them again."""
 
+error_codes_max = 128
+"""Code words of error replies that are counted one by one; scripts can make up any number of them."""
+
 
 class Stats:
     """Plain counters; whoever does the thing counts it."""
@@ -40,3 +43,11 @@ class Stats:
         self.net_output_bytes = 0
         self.unexpected_errors = 0
         self.error_counts.clear()
+
+    def count_error(self, reply: bytes) -> None:
+        """An error was sent."""
+        self.error_replies += 1
+        code = reply[1:].split(None, 1)[0]
+        counts = self.error_counts
+        if code in counts or len(counts) < error_codes_max:
+            counts[code] = counts.get(code, 0) + 1

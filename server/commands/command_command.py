@@ -216,7 +216,7 @@ def command_list(context: Context, args: Args) -> Reply:
     """Returns a list of command names."""
     rows = [one for row in open_commands() for one in (row, *row.subcommands.values())]
     if len(args) == 2:
-        return [row.error_name for row in open_commands()]
+        return [row.error_name for row in rows]
     if len(args) != 5 or args[2].lower() != b"filterby":
         raise CommandError(SYNTAX)
     kind, wanted = args[3].lower(), args[4]
@@ -247,7 +247,22 @@ def _keys_of(request: Args) -> list[tuple[bytes, list[bytes]]]:
         indexes = list(row.keys.indexes(request))
     except CommandError:
         raise CommandError(b"ERR Invalid arguments specified for command") from None
-    return [(request[index], key_flags(row, number)) for number, index in enumerate(indexes) if index < count]
+    return [
+        (request[index], _flags_here(row, request, number))
+        for number, index in enumerate(indexes)
+        if index < count
+    ]
+
+
+def _flags_here(row: Command, request: Args, position: int) -> list[bytes]:
+    """`key_flags` in this very request, where they depend on its other arguments."""
+    flags = key_flags(row, position)
+    if b"variable_flags" not in flags:
+        return flags
+    words = {word.lower() for word in request[3 if row.name == "set" else 2 :]}
+    if row.name == "set":
+        return [b"RW", b"access", b"update"] if b"get" in words else [b"OW", b"update"]
+    return [b"RW", b"access", b"update"] if words & {b"set", b"incrby"} else [b"RO", b"access"]
 
 
 @command(

@@ -28,7 +28,7 @@ from server.errors import CROSS_SLOT, INTERNAL, NO_AUTH, ONLY_SUBSCRIBING, Comma
 from server.keyspace.cache import MISSING
 from server.keyspace.slots import key_slot
 from server.session import Guard, Session
-from server.shard.call import Call, Later
+from server.shard.call import Call, Later, Transaction
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.gather import Gather, decode, split_by_group
 from server.shard.route import Route
@@ -52,6 +52,7 @@ _WHILE_SUBSCRIBED = frozenset(
     ]
 )
 """What a RESP2 client may do that listens to channels."""
+_LAST_WORDS = frozenset(("reset", "quit"))
 _GO_ON = b"go on"
 NULL = {protocol: encode(None, protocol) for protocol in (2, 3)}
 HOT = frozenset((b"GET", b"get"))
@@ -167,15 +168,15 @@ class Dispatcher:
             if route.ready:
                 shard = route.shard
                 reply = shard.evaluate(row, args, session.db, session.protocol)  # type: ignore[union-attr]
-                if reply[0] == 45:
-                    self._count_error(reply)
                 elapsed_ns = perf_counter_ns() - began_ns
                 row.elapsed_ns += elapsed_ns
                 row.buckets[(elapsed_ns // 1000).bit_length()] += 1
                 if elapsed_ns >= self._slow_ns:
                     self._was_slow(row, args, session, elapsed_ns // 1000)
                 if shard.is_free():  # type: ignore[union-attr]
-                    if row is self._get:
+                    if reply[0] == 45:
+                        self._stats.count_error(reply)
+                    elif row is self._get:
                         shard.settle(args[1], reply)  # type: ignore[union-attr]
                         self._hot_turn = 0
                     return reply
@@ -183,10 +184,10 @@ class Dispatcher:
                 return None
             return self._elsewhere(connection, route, row, args, key_slot(args[1]))
         reply_or_later = self._run(connection, row, args)
-        self._took(row, args, session, began_ns)
+        self.took(row, args, session, began_ns)
         return reply_or_later
 
-    def _took(self, row: Command, args: Args, session: Session, began_ns: int) -> None:
+    def took(self, row: Command, args: Args, session: Session, began_ns: int) -> None:
         """Note how long a command kept the loop."""
         elapsed_ns = perf_counter_ns() - began_ns
         row.elapsed_ns += elapsed_ns
@@ -231,16 +232,8 @@ class Dispatcher:
         return self._failed(encode(Error(text), session.protocol))
 
     def _failed(self, reply: bytes) -> bytes:
-        self._count_error(reply)
+        self._stats.count_error(reply)
         return reply
-
-    def _count_error(self, reply: bytes) -> None:
-        stats = self._stats
-        stats.error_replies += 1
-        code = reply[1:].split(None, 1)[0]
-        counts = stats.error_counts
-        if code in counts or len(counts) < 128:
-            counts[code] = counts.get(code, 0) + 1
 
     def _guarded(self, connection: Connection, row: Command, args: Args) -> bytes | None:
         """What stands between a session that is not plain and its command; _GO_ON: nothing."""
@@ -259,14 +252,14 @@ class Dispatcher:
             connection.postpone(args)
             self._paused.append(connection)
             return None
-        if self._node.monitors and not row.flags & (Flag.SKIP_MONITOR | Flag.ADMIN):
-            self._monitor(session, args)
         if session.queue is not None and row.name not in _IN_MULTI:
             reply = self._transactions.queue(session, row, args)
             if reply[0] == 45:
                 row.rejected_calls += 1
-                self._count_error(reply)
+                self._stats.count_error(reply)
             return reply
+        if self._node.monitors:
+            self._monitor(session, row, args)
         return _GO_ON
 
     def _was_slow(self, row: Command, args: Args, session: Session, elapsed_us: int) -> None:
@@ -274,6 +267,12 @@ class Dispatcher:
             self._node.slowlog.add(args, elapsed_us, session)
         if elapsed_us >= self._node.latency.threshold_us:
             self._node.latency.command(row, elapsed_us)
+
+    def was_run(self, transaction: Transaction, session: Session) -> None:
+        """Of an EXEC the commands are slow, not EXEC itself."""
+        for (row, args, _), elapsed_ns in zip(transaction.commands, transaction.elapsed_ns, strict=False):
+            if elapsed_ns >= self._slow_ns:
+                self._was_slow(row, args, session, elapsed_ns // 1000)
 
     def configure(self) -> None:
         """The thresholds of slowlog and latency monitor have changed."""
@@ -430,10 +429,21 @@ class Dispatcher:
 
     # -- MONITOR and CLIENT PAUSE ----------------------------------------------------------------------------
 
-    def _monitor(self, session: Session, args: Args) -> None:
-        line = format_monitor_line(time(), session.db, session.address, args)
+    def _monitor(self, session: Session, row: Command, args: Args) -> None:
+        """Show a command to those who MONITOR, and with EXEC what it runs: what is queued may never be run."""
+        if row.name == "exec" and not session.queue_broken:
+            for queued in session.queue or ():
+                self._show(session, queued.command, queued.args, queued.db)
+        # Who says RESET or QUIT does not listen any more.
+        self._show(session, row, args, session.db, session if row.name in _LAST_WORDS else None)
+
+    def _show(self, session: Session, row: Command, args: Args, db: int, but: Session | None = None) -> None:
+        if row.flags & (Flag.SKIP_MONITOR | Flag.ADMIN):
+            return
+        line = format_monitor_line(time(), db, session.address, args)
         for monitor in self._node.monitors:
-            monitor.outlet.push(line)
+            if monitor is not but:
+                monitor.outlet.push(line)
 
     def watch_everything(self) -> None:
         """Look again whether anybody monitors or clients are paused."""

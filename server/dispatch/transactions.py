@@ -14,6 +14,7 @@ Error semantics: https://redis.io/docs/latest/develop/interact/transactions/#err
 
 from collections.abc import Callable
 from inspect import isawaitable
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -216,16 +217,18 @@ class Transactions:
         if route is None or len(keyed) < len(queue):
             connection.start(self._execute_mixed(connection, queue, watched, route), slot, session.protocol)
         else:
-            route.submit(self._call(keyed, watched, session, slot))
+            transaction = self._transaction(keyed, watched)
+            route.submit(self._call(transaction, session, slot))
+            self._dispatcher.was_run(transaction, session)
         return None
 
-    def _call(
-        self, keyed: list[Queued], watched: dict[tuple[int, bytes], int], session: Session, slot: Slot
-    ) -> Call:
-        transaction = Transaction(
+    def _transaction(self, keyed: list[Queued], watched: dict[tuple[int, bytes], int]) -> Transaction:
+        return Transaction(
             [(queued.command, queued.args, queued.db) for queued in keyed],
             [(db, key, revision) for (db, key), revision in watched.items()],
         )
+
+    def _call(self, transaction: Transaction, session: Session, slot: Slot) -> Call:
         return Call(self._exec_row, [b"exec"], session.db, session.protocol, slot, transaction)
 
     def _route(self, queue: list[Queued], watched: dict[tuple[int, bytes], int]) -> Route | None:
@@ -274,9 +277,11 @@ class Transactions:
             answer.append(reply)
             done.set()
 
-        route.submit(self._call(keyed, watched, session, Later(take)))
+        transaction = self._transaction(keyed, watched)
+        route.submit(self._call(transaction, session, Later(take)))
         self._dispatcher.end_turn()
         await done.wait()
+        self._dispatcher.was_run(transaction, session)
         return answer[0]
 
     async def _run_node(self, connection: Connection, queued: Queued) -> Any:
@@ -284,7 +289,10 @@ class Transactions:
             assert queued.command.handler is not None
             context = self._dispatcher.context(connection)
             context.in_transaction = True
+            queued.command.calls += 1
+            began_ns = perf_counter_ns()
             value = queued.command.handler(context, queued.args)
+            self._dispatcher.took(queued.command, queued.args, connection.session, began_ns)
             return await value if isawaitable(value) else value
         except CommandError as error:
             return Error(error.text)

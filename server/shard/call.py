@@ -20,7 +20,7 @@ class Slot(Protocol):
 class Transaction:
     """What EXEC runs on one group: the queued commands, and what was watched."""
 
-    __slots__ = ("commands", "watched")
+    __slots__ = ("commands", "elapsed_ns", "watched")
 
     def __init__(
         self, commands: list[tuple[Command, Args, int]], watched: list[tuple[int, bytes, int]]
@@ -29,6 +29,8 @@ class Transaction:
         """(row, args, db) in order."""
         self.watched = watched
         """(db, key, revision at WATCH time)."""
+        self.elapsed_ns: list[int] = []
+        """How long each command took; empty when the group is led elsewhere, or nothing was run."""
 
 
 class Call:

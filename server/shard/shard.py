@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable
 from itertools import islice
 from random import Random
+from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from raft.core.errors import NotLeader, ProposalDropped
@@ -79,6 +80,7 @@ catches up."""
 served_per_round_max = 1000
 """Waiting calls that are served in a row; they are commands of the entry like others."""
 
+_MINUS = ord("-")
 _NULL_ARRAY = {2: b"*-1\r\n", 3: b"_\r\n"}
 
 
@@ -211,6 +213,7 @@ class Shard:
         view = self._view
         base.observed = 0
         self.wrote = False
+        transaction.elapsed_ns.clear()
         for db, key, revision in transaction.watched:
             view.begin(db, protocol)
             if view.watch_revision(key) != revision:
@@ -221,7 +224,14 @@ class Shard:
         for command, args, db in transaction.commands:
             view.begin(db, protocol)
             view.revision = revision
-            replies.append(self._run(command, args, protocol))
+            began_ns = perf_counter_ns()
+            reply = self._run(command, args, protocol)
+            elapsed_ns = perf_counter_ns() - began_ns
+            command.count(elapsed_ns)
+            transaction.elapsed_ns.append(elapsed_ns)
+            if reply[0] == _MINUS:
+                self._stats.count_error(reply)
+            replies.append(reply)
             if view.effects:
                 self.wrote = True
                 self._collect()
