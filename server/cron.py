@@ -44,7 +44,7 @@ async def _deadlines(node: Node) -> None:
         node.router.check_deadlines()
         dispatcher = node.dispatcher
         if dispatcher.paused_until_ms and dispatcher.paused_until_ms <= node.clock.now_ms:
-            dispatcher.pause(0, False)
+            node.pause_clients(0, False)
         node.end_turn()
 
 

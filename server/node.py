@@ -307,6 +307,8 @@ class Node:
     def pause_clients(self, until_ms: int, writes_only: bool) -> None:
         """See Protocol."""
         self.dispatcher.pause(until_ms, writes_only)
+        for shard in self.shards.values():
+            shard.paused = bool(until_ms)
 
     def paused_until_ms(self) -> int:
         """See Protocol."""
@@ -413,7 +415,7 @@ class Node:
 
     def expire_due(self) -> bool:
         """Let every group that is led here delete some of what is past its time; whether there may be more."""
-        if not self.active_expire:
+        if not self.active_expire or self.dispatcher.paused_until_ms:
             return False
         self.clock.advance()
         more = [shard.expire_due() for shard in self.shards.values() if shard.ready]

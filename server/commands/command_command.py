@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from resp.values import Simple
+from resp.values import Members, Simple
 from server.commands.context import Context
 from server.commands.help import help_reply
 from server.commands.table import (
@@ -58,7 +58,11 @@ def key_specs(row: Command) -> list[dict[bytes, Any]]:
     says that it is not known where they begin."""
 
     def spec(flags: list[bytes], begin: dict[bytes, Any], find: dict[bytes, Any]) -> dict[bytes, Any]:
-        return {b"flags": {Simple(flag) for flag in flags}, b"begin_search": begin, b"find_keys": find}
+        return {
+            b"flags": Members([Simple(flag) for flag in flags]),
+            b"begin_search": begin,
+            b"find_keys": find,
+        }
 
     def at(index: int) -> dict[bytes, Any]:
         return {b"type": b"index", b"spec": {b"index": index}}
@@ -292,7 +296,7 @@ def command_getkeys(context: Context, args: Args) -> Reply:
 )
 def command_getkeysandflags(context: Context, args: Args) -> Reply:
     """Extracts the key names and access flags for an arbitrary command."""
-    return [[key, {Simple(flag) for flag in flags}] for key, flags in _keys_of(args[2:])]
+    return [[key, Members([Simple(flag) for flag in flags])] for key, flags in _keys_of(args[2:])]
 
 
 @command(

@@ -88,7 +88,7 @@ def _clients(context: Context) -> Fields:
         "maxclients": node.settings.maxclients,
         "client_recent_max_input_buffer": max((one.outlet.query_bytes for one in sessions), default=0),
         "client_recent_max_output_buffer": max((one.outlet.output_bytes for one in sessions), default=0),
-        "blocked_clients": sum(1 for one in sessions if one.blocked is not None),
+        "blocked_clients": sum(1 for one in sessions if one.blocked is not None or one.paused),
         "tracking_clients": 0,
         "pubsub_clients": sum(1 for one in sessions if one.subscriptions is not None),
         "watching_clients": sum(1 for one in sessions if one.watched),

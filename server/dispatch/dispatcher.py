@@ -27,6 +27,7 @@ from server.dispatch.transactions import Transactions
 from server.errors import CROSS_SLOT, INTERNAL, NO_AUTH, ONLY_SUBSCRIBING, CommandError
 from server.keyspace.cache import MISSING
 from server.keyspace.slots import key_slot
+from server.scripting.script import parse_script
 from server.session import Guard, Session
 from server.shard.call import Call, Later, Transaction
 from server.shard.clock import TurnClock, boot_time_us
@@ -52,6 +53,8 @@ _WHILE_SUBSCRIBED = frozenset(
     ]
 )
 """What a RESP2 client may do that listens to channels."""
+_REPLICATED = frozenset(("pfcount", "publish", "spublish"))
+"""Not writes, and yet Redis sends them to replicas."""
 _LAST_WORDS = frozenset(("reset", "quit"))
 _GO_ON = b"go on"
 NULL = {protocol: encode(None, protocol) for protocol in (2, 3)}
@@ -66,6 +69,14 @@ shown_bytes_max = 128
 def _shown(argument: bytes, bytes_max: int = shown_bytes_max) -> bytes:
     """An argument as it stands in an error text: cut, and as in Redis up to its first NUL."""
     return argument.split(b"\0", 1)[0][:bytes_max]
+
+
+def _is_harmless(text: bytes) -> bool:
+    """Whether a script promises to write nothing."""
+    try:
+        return b"no-writes" in parse_script(text).flags
+    except CommandError:
+        return True
 
 
 class Dispatcher:
@@ -248,8 +259,9 @@ class Dispatcher:
             if session.queue is not None:
                 session.queue_broken = True
             return self._failed(encode(Error(ONLY_SUBSCRIBING % row.name.encode()), session.protocol))
-        if self.paused_until_ms and self._must_pause(session, row):
+        if self.paused_until_ms and self._must_pause(session, row, args):
             connection.postpone(args)
+            session.paused = True
             self._paused.append(connection)
             return None
         if session.queue is not None and row.name not in _IN_MULTI:
@@ -457,13 +469,25 @@ class Dispatcher:
         if not until_ms:
             paused, self._paused = self._paused, []
             for connection in paused:
+                connection.session.paused = False
                 connection.unblock()
 
-    def _must_pause(self, session: Session, row: Command) -> bool:
+    def _must_pause(self, session: Session, row: Command, args: Args) -> bool:
         if row.name == "client" or row.name.startswith("client|"):
             return False
         if not self._paused_writes_only:
             return True
         if row.name == "exec":
-            return any(queued.command.is_write for queued in session.queue or ())
-        return row.is_write and session.queue is None
+            return any(self._may_write(queued.command, queued.args) for queued in session.queue or ())
+        return session.queue is None and self._may_write(row, args)
+
+    def _may_write(self, row: Command, args: Args) -> bool:
+        """What CLIENT PAUSE WRITE holds up. A script that says that it writes nothing is taken at its word."""
+        if row.name == "evalsha":
+            group = next(iter(self.groups_of(row, args)))
+            shard = self.routes[group].shard
+            text = shard.script_text(args[1]) if shard is not None else None
+            return text is None or not _is_harmless(text)
+        if row.name == "eval":
+            return not _is_harmless(args[1])
+        return row.is_write or row.name in _REPLICATED

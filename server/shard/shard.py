@@ -53,6 +53,7 @@ from server.keyspace.layout import (
 )
 from server.keyspace.meta import Meta
 from server.keyspace.view import EVERYWHERE, Home, View
+from server.scripting.script import find_text
 from server.shard.call import Call, Transaction
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.effects import encode_effects
@@ -116,6 +117,8 @@ class Shard:
         """After `evaluate`: the index that the reply waits for, 0 for none."""
         self.wrote = False
         """After `evaluate`: whether there were effects."""
+        self.paused = False
+        """CLIENT PAUSE: nothing is deleted because its time has come."""
         self.refuse_writes = False
         """The disk is nearly full: commands that need more of it are refused."""
         self.orphans: list[tuple[int, Call]] = []
@@ -519,12 +522,19 @@ class Shard:
         self.retry += calls
         self._on_change(self)
 
+    def script_text(self, digest: bytes) -> bytes | None:
+        """The text of the script with this digest in hexadecimal, if the group has it, as newest known here."""
+        try:
+            return find_text(self._view, bytes.fromhex(digest.decode("ascii")))
+        except ValueError:
+            return None
+
     def _expire_seen(self) -> None:
         """Delete the keys that commands of this turn found past their time."""
         view = self._view
         seen = set(view.expired)
         view.expired.clear()
-        if not self.ready:
+        if not self.ready or self.paused:
             return
         for space, key in seen:
             where = head_key(space, key)
