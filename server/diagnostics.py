@@ -191,7 +191,11 @@ def quoted(text: bytes) -> bytes:
     return ('"' + "".join([_QUOTED[byte] for byte in text]) + '"').encode()
 
 
-def format_monitor_line(now_s: float, db: int, address: str, args: list[bytes]) -> Simple:
-    """What MONITOR shows of a command, ready to be sent. `now_s`: Unix time; passwords are redacted."""
-    words = b" ".join([quoted(argument) for argument in redacted(args)])
+def monitored_words(args: list[bytes]) -> bytes:
+    """A request as MONITOR shows it; passwords are redacted."""
+    return b" ".join([quoted(argument) for argument in redacted(args)])
+
+
+def format_monitor_line(now_s: float, db: int, address: str, words: bytes) -> Simple:
+    """What MONITOR shows of a command, ready to be sent. `now_s`: Unix time; `words`: from monitored_words."""
     return Simple(b"%.6f [%d %b] %b" % (now_s, db, address.encode(), words))

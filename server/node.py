@@ -156,6 +156,7 @@ class Node:
             self, self.topology, self.router, self.clock, databases=DATABASES, end_turn=self.end_turn
         )
         self.reactor.connect(self.dispatcher)
+        self.pubsub.on_monitored = self.dispatcher.show_scripted
         self.settings.on_change(self._apply_settings)
         self._apply_settings(frozenset())
 
@@ -253,7 +254,7 @@ class Node:
             session.blocked.unblock(error=False)
         if session in self.monitors:
             self.monitors.discard(session)
-            self.dispatcher.watch_everything()
+            self.monitors_changed()
 
     # -- commands.context.Node -------------------------------------------------------------------------------
 
@@ -290,6 +291,8 @@ class Node:
     def monitors_changed(self) -> None:
         """See Protocol."""
         self.dispatcher.watch_everything()
+        for shard in self.shards.values():
+            shard.set_monitored(bool(self.monitors))
 
     def keyspace(self) -> list[tuple[int, int]]:
         """See Protocol."""

@@ -39,6 +39,7 @@ from server.commands.table import (
     container,
     lookup,
 )
+from server.diagnostics import monitored_words
 from server.errors import CROSS_SLOT, INTERNAL, CommandError, WouldBlock
 from server.keyspace.view import View
 from server.scripting.interpreter import interpreter
@@ -135,6 +136,8 @@ def _call(view: View, readonly: bool, args: Args, protocol: int) -> Any:
             elif not all(view.home.owns(args[at]) for at in row.keys.indexes(args)):
                 raise CommandError(CROSS_SLOT)
         row.calls += 1
+        if view.monitored:
+            view.show(monitored_words(args))
         reply = handler(view, args)
     except WouldBlock as blocked:
         return blocked.empty

@@ -20,7 +20,7 @@ from resp import Error, encode
 from server.cluster.topology import Topology
 from server.commands.context import Context, Node
 from server.commands.table import COMMANDS, PLAIN, SHARD, SPREAD_ALL, SPREAD_KEYS, Args, Command, Flag, lookup
-from server.diagnostics import format_monitor_line
+from server.diagnostics import format_monitor_line, monitored_words
 from server.dispatch.blocking import BlockedSlot
 from server.dispatch.connection import Connection
 from server.dispatch.transactions import Transactions
@@ -450,12 +450,19 @@ class Dispatcher:
         self._show(session, row, args, session.db, session if row.name in _LAST_WORDS else None)
 
     def _show(self, session: Session, row: Command, args: Args, db: int, but: Session | None = None) -> None:
-        if row.flags & (Flag.SKIP_MONITOR | Flag.ADMIN):
+        # Redis flags scripts so, since it shows them by other means, before what they do.
+        if row.flags & (Flag.SKIP_MONITOR | Flag.ADMIN) and row.group != "scripting":
             return
-        line = format_monitor_line(time(), db, session.address, args)
+        line = format_monitor_line(time(), db, session.address, monitored_words(args))
         for monitor in self._node.monitors:
             if monitor is not but:
                 monitor.outlet.push(line)
+
+    def show_scripted(self, db: int, words: bytes) -> None:
+        """Show a command of a script to those who MONITOR."""
+        line = format_monitor_line(time(), db, "lua", words)
+        for monitor in self._node.monitors:
+            monitor.outlet.push(line)
 
     def watch_everything(self) -> None:
         """Look again whether anybody monitors or clients are paused."""

@@ -18,7 +18,7 @@ from random import Random
 from server.errors import WRONG_TYPE, CommandError
 from server.keyspace.cache import MISSING, HotReplies, RecordCache
 from server.keyspace.collection import Collection, parse_payload
-from server.keyspace.events import EXPIRED, NEW, PUBLISHED, Event
+from server.keyspace.events import EXPIRED, MONITORED, NEW, PUBLISHED, Event
 from server.keyspace.layout import (
     ELEMENT_PREFIX,
     ELEMENT_PREFIX_BYTES,
@@ -132,6 +132,7 @@ class View:
         "expired",
         "home",
         "meta_changed",
+        "monitored",
         "notify",
         "now_ms",
         "protocol",
@@ -191,6 +192,8 @@ class View:
         self.expired: list[tuple[int, bytes]] = []
         """(space, key) of keys that a read found past their time."""
         self.notify = 0
+        self.monitored = False
+        """Somebody MONITORs this node: what scripts do is to be told."""
         """Classes of keyspace events (events.py) that somebody wants to hear of."""
         self.events: list[Event] = []
         """(class, name, db, key) of events since the last take; the executor publishes and clears them."""
@@ -480,6 +483,11 @@ class View:
         this command goes through."""
         if self.notify & class_:
             self.events.append((class_, name, self.db, key))
+
+    def show(self, words: bytes) -> None:
+        """Tell those who MONITOR that a script runs a command, whatever becomes of it."""
+        self.events.append((MONITORED, words, self.db, b""))
+        self._kept_events = len(self.events)
 
     def publish(self, channel: bytes, message: bytes) -> None:
         """Publish `message` on every node if this command goes through: PUBLISH in a script."""

@@ -137,6 +137,7 @@ class Shard:
         self._on_dirty = on_dirty
         self._on_events = on_events
         self._notify = 0
+        self._monitored = False
         self._events: deque[tuple[int, list[Event]]] = deque()
         """(index, events) of commands whose effects are not committed yet, in index order."""
         self._orphan_events: deque[tuple[int, list[Event]]] = deque()
@@ -691,7 +692,12 @@ class Shard:
             self._base, self._meta, self._random, self._cache_limit, first_index, self._hot, self._home
         )
         view.notify = self._notify
+        view.monitored = self._monitored
         return view
+
+    def set_monitored(self, monitored: bool) -> None:
+        """Whether somebody MONITORs this node."""
+        self._monitored = self._view.monitored = monitored
 
     def set_notify(self, classes: int) -> None:
         """Commands make keyspace events of these classes from now on."""

@@ -62,6 +62,18 @@ def test_monitor_shows_what_is_run(server: Server, client: Connection) -> None:
     ]
 
 
+def test_monitor_shows_what_scripts_do(server: Server, client: Connection) -> None:
+    script = (
+        "redis.call('set', KEYS[1], 1) redis.pcall('lpush', KEYS[1], 1) return redis.call('get', KEYS[1])"
+    )
+    with Connection(HOST, server.port) as monitor:
+        monitor.ask("MONITOR")
+        client.ask("EVAL", script, "1", "k")
+        lines = [PREFIX.sub(rb"\1 ", monitor.read().value) for _ in range(4)]
+        assert lines[0].startswith(b'0 "EVAL"')
+        assert lines[1:] == [b'0 "set" "k" "1"', b'0 "lpush" "k" "1"', b'0 "get" "k"']
+
+
 def test_of_a_transaction_the_commands_are_slow(client: Connection) -> None:
     client.ask("CONFIG", "SET", "slowlog-log-slower-than", "0")
     client.ask("SLOWLOG", "RESET")
