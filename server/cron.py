@@ -113,7 +113,9 @@ async def _sweep(node: Node) -> None:
         await trio.sleep(sweep_period_s)
         for shard in [shard for shard in node.shards.values() if shard.replica.sweep_due]:
             # Snapshots are read on the same thread, so one that begins now waits for the round.
-            while not node.host.snapshots.sending(shard.number) and await node.host.bulk.call(  # noqa: ASYNC110 -- as above
-                partial(sweep, node.store, shard.replica)
-            ):
+            more = True
+            while more and not node.host.snapshots.sending(shard.number):
+                more = await node.host.bulk.call(partial(sweep, node.store, shard.replica))
+                node.stats.lazyfreed_objects += shard.replica.swept_values
+                shard.replica.swept_values = 0
                 await trio.sleep(expire_pause_s)

@@ -331,6 +331,13 @@ class Node:
             if link is not None:
                 yield number, True, link.buffered_bytes
 
+    def unswept_groups(self) -> int:
+        """See Protocol."""
+        return sum(
+            shard.replica.sweep_due or shard.applied_index < shard.group.last_index
+            for shard in self.shards.values()
+        )
+
     def disk_bytes(self) -> int:
         """See Protocol."""
         total = 0

@@ -17,6 +17,7 @@ class Stats:
         "forwarded_commands",
         "keyspace_hits",
         "keyspace_misses",
+        "lazyfreed_objects",
         "net_input_bytes",
         "net_output_bytes",
         "rejected_connections",
@@ -39,6 +40,7 @@ class Stats:
         self.forwarded_commands = 0
         self.keyspace_hits = 0
         self.keyspace_misses = 0
+        self.lazyfreed_objects = 0
         self.net_input_bytes = 0
         self.net_output_bytes = 0
         self.unexpected_errors = 0

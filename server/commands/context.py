@@ -97,6 +97,9 @@ class Node(Protocol):
     def links(self) -> Iterable[tuple[int, bool, int]]:
         """(node, whether we dialed it, bytes waiting to be sent) of every connection to a peer."""
 
+    def unswept_groups(self) -> int:
+        """Of how many groups this node may still have values that are deleted, but whose space is not free."""
+
     def disk_bytes(self) -> int:
         """Size of the data directory's files."""
 

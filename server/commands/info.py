@@ -138,7 +138,9 @@ def _memory(context: Context) -> Fields:
         "mem_cluster_links": sum(waiting_bytes for _, _, waiting_bytes in node.links()),
         "mem_aof_buffer": 0,
         "mem_allocator": "libc",
-        **_zeros("active_defrag_running lazyfree_pending_objects lazyfreed_objects"),
+        "active_defrag_running": 0,
+        "lazyfree_pending_objects": node.unswept_groups(),
+        "lazyfreed_objects": node.stats.lazyfreed_objects,
     }
 
 

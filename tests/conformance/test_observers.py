@@ -1,6 +1,7 @@
 """What a node tells about the commands that it runs, MONITOR, SLOWLOG, INFO, next to a real Valkey."""
 
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -111,3 +112,19 @@ def test_debug_sleep_is_slow(client: Connection) -> None:
     assert client.ask("SLOWLOG", "LEN").value == 2
     assert client.ask("LATENCY", "HISTORY", "command").value
     client.ask("CONFIG", "SET", "latency-monitor-threshold", "0")
+
+
+def test_large_values_are_freed_in_the_background(client: Connection) -> None:
+    def memory(name: str) -> int:
+        text: bytes = client.ask("INFO", "memory").value
+        return int(text.partition(name.encode() + b":")[2].split()[0])
+
+    client.ask("SADD", "large", *map(str, range(5000)))
+    client.ask("SADD", "small", "1")
+    client.ask("CONFIG", "RESETSTAT")
+    client.ask("UNLINK", "large", "small")
+    deadline_s = time.monotonic() + 20
+    while memory("lazyfree_pending_objects"):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+    assert memory("lazyfreed_objects") == 1

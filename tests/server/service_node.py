@@ -134,6 +134,9 @@ class ServiceNode:
     def links(self) -> Iterable[tuple[int, bool, int]]:
         return [(number, True, 0) for number in self.connected]
 
+    def unswept_groups(self) -> int:
+        return 0
+
     def disk_bytes(self) -> int:
         return 1 << 20
 
