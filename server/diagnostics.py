@@ -36,6 +36,11 @@ def redacted(args: list[bytes]) -> list[bytes]:
         for at in range(2, len(args) - 2):
             if args[at].lower() == b"auth":
                 return [*args[: at + 1], REDACTED, REDACTED, *args[at + 3 :]]
+    elif name == b"migrate":
+        for at in range(6, len(args) - 1):
+            count = {b"auth": 1, b"auth2": 2}.get(args[at].lower(), 0)
+            if count:
+                return [*args[: at + 1], *[REDACTED] * count, *args[at + 1 + count :]]
     elif name == b"config" and len(args) > 3 and args[1].lower() == b"set":
         shown = list(args)
         for at in range(2, len(args) - 1, 2):
