@@ -37,6 +37,7 @@ from server.keyspace.meta import DATABASES
 from server.keyspace.view import Home
 from server.net.connection import Connection
 from server.net.reactor import Reactor
+from server.process import resident_bytes
 from server.pubsub.hub import Hub
 from server.pubsub.lane import Exchange
 from server.rates import Rates
@@ -237,6 +238,16 @@ class Node:
         reactor.authenticated_at_start = not settings.requirepass
         self.pubsub.configure(settings.notify_keyspace_events)
         self.dispatcher.configure()
+        self.check_memory()
+
+    def check_memory(self) -> None:
+        """With `noeviction` this process takes no more writes while it uses more memory than `maxmemory`. (With another
+        policy it would give up values for more room, but values are on disk here.)"""
+        settings = self.settings
+        limit = settings.maxmemory_bytes
+        self.dispatcher.set_out_of_memory(
+            0 < limit < resident_bytes() and settings.maxmemory_policy == b"noeviction"
+        )
 
     def _notify(self, classes: int) -> None:
         """Keyspace events of these classes are wanted from now on."""

@@ -34,6 +34,8 @@ class Settings:
     latency_tracking: bool
     latency_tracking_info_percentiles: tuple[float, ...]
     maxclients: int
+    maxmemory_bytes: int
+    maxmemory_policy: bytes
     output_limits: dict[str, tuple[int, int, int]]
     """normal, replica, pubsub -> (hard bytes, soft bytes, soft seconds); 0: no limit."""
     notify_keyspace_events: bytes

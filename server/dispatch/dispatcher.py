@@ -24,7 +24,7 @@ from server.diagnostics import format_monitor_line, monitored_words
 from server.dispatch.blocking import BlockedSlot
 from server.dispatch.connection import Connection
 from server.dispatch.transactions import Transactions
-from server.errors import CROSS_SLOT, INTERNAL, NO_AUTH, ONLY_SUBSCRIBING, CommandError
+from server.errors import CROSS_SLOT, INTERNAL, NO_AUTH, ONLY_SUBSCRIBING, OUT_OF_MEMORY, CommandError
 from server.keyspace.cache import MISSING
 from server.keyspace.slots import key_slot
 from server.scripting.script import parse_script
@@ -79,6 +79,15 @@ def _is_harmless(text: bytes) -> bool:
         return True
 
 
+def _needs_memory(text: bytes) -> bool:
+    """Whether a script says what it does, and not that it can do without memory."""
+    try:
+        script = parse_script(text)
+    except CommandError:
+        return False
+    return script.declared and not script.flags & {b"allow-oom", b"no-writes"}
+
+
 class Dispatcher:
     """Takes requests of all connections of a node."""
 
@@ -112,7 +121,8 @@ class Dispatcher:
         self._get = COMMANDS[b"get"]
         self._transactions = Transactions(self)
         self.attentive = False
-        """Somebody MONITORs, or clients are paused: every command is looked at twice."""
+        """Somebody MONITORs, clients are paused, or memory is short: every command is looked at twice."""
+        self.out_of_memory = False
         self.paused_until_ms = 0
         self._paused_writes_only = False
         self._paused: list[Connection] = []
@@ -259,6 +269,8 @@ class Dispatcher:
             if session.queue is not None:
                 session.queue_broken = True
             return self._failed(encode(Error(ONLY_SUBSCRIBING % row.name.encode()), session.protocol))
+        if self.out_of_memory and self._needs_memory(session, row, args):
+            return self._refused(session, row, OUT_OF_MEMORY)
         if self.paused_until_ms and self._must_pause(session, row, args):
             connection.postpone(args)
             session.paused = True
@@ -273,6 +285,21 @@ class Dispatcher:
         if self._node.monitors:
             self._monitor(session, row, args)
         return _GO_ON
+
+    def _needs_memory(self, session: Session, row: Command, args: Args) -> bool:
+        if row.name == "exec":
+            return any(queued.command.needs_space for queued in session.queue or ())
+        return row.needs_space or (row.name == "eval" and _needs_memory(args[1]))
+
+    def _refused(self, session: Session, row: Command, text: bytes) -> bytes:
+        """An error before the command ran: the transaction that it belongs to will not run either, or has ended."""
+        row.rejected_calls += 1
+        if row.name == "exec":
+            session.leave_transaction()
+            text = b"EXECABORT Transaction discarded because of: " + text
+        elif session.queue is not None:
+            session.queue_broken = True
+        return self._failed(encode(Error(text), session.protocol))
 
     def _was_slow(self, row: Command, args: Args, session: Session, elapsed_us: int) -> None:
         if elapsed_us >= self._node.slowlog.threshold_us and not row.flags & Flag.SKIP_COMMANDLOG:
@@ -466,7 +493,12 @@ class Dispatcher:
 
     def watch_everything(self) -> None:
         """Look again whether anybody monitors or clients are paused."""
-        self.attentive = bool(self._node.monitors) or bool(self.paused_until_ms)
+        self.attentive = bool(self._node.monitors or self.paused_until_ms or self.out_of_memory)
+
+    def set_out_of_memory(self, out_of_memory: bool) -> None:
+        """Whether commands that may need more memory are refused."""
+        self.out_of_memory = out_of_memory
+        self.watch_everything()
 
     def pause(self, until_ms: int, writes_only: bool) -> None:
         """CLIENT PAUSE until Unix time `until_ms`; 0 ends it."""
