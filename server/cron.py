@@ -34,8 +34,16 @@ memory_period_s = 0.5
 async def run_cron(node: Node) -> None:
     """All jobs, until cancelled."""
     async with trio.open_nursery() as nursery:
-        for job in (_deadlines, _rates, _expire, _clients, _balance, _members, _memory, _disk, _sweep):
+        for job in (_work, _deadlines, _rates, _expire, _clients, _balance, _members, _memory, _disk, _sweep):
             nursery.start_soon(job, node)
+
+
+async def _work(node: Node) -> None:
+    """A slice of what takes long, then whatever else is ready; see shard/work.py."""
+    while True:
+        await node.workbench.wait()
+        while node.work_on():
+            await trio.lowlevel.checkpoint()
 
 
 async def _deadlines(node: Node) -> None:
@@ -112,6 +120,7 @@ async def _disk(node: Node) -> None:
             await node.hand_over()
         else:
             log.info("There is space on the disk again: this node takes writes")
+        node.disk_full = low
         for shard in node.shards.values():
             shard.refuse_writes = low
 

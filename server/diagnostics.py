@@ -41,6 +41,8 @@ def redacted(args: list[bytes]) -> list[bytes]:
             count = {b"auth": 1, b"auth2": 2}.get(args[at].lower(), 0)
             if count:
                 return [*args[: at + 1], *[REDACTED] * count, *args[at + 1 + count :]]
+    elif name == b"acl" and len(args) > 2 and args[1].lower() == b"setuser":
+        return [*args[:2], *[REDACTED] * (len(args) - 2)]
     elif name == b"config" and len(args) > 3 and args[1].lower() == b"set":
         shown = list(args)
         for at in range(2, len(args) - 1, 2):

@@ -24,13 +24,18 @@ from raft.runtime.links import Links
 from raft.runtime.options import HostOptions
 from raft.storage import LogStore
 from resp import Limits
+from server.access.check import Denial
+from server.access.rules import DEFAULT_USER, User
+from server.access.users import STORED, Users, read_users
 from server.cluster.identity import PeerCheck, check_identity
 from server.cluster.membership import Membership
-from server.cluster.topology import Topology
+from server.cluster.state import ClusterState
+from server.cluster.topology import SYSTEM_GROUP, Topology
 from server.commands.context import GroupInfo
-from server.config import MIB, Config
+from server.config import MIB, Config, ConfigError
 from server.diagnostics import Latency, Slowlog
 from server.dispatch.dispatcher import Dispatcher
+from server.errors import DISK_FULL, OUT_OF_MEMORY
 from server.keyspace.cache import HotReplies
 from server.keyspace.leveldb import DataStore
 from server.keyspace.meta import DATABASES
@@ -41,7 +46,8 @@ from server.process import resident_bytes
 from server.pubsub.hub import Hub
 from server.pubsub.lane import Exchange
 from server.rates import Rates
-from server.scripting.interpreter import limits as script_limits
+from server.scripting.functions import PREFIX as FUNCTIONS_PREFIX
+from server.scripting.functions import Functions
 from server.session import Session
 from server.settings import Settings
 from server.shard.clock import TurnClock
@@ -52,6 +58,7 @@ from server.shard.overlay import Overlay
 from server.shard.replica import Replica
 from server.shard.router import Router
 from server.shard.shard import Shard
+from server.shard.work import INTERRUPTED, Workbench
 from server.stats import Stats
 
 log = logging.getLogger("redraft.node")
@@ -91,6 +98,8 @@ class Node:
         self.clock = TurnClock()
         self.stopping = trio.Event()
         """Set when the process is to end cleanly."""
+        self.disk_full = False
+        """The disk is nearly full."""
         self.active_expire = True
         """DEBUG SET-ACTIVE-EXPIRE."""
         self._bind = (me.bind, me.port)
@@ -107,9 +116,6 @@ class Node:
         self.links_: Links | None = None
         self.exchange: Exchange | None = None
         if self.topology.clustered:
-            script_limits.time_max_s = (
-                config.raft.election_timeout_ms * 0.7 / 1000
-            )  # or it would lose its leaderships
             self.links_ = self._make_links()
         self.host = Host(
             self.topology.me,
@@ -135,8 +141,13 @@ class Node:
             self.topology, self.clock, self.hot, leader_wait_s=config.raft.leader_wait_ms / 1000
         )
         self.shards: dict[int, Shard] = {}
+        self.state = ClusterState()
+        self.workbench = Workbench()
         for group in self.topology.groups.values():
             self.router.add(group.number, self._make_shard(group.number, group.replicas))
+        self.state.follow(self.shards[SYSTEM_GROUP])
+        self.functions = Functions()
+        self.state.watch(FUNCTIONS_PREFIX, self.functions.changed)
         if self.links_ is not None:
             self.links_.poller = self.reactor
             self.router.forwarder = Forwarder(
@@ -146,8 +157,11 @@ class Node:
                 on_turn_start=self.clock.advance,
                 on_turn_end=self.end_turn,
                 on_link=self.router.link_opened,
+                when_applied=self.state.when_applied,
+                on_denied=self._denied,
             )
             self.exchange = self.pubsub.outbound = Exchange(self.links_, self.pubsub)
+        self.users: Users
         self.membership: Membership | None = None
         if self.links_ is not None:
             self.membership = Membership(
@@ -158,6 +172,11 @@ class Node:
         )
         self.reactor.connect(self.dispatcher)
         self.pubsub.on_monitored = self.dispatcher.show_scripted
+        self.users = Users(
+            self.settings, self.sessions, _configured_users(config, self.settings), self._open_to_all
+        )
+        if not config.acl.ignore_stored:
+            self.state.watch(STORED, self.users.stored)
         self.settings.on_change(self._apply_settings)
         self._apply_settings(frozenset())
 
@@ -194,11 +213,18 @@ class Node:
             on_change=self.router.shard_changed,
             on_dirty=self.router.shard_dirty,
             on_events=self.pubsub.happened,
-            home=Home(number, self.topology.slot_groups),
+            on_applied=self.state.refresh if number == SYSTEM_GROUP else None,
+            home=Home(number, self.topology.slot_groups, self),
+            on_work=self.workbench.add,
         )
         shard.group = self.host.add_group(number, ConfState(tuple(sorted(replicas))), shard)
         self.shards[number] = shard
         return shard
+
+    @property
+    def data_shards(self) -> list[Shard]:
+        """Those that hold clients' keys."""
+        return [shard for number, shard in self.shards.items() if number != SYSTEM_GROUP]
 
     # -- turns -----------------------------------------------------------------------------------------------
 
@@ -235,10 +261,18 @@ class Node:
         reactor.keepalive_s = settings.tcp_keepalive_s
         reactor.output_limits = settings.output_limits["normal"]
         reactor.pubsub_limits = settings.output_limits["pubsub"]
-        reactor.authenticated_at_start = not settings.requirepass
         self.pubsub.configure(settings.notify_keyspace_events)
         self.dispatcher.configure()
         self.check_memory()
+        for shard in self.shards.values():
+            shard.busy_after_s = settings.busy_reply_threshold_ms / 1000
+
+    @property
+    def refusal(self) -> bytes:
+        """See Protocol."""
+        if self.disk_full:
+            return DISK_FULL
+        return OUT_OF_MEMORY if self.dispatcher.out_of_memory else b""
 
     def check_memory(self) -> None:
         """With `noeviction` this process takes no more writes while it uses more memory than `maxmemory`. (With another
@@ -251,10 +285,19 @@ class Node:
 
     def _notify(self, classes: int) -> None:
         """Keyspace events of these classes are wanted from now on."""
-        for shard in self.shards.values():
+        for shard in self.data_shards:
             shard.set_notify(classes)
 
+    def _denied(self, user: User, denial: Denial) -> None:
+        """A script of another node's client was refused something."""
+        self.users.report(user, denial, b"lua", b"")
+
+    def _open_to_all(self, is_open: bool) -> None:
+        """Whether clients need no password."""
+        self.reactor.authenticated_at_start = is_open
+
     def _new_session(self, session: Session) -> None:
+        self.users.admit(session)
         session.readonly = self.config.raft.reads == "stale"
         self.sessions[session.id] = session
 
@@ -308,7 +351,7 @@ class Node:
     def keyspace(self) -> list[tuple[int, int]]:
         """See Protocol."""
         totals = [[0, 0] for _ in range(DATABASES)]
-        for shard in self.shards.values():
+        for shard in self.data_shards:
             for total, database in zip(totals, shard.meta().databases, strict=True):
                 total[0] += database.keys
                 total[1] += database.expires
@@ -367,11 +410,34 @@ class Node:
         self.stopping.set()
         await trio.sleep_forever()
 
+    def work_on(self) -> bool:
+        """Give one command that takes long a slice; whether there is more to do."""
+        self.clock.advance()
+        more = self.workbench.go_on()
+        if self.router.forwarder is not None:
+            for group in self.workbench.due_notices():
+                self.router.forwarder.tell_busy(group)
+        self.end_turn()
+        return more
+
+    def end_work(self, session: Session) -> None:
+        """See Protocol."""
+        for shard in self.shards.values():
+            call = None if shard.work is None else shard.work.call
+            if call is not None and getattr(call.slot, "session", None) is session:
+                shard.kill_client(call)
+        if self.router.forwarder is not None:
+            self.router.forwarder.kill(session)
+
+    def busy_script(self) -> bytes | None:
+        """See Protocol."""
+        return next((shard.busy for shard in self.shards.values() if shard.busy is not None), None)
+
     async def digest(self) -> int:
         """See Protocol."""
         digests = [
             await trio.to_thread.run_sync(digest, shard.replica, abandon_on_cancel=True)
-            for shard in self.shards.values()
+            for shard in self.data_shards
         ]
         return sum(digests) % (1 << 8 * DIGEST_BYTES)
 
@@ -450,8 +516,28 @@ class Node:
 
     def close(self) -> None:
         """After everything has ended: close the stores."""
+        for shard in self.shards.values():
+            shard.end_work(INTERRUPTED)
         self.store.close()
         self.log_store.close()
+
+
+def _configured_users(config: Config, settings: Settings) -> dict[bytes, User]:
+    """The default user, and those of [acl]. Raises ConfigError."""
+    acl = config.acl
+    source, text = b"acl.users", acl.users.encode()
+    if acl.file:
+        source = acl.file.encode()
+        try:
+            text = Path(acl.file).read_bytes()
+        except OSError as error:
+            raise ConfigError(f"acl.file: {acl.file} can not be read: {error.strerror}") from error
+    try:
+        users = read_users(text, source, channels=settings.value("acl-pubsub-default") == b"allchannels")
+    except ValueError as error:
+        raise ConfigError(f"acl: {error}".rstrip()) from error
+    users.setdefault(DEFAULT_USER, User.default(settings.requirepass))
+    return users
 
 
 def _host_options(config: Config) -> HostOptions:

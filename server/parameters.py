@@ -143,7 +143,7 @@ REMEMBERED = (
     _size("auto-aof-rewrite-min-size", 64 << 20, 0),
     _number("auto-aof-rewrite-percentage", 100, 0, INT_MAX),
     _text("availability-zone"),
-    _number("busy-reply-threshold", 5000, 0, LONG_MAX, "lua-time-limit"),
+    _number("busy-reply-threshold", 5000, 0, LONG_MAX, "lua-time-limit", attribute="busy_reply_threshold_ms"),
     _yes_no("cluster-allow-pubsubshard-when-down", "yes"),
     _yes_no("cluster-allow-reads-when-down", "no"),
     _yes_no("cluster-allow-replica-migration", "yes"),

@@ -39,6 +39,9 @@ class Blocked(Protocol):
     def unblock(self, *, error: bool) -> bool:
         """Answer it now, as if its time were over or with an error; whether it was waiting, as far as known here."""
 
+    def check(self) -> None:
+        """What the session's user may do has changed: answer with an error if that is not this any more."""
+
 
 class ReplyMode(IntEnum):
     """CLIENT REPLY."""
@@ -58,6 +61,8 @@ class Guard(IntFlag):
     IN_MULTI = 2
     SUBSCRIBED = 4
     """In RESP2 a subscriber may do little else."""
+    RESTRICTED = 8
+    """Its user may not do everything, see access/users.py."""
 
 
 class Queued:
@@ -95,6 +100,7 @@ class Session:
         "no_touch",
         "outlet",
         "paused",
+        "permissions",
         "protocol",
         "queue_broken",
         "readonly",
@@ -119,6 +125,8 @@ class Session:
         self.protocol = 2
         self.db = 0
         self.user = b"default"
+        self.permissions: Any = None
+        """The access.rules.User that it acts as; None when that one may do everything."""
         self.guards = 0
         """Guard flags; see there."""
         self.name = b""

@@ -26,6 +26,8 @@ PARAMETER: dict[str, Parameter] = {
 class Settings:
     """The parameters' values."""
 
+    busy_reply_threshold_ms: int
+    """0: nobody is told BUSY."""
     client_query_buffer_limit: int
     """Bytes."""
     hz: int

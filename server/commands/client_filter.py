@@ -58,8 +58,6 @@ def _type(word: bytes) -> Test:
 
 
 def _user(name: bytes) -> Test:
-    if name != b"default":
-        raise CommandError(b"ERR No such user '%b'" % name)
     return lambda session: session.user == name
 
 
@@ -163,6 +161,8 @@ def select_clients(context: Context, args: list[bytes], skip_me: bool) -> list[S
             at += 2
             continue
         elif base in _PARSERS:
+            if base == b"user" and context.node.users.get(args[at + 1]) is None:
+                raise CommandError(b"ERR No such user '%b'" % args[at + 1])
             test = _PARSERS[base](args[at + 1])
             at += 2
         else:

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from server.session import Session
 
 if TYPE_CHECKING:
+    from server.access.users import Users
     from server.cluster.membership import Membership
+    from server.cluster.state import ClusterState
     from server.cluster.topology import Topology
     from server.diagnostics import Latency, Slowlog
     from server.pubsub.hub import Hub
     from server.rates import Rates
+    from server.scripting.functions import Functions
     from server.settings import Settings
     from server.stats import Stats
 
@@ -69,8 +72,17 @@ class Node(Protocol):
     """Path, or empty."""
     membership: "Membership | None"
     """Members of the groups; None on a node that stands alone."""
+    state: "ClusterState"
+    """What all nodes share: users, functions."""
+    functions: "Functions"
+    """The libraries of functions."""
+    users: "Users"
     active_expire: bool
     """DEBUG SET-ACTIVE-EXPIRE."""
+
+    @property
+    def refusal(self) -> bytes:
+        """Why this node does nothing that needs space, as an error's text; empty: it does."""
 
     def group_infos(self) -> list[GroupInfo]:
         """Every group of the cluster."""
@@ -79,8 +91,8 @@ class Node(Protocol):
         """(keys, expires) of each database, from this node's replicas of all groups it holds."""
 
     async def call(self, group: int, db: int, args: list[bytes], protocol: int = 2) -> Any:
-        """Run a SHARD command on the leader of `group`, wherever that is, and return the decoded reply (an
-        hiredis.ReplyError object for an error reply, not raised)."""
+        """Run a SHARD or CLUSTER command on the leader of `group`, wherever that is, and return the decoded reply (an
+        hiredis.ReplyError object for an error reply, not raised). After a CLUSTER command `state` shows the change."""
 
     def pause_clients(self, until_ms: int, writes_only: bool) -> None:
         """CLIENT PAUSE until Unix time `until_ms`; 0 ends it."""
@@ -105,6 +117,12 @@ class Node(Protocol):
 
     async def shutdown(self, *, now: bool) -> None:
         """Hand the leaderships over (unless `now`), flush, and end the process. Does not return."""
+
+    def end_work(self, session: Session) -> None:
+        """The client was killed: a long command of its that is being evaluated did not happen."""
+
+    def busy_script(self) -> bytes | None:
+        """What clients are told because a script runs here for too long; None: none does."""
 
     async def digest(self) -> int:
         """Of all that this node's replicas have applied, below 2**160 (shard/digest.py)."""

@@ -9,6 +9,7 @@ who runs it (`where` in the command table).
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from inspect import isawaitable
 from time import perf_counter_ns, time
 from typing import Any
@@ -16,24 +17,40 @@ from typing import Any
 import trio
 
 from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
-from resp import Error, encode
-from server.cluster.topology import Topology
+from resp import Error, Raw, encode
+from server.access.caller import Caller
+from server.access.check import Denial, check, check_sort
+from server.access.rules import User
+from server.cluster.topology import SYSTEM_GROUP, Topology
+from server.commands.client_line import describe_client
 from server.commands.context import Context, Node
-from server.commands.table import COMMANDS, PLAIN, SHARD, SPREAD_ALL, SPREAD_KEYS, Args, Command, Flag, lookup
+from server.commands.table import (
+    CLUSTER,
+    COMMANDS,
+    PLAIN,
+    SHARD,
+    SPREAD_ALL,
+    SPREAD_KEYS,
+    Args,
+    Command,
+    Flag,
+    lookup,
+)
 from server.diagnostics import format_monitor_line, monitored_words
 from server.dispatch.blocking import BlockedSlot
 from server.dispatch.connection import Connection
+from server.dispatch.texts import SCRIPT_CALLS, Texts
 from server.dispatch.transactions import Transactions
 from server.errors import CROSS_SLOT, INTERNAL, NO_AUTH, ONLY_SUBSCRIBING, OUT_OF_MEMORY, CommandError
 from server.keyspace.cache import MISSING
 from server.keyspace.slots import key_slot
-from server.scripting.script import parse_script
 from server.session import Guard, Session
 from server.shard.call import Call, Later, Transaction
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.gather import Gather, decode, split_by_group
 from server.shard.route import Route
 from server.shard.router import Router
+from server.shard.work import Unfinished
 
 log = logging.getLogger("redraft.dispatch")
 
@@ -62,6 +79,8 @@ HOT = frozenset((b"GET", b"get"))
 """What `answer_hot` answers."""
 
 
+everywhere_wait_s = 0.5
+"""How long the reply to a change of what all nodes share waits for those that the client does not talk to."""
 shown_bytes_max = 128
 """So much of a request stands in an error text."""
 
@@ -69,23 +88,6 @@ shown_bytes_max = 128
 def _shown(argument: bytes, bytes_max: int = shown_bytes_max) -> bytes:
     """An argument as it stands in an error text: cut, and as in Redis up to its first NUL."""
     return argument.split(b"\0", 1)[0][:bytes_max]
-
-
-def _is_harmless(text: bytes) -> bool:
-    """Whether a script promises to write nothing."""
-    try:
-        return b"no-writes" in parse_script(text).flags
-    except CommandError:
-        return True
-
-
-def _needs_memory(text: bytes) -> bool:
-    """Whether a script says what it does, and not that it can do without memory."""
-    try:
-        script = parse_script(text)
-    except CommandError:
-        return False
-    return script.declared and not script.flags & {b"allow-oom", b"no-writes"}
 
 
 class Dispatcher:
@@ -107,6 +109,9 @@ class Dispatcher:
         self.routes = routes = router.routes
         self.databases = databases
         self.data_groups = topology.data_groups
+        self.anywhere = topology.data_groups[:1]
+        """The groups of a command without keys."""
+        self.nodes = topology.nodes
         self.end_turn = end_turn
         self._slot_groups = topology.slot_groups
         self._slot_routes = [routes[group] for group in topology.slot_groups]
@@ -119,6 +124,7 @@ class Dispatcher:
         """The turn for which `_hot_until_us` was asked; 0: to be asked anew."""
         self._hot_until_us = 0
         self._get = COMMANDS[b"get"]
+        self.texts = Texts(self, node.functions, clock)
         self._transactions = Transactions(self)
         self.attentive = False
         """Somebody MONITORs, clients are paused, or memory is short: every command is looked at twice."""
@@ -188,7 +194,11 @@ class Dispatcher:
             route = self._slot_routes[key_slot(args[1])]
             if route.ready:
                 shard = route.shard
-                reply = shard.evaluate(row, args, session.db, session.protocol)  # type: ignore[union-attr]
+                try:
+                    reply = shard.evaluate(row, args, session.db, session.protocol)  # type: ignore[union-attr]
+                except Unfinished:
+                    shard.adopt(Call(row, args, session.db, session.protocol, connection.defer()))  # type: ignore[union-attr]
+                    return None
                 elapsed_ns = perf_counter_ns() - began_ns
                 row.elapsed_ns += elapsed_ns
                 row.buckets[(elapsed_ns // 1000).bit_length()] += 1
@@ -264,6 +274,13 @@ class Dispatcher:
             if session.queue is not None:
                 session.queue_broken = True
             return self._failed(encode(Error(NO_AUTH), session.protocol))
+        if session.guards & Guard.RESTRICTED:
+            refusal = self._refusal(session, row, args)
+            if refusal is not None:
+                row.rejected_calls += 1
+                if session.queue is not None:
+                    session.queue_broken = True
+                return self._failed(encode(Error(refusal), session.protocol))
         if session.guards & Guard.SUBSCRIBED and session.protocol == 2 and row.name not in _WHILE_SUBSCRIBED:
             row.rejected_calls += 1
             if session.queue is not None:
@@ -289,7 +306,10 @@ class Dispatcher:
     def _needs_memory(self, session: Session, row: Command, args: Args) -> bool:
         if row.name == "exec":
             return any(queued.command.needs_space for queued in session.queue or ())
-        return row.needs_space or (row.name == "eval" and _needs_memory(args[1]))
+        if row.name not in SCRIPT_CALLS:
+            return row.needs_space
+        flags = self.texts.flags(row, args)
+        return flags is not None and b"allow-oom" not in flags and b"no-writes" not in flags
 
     def _refused(self, session: Session, row: Command, text: bytes) -> bytes:
         """An error before the command ran: the transaction that it belongs to will not run either, or has ended."""
@@ -300,6 +320,28 @@ class Dispatcher:
         elif session.queue is not None:
             session.queue_broken = True
         return self._failed(encode(Error(text), session.protocol))
+
+    def _refusal(self, session: Session, row: Command, args: Args) -> bytes | None:
+        """Why the session's user may not run the command, as an error's text."""
+        session.last_command = row.name
+        user = session.permissions
+        queued = session.queue is not None
+        db = session.multi_db if queued else session.db
+        denial = check(user, row, args, db)
+        if denial is not None:
+            self.report_denial(session, b"multi" if queued else b"toplevel", user, denial)
+            return b"NOPERM " + denial.message(user)
+        return None if queued else check_sort(user, row, args, db)
+
+    def report_denial(self, session: Session, where: bytes, user: User, denial: Denial) -> None:
+        """Note in ACL LOG that the client was refused something."""
+        self._node.users.report(user, denial, where, describe_client(session))
+
+    def caller_of(self, session: Session, rows: Iterable[Command]) -> Caller | None:
+        """For whom scripts among these commands run; None when there are none, or everything is allowed."""
+        if all(row.group != "scripting" for row in rows):
+            return None
+        return Caller(session.permissions, partial(self.report_denial, session, b"lua"))
 
     def _was_slow(self, row: Command, args: Args, session: Session, elapsed_us: int) -> None:
         if elapsed_us >= self._node.slowlog.threshold_us and not row.flags & Flag.SKIP_COMMANDLOG:
@@ -322,6 +364,14 @@ class Dispatcher:
             return self._run_node(connection, row, args)
         session = connection.session
         try:
+            if row.needs_text:
+                ready = self.texts.at_hand(row, args)
+                if ready is None:
+                    connection.start(
+                        self.texts.run(connection, row, args), connection.defer(), session.protocol
+                    )
+                    return None
+                row, args = ready
             groups = self._groups(row, args)
         except CommandError as error:
             return self._failed(encode(Error(error.text), session.protocol))
@@ -343,10 +393,13 @@ class Dispatcher:
     def _submit(self, connection: Connection, route: Route, row: Command, args: Args) -> None:
         session = connection.session
         if row.blocks:
-            slot = BlockedSlot(connection, route, connection.defer())
+            slot = BlockedSlot(connection, route, connection.defer(), self._refusal)
             slot.submit(Call(row, args, session.db, session.protocol, slot))
         else:
-            route.submit(Call(row, args, session.db, session.protocol, connection.defer()))
+            call = Call(row, args, session.db, session.protocol, connection.defer())
+            if session.permissions is not None:
+                call.caller = self.caller_of(session, (row,))
+            route.submit(call)
 
     def groups_of(self, row: Command, args: Args) -> Iterable[int]:
         """The groups of a command that is not NODE. One whose keys can not be told has none in particular: the
@@ -354,7 +407,7 @@ class Dispatcher:
         try:
             return self._groups(row, args)
         except CommandError:
-            return self.data_groups[:1]
+            return self.anywhere
 
     def _groups(self, row: Command, args: Args) -> list[int] | tuple[int, ...]:
         """The group of each key, or all groups. Raises CommandError."""
@@ -362,14 +415,15 @@ class Dispatcher:
             return self.data_groups
         slot_groups = self._slot_groups
         groups = [slot_groups[key_slot(args[at])] for at in row.keys.indexes(args)]
-        return groups or self.data_groups[:1]
+        return groups or self.anywhere
 
     def _elsewhere(
         self, connection: Connection, route: Route, row: Command, args: Args, slot: int
     ) -> bytes | None:
         """The group is not ready here: a replica's answer, MOVED, or the way to its leader."""
         session = connection.session
-        if session.readonly and not row.is_write and route.shard is not None:
+        by_anybody = session.permissions is None or row.group != "scripting"
+        if session.readonly and not row.is_write and by_anybody and route.shard is not None:
             reply = route.shard.evaluate_stale(row, args, session.db, session.protocol)
             if reply is not None:
                 return reply
@@ -404,7 +458,7 @@ class Dispatcher:
         if row.name == "watch":
             return self._transactions.watch(connection, args)
         try:
-            value = row.handler(self.context(connection), args)  # type: ignore[misc]
+            value = self.value_of(row, self.context(connection), args)
         except CommandError as error:
             row.failed_calls += 1
             return self._failed(encode(Error(error.text), session.protocol))
@@ -421,6 +475,15 @@ class Dispatcher:
     def context(self, connection: Connection) -> Context:
         """What a NODE handler is given."""
         return Context(self._node, connection.session)
+
+    def value_of(self, row: Command, context: Context, args: Args) -> Any:
+        """The reply of a NODE or CLUSTER command, or something to await that gives it."""
+        if row.where is CLUSTER:
+            return self._change_cluster(args, context.session.protocol)
+        return row.handler(context, args)  # type: ignore[misc]
+
+    async def _change_cluster(self, args: Args, protocol: int) -> Raw:
+        return Raw(await self._ask(SYSTEM_GROUP, 0, args, protocol))
 
     def log_failure(self, row: Command) -> None:
         """A handler raised what it must not raise."""
@@ -450,8 +513,11 @@ class Dispatcher:
             raise CommandError(b"MOVED %d %b:%d" % (slot, leader.host.encode(), leader.port))
 
     async def call(self, group: int, db: int, args: Args, protocol: int = 2) -> Any:
-        """Run a SHARD command on a group's leader and return the decoded reply (errors as
+        """Run a SHARD or CLUSTER command on a group's leader and return the decoded reply (errors as
         hiredis.ReplyError)."""
+        return decode(await self._ask(group, db, args, protocol))
+
+    async def _ask(self, group: int, db: int, args: Args, protocol: int) -> bytes:
         done = trio.Event()
         answer: list[bytes] = []
 
@@ -461,10 +527,36 @@ class Dispatcher:
 
         row = lookup(args)
         assert row is not None
-        self.routes[group].submit(Call(row, args, db, protocol, Later(take)))
+        call = Call(row, args, db, protocol, Later(take))
+        self.routes[group].submit(call)
         self.end_turn()
         await done.wait()
-        return decode(answer[0])
+        if row.where is CLUSTER:
+            await self._node.state.wait_applied(call.gate)
+            if not row.flags & Flag.READONLY and call.gate and answer[0][:1] != b"-":
+                await self._wait_everywhere(call.gate)
+        return answer[0]
+
+    async def _wait_everywhere(self, index: int) -> None:
+        """Return when the nodes that can be reached have applied group 0's log up to `index`, or soon anyway."""
+        forwarder = self._router.forwarder
+        if forwarder is None:
+            return
+        others = [node for node in self.nodes if node != self._topology.me]
+        done = trio.Event()
+        asked = heard = 0
+
+        def hear() -> None:
+            nonlocal heard
+            heard += 1
+            if heard == asked:
+                done.set()
+
+        asked = forwarder.ask_applied(others, index, hear)
+        self.end_turn()
+        if asked:
+            with trio.move_on_after(everywhere_wait_s):
+                await done.wait()
 
     # -- MONITOR and CLIENT PAUSE ----------------------------------------------------------------------------
 
@@ -522,11 +614,7 @@ class Dispatcher:
 
     def _may_write(self, row: Command, args: Args) -> bool:
         """What CLIENT PAUSE WRITE holds up. A script that says that it writes nothing is taken at its word."""
-        if row.name == "evalsha":
-            group = next(iter(self.groups_of(row, args)))
-            shard = self.routes[group].shard
-            text = shard.script_text(args[1]) if shard is not None else None
-            return text is None or not _is_harmless(text)
-        if row.name == "eval":
-            return not _is_harmless(args[1])
+        if row.name in SCRIPT_CALLS:
+            flags = self.texts.flags(row, args)
+            return flags is None or b"no-writes" not in flags
         return row.is_write or row.name in _REPLICATED

@@ -9,7 +9,7 @@ Event: TypeAlias = tuple[int, bytes, int, bytes]
 """(class, name, database, key)."""
 
 PUBLISHED = 0
-"""The class of a message that a script publishes: (PUBLISHED, message, database, channel). It waits for the commit like
+"""The class of a message that a script publishes: (PUBLISHED, message, kind, channel). It waits for the commit like
 an event, and goes to everybody whatever the setting."""
 
 KEYSPACE = 1 << 0

@@ -51,6 +51,11 @@ class Pending:
         self.reply: bytes | None = None
         self.muted = False
 
+    @property
+    def session(self) -> Session:
+        """Whose reply it is."""
+        return self._connection.session
+
     def fill(self, reply: bytes) -> None:
         """See Slot."""
         self.reply = b"" if self.muted else reply

@@ -149,6 +149,15 @@ class Hub:
                     own += _send(list(listeners), [b"pmessage", pattern, channel, message], publisher)
         return count, own
 
+    def count(self, kind: int, channel: bytes) -> int:
+        """How many clients of this node would get a message to `channel` (of `kind` CHANNEL or SHARD)."""
+        count = len(self.subscribers[kind].get(channel, ()))
+        if kind == CHANNEL:
+            for pattern, matches in self._matchers.items():
+                if matches(channel):
+                    count += len(self.subscribers[PATTERN].get(pattern, ()))
+        return count
+
     # -- keyspace events -------------------------------------------------------------------------------------
 
     def configure(self, setting: bytes) -> None:
@@ -176,7 +185,7 @@ class Hub:
         elsewhere = []
         for event in events:
             if event[0] == PUBLISHED:
-                self.publish(CHANNEL, event[3], event[1])
+                self.publish(event[2], event[3], event[1])
             elif event[0] == MONITORED:
                 self.on_monitored(event[2], event[1])
             elif event[0] & self._wanted_elsewhere:

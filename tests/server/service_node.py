@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from resp.values import Error
+from server.access.rules import User
+from server.access.users import Users
 from server.cluster.membership import Membership
 from server.cluster.topology import NodeAddress, Topology
 from server.commands import all as all_commands
@@ -16,6 +18,7 @@ from server.diagnostics import Latency, Slowlog
 from server.errors import CommandError
 from server.pubsub.hub import Hub
 from server.rates import Rates
+from server.scripting.functions import Functions
 from server.session import Session
 from server.settings import Settings
 from server.stats import Stats
@@ -83,6 +86,9 @@ class ServiceNode:
         self.sessions: dict[int, Session] = {}
         self.monitors: set[Session] = set()
         self.pubsub = Hub()
+        self.functions = Functions()
+        self.refusal = b""
+        self.users = Users(self.settings, self.sessions, {b"default": User.default()})
         self.started_s = time.time() - 100
         self.run_id = "ab" * 20
         self.data_directory = "/data"
@@ -142,6 +148,12 @@ class ServiceNode:
 
     async def shutdown(self, *, now: bool) -> None:
         self.events.append("shutdown now" if now else "shutdown")
+
+    def end_work(self, session: Session) -> None:
+        pass
+
+    def busy_script(self) -> bytes | None:
+        return None
 
     async def digest(self) -> int:
         return 0
