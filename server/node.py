@@ -24,7 +24,6 @@ from raft.runtime.links import Links
 from raft.runtime.options import HostOptions
 from raft.storage import LogStore
 from resp import Limits
-from server.access.check import Denial
 from server.access.rules import DEFAULT_USER, User
 from server.access.users import STORED, Users, read_users
 from server.cluster.identity import PeerCheck, check_identity
@@ -158,10 +157,8 @@ class Node:
                 on_turn_end=self.end_turn,
                 on_link=self.router.link_opened,
                 when_applied=self.state.when_applied,
-                on_denied=self._denied,
             )
             self.exchange = self.pubsub.outbound = Exchange(self.links_, self.pubsub)
-        self.users: Users
         self.membership: Membership | None = None
         if self.links_ is not None:
             self.membership = Membership(
@@ -287,10 +284,6 @@ class Node:
         """Keyspace events of these classes are wanted from now on."""
         for shard in self.data_shards:
             shard.set_notify(classes)
-
-    def _denied(self, user: User, denial: Denial) -> None:
-        """A script of another node's client was refused something."""
-        self.users.report(user, denial, b"lua", b"")
 
     def _open_to_all(self, is_open: bool) -> None:
         """Whether clients need no password."""
@@ -428,6 +421,14 @@ class Node:
                 shard.kill_client(call)
         if self.router.forwarder is not None:
             self.router.forwarder.kill(session)
+
+    def running_function(self) -> tuple[list[bytes], int] | None:
+        """See Protocol."""
+        for shard in self.shards.values():
+            work = shard.work
+            if work is not None and work.function and work.call is not None:
+                return work.call.args, int(work.age_s * 1000)
+        return None
 
     def busy_script(self) -> bytes | None:
         """See Protocol."""

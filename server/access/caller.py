@@ -15,12 +15,12 @@ from server.commands.table import Args, Command
 class Caller:
     """A restricted user on whose behalf a script runs."""
 
-    __slots__ = ("_report", "user")
+    __slots__ = ("_on_denied", "user")
 
-    def __init__(self, user: User, report: Callable[[User, Denial], None]) -> None:
-        """`report`: told of each refusal, for ACL LOG."""
+    def __init__(self, user: User, on_denied: Callable[[User, Denial], None]) -> None:
+        """`on_denied`: told of each refusal, for ACL LOG."""
         self.user = user
-        self._report = report
+        self._on_denied = on_denied
 
     def may(self, row: Command, args: Args, db: int) -> bool:
         """Whether the user may run the command, for a script that asks."""
@@ -31,8 +31,12 @@ class Caller:
         denial = check(self.user, row, args, db)
         if denial is None:
             return check_sort(self.user, row, args, db)
-        self._report(self.user, denial)
+        self.report(denial)
         return b"ERR ACL failure in script: " + denial.message(self.user)
+
+    def report(self, denial: Denial) -> None:
+        """The user was refused something."""
+        self._on_denied(self.user, denial)
 
 
 @lru_cache(maxsize=256)

@@ -1,7 +1,7 @@
 """May this user run this command with these arguments?
 
-Of each selector, in this order: the command, the databases that it is about, the keys by what happens to them, the
-channels. The first selector that has nothing against it decides; if all have, the gravest reason is told, of two
+Of each selector, in this order: the databases that the command is about, the command, the keys by what happens to
+them, the channels. The first selector that has nothing against it decides; if all have, the gravest reason is told, of two
 equal ones that about the later argument, as in Redis.
 
 What a command does to its keys stands in the table (`Keys.access`, read by commands/key_access.py). A command about
@@ -22,10 +22,10 @@ from server.keyspace.meta import DATABASES
 class Reason(IntEnum):
     """What is not allowed, the gravest last."""
 
-    COMMAND = 1
-    KEY = 2
-    CHANNEL = 3
-    DATABASE = 4
+    DATABASE = 1
+    COMMAND = 2
+    KEY = 3
+    CHANNEL = 4
 
 
 class Denial(NamedTuple):
@@ -98,12 +98,12 @@ def check(user: User, row: Command, args: Args, db: int) -> Denial | None:
 def _check_selector(
     selector: Selector, row: Command, args: Args, db: int, keys: list[tuple[int, int]]
 ) -> Denial | None:
-    if not row.flags & Flag.NO_AUTH and not selector.allows_command(row, args):
-        return Denial(Reason.COMMAND, 0, row.name.encode())
     if selector.databases is not None:
         at = _denied_database(selector, row, args, db)
         if at is not None:
             return Denial(Reason.DATABASE, at, args[at] if at else row.name.encode())
+    if not row.flags & Flag.NO_AUTH and not selector.allows_command(row, args):
+        return Denial(Reason.COMMAND, 0, row.name.encode())
     if not selector.all_keys:
         for at, needs in keys:
             if not selector.allows_key(args[at], needs):

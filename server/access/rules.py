@@ -17,6 +17,7 @@ from hashlib import sha256
 
 from resp.inline import split_inline
 from server.commands.table import COMMANDS, Command, every_command
+from server.errors import CommandError
 from server.types.glob import Matcher, compile_glob
 
 READ, WRITE = 1, 2
@@ -163,8 +164,7 @@ class Selector:
         elif word[:1] == b"&":
             if self.all_channels:
                 raise RuleError(word, _AFTER_ALL_CHANNELS)
-            if has_blanks(word):
-                raise RuleError(word, _SYNTAX)
+            _check_pattern(word, word[1:])
             self.channels[word[1:]] = None
         elif word[:1] in (b"+", b"-"):
             self._add_command_rule(word)
@@ -181,8 +181,7 @@ class Selector:
             if given not in (b"R", b"W", b"RW", b"WR"):
                 raise RuleError(word, _SYNTAX)
             permits = (READ if b"R" in given else 0) | (WRITE if b"W" in given else 0)
-        if has_blanks(pattern):
-            raise RuleError(word, _SYNTAX)
+        _check_pattern(word, pattern)
         self.keys[pattern] = self.keys.get(pattern, 0) | permits
 
     def _add_command_rule(self, word: bytes) -> None:
@@ -291,6 +290,15 @@ class Selector:
 
 def _row(name: str) -> Command:
     return find_command(name.encode()) or COMMANDS[name.encode()]
+
+
+def _check_pattern(word: bytes, pattern: bytes) -> None:
+    if has_blanks(pattern):
+        raise RuleError(word, _SYNTAX)
+    try:
+        matcher(pattern)
+    except CommandError:
+        raise RuleError(word, _SYNTAX) from None
 
 
 def _read_databases(word: bytes) -> frozenset[int]:

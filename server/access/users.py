@@ -81,7 +81,7 @@ class Users:
         return bool(self._settings.value("acl-pubsub-default") == b"allchannels")
 
     def report(self, user: User, denial: Denial, context: bytes, client_info: bytes) -> None:
-        """Note a refusal. `context`: toplevel, multi or lua; `client_info`: empty for the client of another node."""
+        """Note a refusal. `context`: toplevel, multi or lua; `client_info`: as in CLIENT LIST."""
         self.denied[_COUNTERS[denial.reason]] += 1
         self.log.add(denial.reason.name.lower().encode(), context, denial.object, user.name, client_info)
 

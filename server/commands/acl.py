@@ -20,7 +20,7 @@ from resp.values import OK
 from server.access.check import check
 from server.access.log import AclLogEntry
 from server.access.rules import CATEGORIES, DEFAULT_USER, RuleError, Selector, User, has_blanks
-from server.access.users import STORED, Users, read_users, write_users
+from server.access.users import STORED, read_users, write_users
 from server.cluster import state
 from server.cluster.topology import SYSTEM_GROUP
 from server.commands.arguments import integer
@@ -90,9 +90,9 @@ def set_user(view: View, args: Args) -> Reply:
     stored = state.read(view, where)
     text = change.configured if stored is None else stored
     user = User(change.name, all_channels=change.all_channels)
-    if text:
-        user = User.parse(change.name, text).copy(all_channels=change.all_channels)
     try:
+        if text:
+            user = User.parse(change.name, text).copy(all_channels=change.all_channels)
         user.follow(change.words)
     except RuleError as error:
         if not error.word:
@@ -347,7 +347,7 @@ async def acl_load(context: Context, args: Args) -> Reply:
     except ValueError as error:
         text = str(error).encode("utf-8", "surrogateescape")
         raise CommandError(b"ERR " + text + _NOT_CHANGED) from None
-    found.setdefault(DEFAULT_USER, User.default())
+    found.setdefault(DEFAULT_USER, User.default(context.node.settings.requirepass))
     load = Load({name: user.describe() for name, user in found.items()}, list(users.configured))
     await _ask(context, b"_aclload", msgspec.msgpack.encode(load))
     return OK
@@ -358,19 +358,19 @@ async def acl_save(context: Context, args: Args) -> Reply:
     """Saves the effective ACL rules in the configured ACL file."""
     path = Path(os.fsdecode(_file(context)))
     try:
-        await trio.to_thread.run_sync(partial(_save, path, context.node.users))
+        await trio.to_thread.run_sync(partial(_save, path, write_users(context.node.users.all())))
     except OSError as error:
         log.error("ACL SAVE could not write %s: %s", path, error)
         raise CommandError(_NOT_SAVED) from None
     return OK
 
 
-def _save(path: Path, users: Users) -> None:
+def _save(path: Path, text: bytes) -> None:
     """Write a new file and put it in the place of the old one."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         with fresh.open("wb") as file:
-            file.write(write_users(users.all()))
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)

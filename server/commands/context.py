@@ -124,6 +124,9 @@ class Node(Protocol):
     def busy_script(self) -> bytes | None:
         """What clients are told because a script runs here for too long; None: none does."""
 
+    def running_function(self) -> tuple[list[bytes], int] | None:
+        """The request and the milliseconds so far of a function that runs here and takes long."""
+
     async def digest(self) -> int:
         """Of all that this node's replicas have applied, below 2**160 (shard/digest.py)."""
 

@@ -58,24 +58,31 @@ def run_request(args: Args, library: Library, function: Function, *, with_text: 
     return [name, library.digest, text, function.name, *args[_COUNT_AT:]]
 
 
+def client_request(request: Args) -> Args:
+    """What the client has sent, of what `run_request` made of it."""
+    word = b"fcall_ro" if request[0] == b"_runfunction_ro" else b"fcall"
+    return [word, request[3], *request[_COUNT_WITHIN:]]
+
+
 def _run(view: View, args: Args, readonly: bool) -> Reply:
     _, digest, text, name, *_ = args
     first = _COUNT_WITHIN + 1
     count = _count(args, _COUNT_WITHIN)
+    lua = interpreter()
     if text:
         keep_text(view, digest, text, EVALUATED, LIBRARIES)
         if view.effects:
             view.keep()
-    else:
+    elif not lua.has(digest):
         found = find_text(view, digest, LIBRARIES)
         if found is None:
             raise not_applied(b"The function's library is on its way")
         text = found
-    flags = interpreter().function(digest, text, name).flags
+    flags = lua.function(digest, text, name).flags
     check_flags(view, flags, readonly)
     call = partial(call_command, view, readonly or b"no-writes" in flags, effects_before(view, flags))
     with in_script(view) as protocol:
-        return interpreter().call_function(
+        return lua.call_function(
             digest, text, name, args[first : first + count], args[first + count :], protocol, call
         )
 

@@ -2,18 +2,24 @@
 
 The node that a client talks to runs a library's text to learn what it registers, and sends the result to group 0,
 whose leader says whether the names are free (`_functionkeep`). What is asked for comes from this node's own copy.
+
+Clients that know Redis Cluster, where every node has libraries of its own, tell each node the same. So a node that is
+told to load what another has loaded already, text for text, is right; and so is one that is told, soon after, to
+delete what another has deleted. What remembers that is in group 0 too: `Library.nodes`, and an entry
+`functiongone:NAME` with a time and those nodes.
 """
 
 from hashlib import sha1
 from typing import Any
 
 import hiredis
-from msgspec import structs
+from msgspec import msgpack, structs
 
 from resp.values import OK, Simple
 from server.cluster import state
 from server.cluster.topology import SYSTEM_GROUP
 from server.commands.context import Context
+from server.commands.function_calls import client_request
 from server.commands.help import help_reply
 from server.commands.scripting import kill_scripts
 from server.commands.table import (
@@ -44,9 +50,13 @@ from server.scripting.library import (
     encode_library,
     load_libraries,
     parse_library,
+    stamped,
 )
 from server.types.glob import compile_glob
 
+_GONE = b"functiongone:"
+gone_ms = 10_000
+"""How long it is known which nodes were told to delete a library."""
 _LOAD, _APPEND, _REPLACE, _FLUSH = b"load", b"append", b"replace", b"flush"
 _LIBRARY_EXISTS = b"ERR Library '%b' already exists"
 _BAD_SUBCOMMAND = b"ERR unknown subcommand or wrong number of arguments for '%b'. Try FUNCTION HELP."
@@ -65,28 +75,45 @@ def _present(view: View) -> dict[bytes, Library]:
     return {name: decode_library(record) for name, record in state.entries(view, PREFIX).items()}
 
 
-@command("_functionkeep", arity=-2, where=CLUSTER, group="scripting")
+@command("_functionkeep", arity=-3, where=CLUSTER, group="scripting")
 def keep(view: View, args: Args) -> Reply:
-    """Keeps libraries: a policy, and what encode_library made of each."""
-    policy, new = args[1], [decode_library(record) for record in args[2:]]
+    """Keeps libraries: a policy, the node (0: the only one), and what encode_library made of each."""
+    policy, node = args[1], int(args[2])
     before = _present(view)
-    present = {} if policy == _FLUSH else dict(before)
-    if policy == _LOAD and new[0].name in before:
+    new, again = [], []
+    for library in map(decode_library, args[3:]):
+        old = before.get(library.name)
+        if node and old is not None and old.text == library.text and node not in old.nodes:
+            again.append(structs.replace(old, nodes=(*old.nodes, node)))
+        else:
+            new.append(stamped(library, view.revision, (node,)))
+    if policy == _LOAD and new and new[0].name in before:
         raise CommandError(_LIBRARY_EXISTS % new[0].name)
+    present = {library.name: library for library in again} if policy == _FLUSH else dict(before)
     merge(present, new, replace=policy == _REPLACE)
     for name in before.keys() - present.keys():
         state.forget(view, PREFIX + name)
-    for library in new:
-        record = encode_library(structs.replace(library, revision=view.revision))
-        state.write(view, PREFIX + library.name, record)
+    for library in (*new, *again):
+        state.write(view, PREFIX + library.name, encode_library(library))
+        state.forget(view, _GONE + library.name)
     return OK
 
 
-@command("_functiondelete", arity=2, where=CLUSTER, group="scripting")
+@command("_functiondelete", arity=3, where=CLUSTER, group="scripting")
 def delete(view: View, args: Args) -> Reply:
-    """Deletes a library."""
-    if not state.forget(view, PREFIX + args[1]):
+    """Deletes a library: its name, the node (0: the only one)."""
+    name, node = args[1], int(args[2])
+    told: list[int] = []
+    for other, record in state.entries(view, _GONE).items():
+        until_ms, nodes = msgpack.decode(record, type=tuple[int, list[int]])
+        if until_ms <= view.now_ms:
+            state.forget(view, _GONE + other)
+        elif other == name:
+            told = nodes
+    if not state.forget(view, PREFIX + name) and (not told or node in told):
         raise CommandError(b"ERR Library not found")
+    if node:
+        state.write(view, _GONE + name, msgpack.encode((view.now_ms + gone_ms, [*told, node])))
     return OK
 
 
@@ -100,6 +127,12 @@ def find(view: View, args: Args) -> Reply:
 def _check_space(context: Context) -> None:
     if context.node.refusal:
         raise CommandError(context.node.refusal)
+
+
+def _me(context: Context) -> bytes:
+    """For group 0: the node that was told."""
+    topology = context.node.topology
+    return b"%d" % topology.me if topology.clustered else b"0"
 
 
 async def _change(context: Context, request: Args) -> Any:
@@ -143,7 +176,8 @@ async def function_load(context: Context, args: Args) -> Reply:
         if name in context.node.functions.libraries and not replace:
             raise CommandError(_LIBRARY_EXISTS % name) from None
         raise
-    await _change(context, [b"_functionkeep", _REPLACE if replace else _LOAD, encode_library(library)])
+    policy = _REPLACE if replace else _LOAD
+    await _change(context, [b"_functionkeep", policy, _me(context), encode_library(library)])
     return name
 
 
@@ -157,7 +191,7 @@ async def function_load(context: Context, args: Args) -> Reply:
 )
 async def function_delete(context: Context, args: Args) -> Reply:
     """Deletes a library and its functions."""
-    await _change(context, [b"_functiondelete", args[2]])
+    await _change(context, [b"_functiondelete", args[2], _me(context)])
     return OK
 
 
@@ -176,7 +210,7 @@ async def function_flush(context: Context, args: Args) -> Reply:
         raise CommandError(_BAD_SUBCOMMAND % args[1])
     if len(args) == 3 and args[2].lower() not in (b"sync", b"async"):
         raise CommandError(b"ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
-    await _change(context, [b"_functionkeep", _FLUSH])
+    await _change(context, [b"_functionkeep", _FLUSH, _me(context)])
     return OK
 
 
@@ -233,8 +267,17 @@ def function_list(context: Context, args: Args) -> Reply:
 def function_stats(context: Context, args: Args) -> Reply:
     """Returns information about a function during execution."""
     functions = context.node.functions
+    found = context.node.running_function()
+    busy = context.node.busy_script()
+    if found is None and busy is not None:
+        raise CommandError(busy)
+    running = None
+    if found is not None:
+        request, elapsed_ms = found
+        asked = client_request(request)
+        running = {b"name": asked[1], b"command": asked, b"duration_ms": elapsed_ms}
     counts = {b"libraries_count": len(functions.libraries), b"functions_count": functions.count()}
-    return {b"running_script": None, b"engines": {ENGINE: counts}}
+    return {b"running_script": running, b"engines": {ENGINE: counts}}
 
 
 @command("function|kill", arity=2, flags=NOSCRIPT | ALLOW_BUSY, where=NODE, since="7.0.0", group="scripting")
@@ -284,7 +327,8 @@ async def function_restore(context: Context, args: Args) -> Reply:
         library = _register(text)
         check_names(library, index(libraries.values()))
         libraries[name] = library
-    await _change(context, [b"_functionkeep", policy, *map(encode_library, libraries.values())])
+    records = map(encode_library, libraries.values())
+    await _change(context, [b"_functionkeep", policy, _me(context), *records])
     return OK
 
 

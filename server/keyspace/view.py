@@ -51,6 +51,7 @@ from server.keyspace.layout import (
     spread_id,
 )
 from server.keyspace.meta import DATABASES, Database, Meta
+from server.keyspace.order import Order, few_max, in_range, overlaid
 from server.keyspace.slots import key_slot
 from server.keyspace.store import Store
 
@@ -103,14 +104,17 @@ class Kept(dict[bytes, bytes | None]):
         self.undo.append((key, key in self, self.get(key)))
         super().__setitem__(key, value)
 
-    def restore(self) -> None:
-        """As at the last `keep`."""
+    def restore(self) -> list[bytes]:
+        """As at the last `keep`; the keys that are gone."""
+        gone = []
         while self.undo:
             key, was_there, value = self.undo.pop()
             if was_there:
                 super().__setitem__(key, value)
             else:
                 del self[key]
+                gone.append(key)
+        return gone
 
 
 class View:
@@ -131,6 +135,7 @@ class View:
         "_meta",
         "_meta_before",
         "_meta_first",
+        "_order",
         "_pending",
         "_replies",
         "_space",
@@ -204,6 +209,8 @@ class View:
         """Of what the present command writes: (index << 16 | its number in the entry)."""
         self.effects: dict[bytes, bytes | None] = {}
         """Store key to new value, or None to delete it."""
+        self._order: Order | None = None
+        """Of the keys of `effects`, when there are many and somebody scans."""
         self.expired: list[tuple[int, bytes]] = []
         """(space, key) of keys that a read found past their time."""
         self.notify = 0
@@ -263,6 +270,7 @@ class View:
         of it, see `meta_changed`."""
         effects = self.effects
         self.effects = {}
+        self._order = None
         if self._fresh:
             if len(self._fresh) > fresh_max:
                 del self._fresh[:-fresh_max]
@@ -311,9 +319,13 @@ class View:
     def rollback(self) -> None:
         """Forget the writes since the last take, or `keep`: the handler raised."""
         if isinstance(self.effects, Kept):
-            self.effects.restore()
+            gone = self.effects.restore()
+            if self._order is not None:
+                for where in gone:
+                    self._order.discard(where)
         else:
             self.effects = {}
+            self._order = None
         del self.events[self._kept_events :]
         self._fresh.clear()
         self._restore_meta(self._meta_before, self._kept_undo)
@@ -322,6 +334,7 @@ class View:
     def abandon(self) -> None:
         """Forget all writes since the last take, kept or not: the command is not done, or will be done again."""
         self.effects = {}
+        self._order = None
         self.events.clear()
         self._fresh.clear()
         self._restore_meta(self._meta_first or self._meta_before, 0)
@@ -491,27 +504,15 @@ class View:
 
     def _scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """The base's range, in key order or its reverse, with this command's own writes laid over it."""
-        mine = sorted(
-            ((key, value) for key, value in self.effects.items() if start <= key < stop), reverse=not reverse
-        )
-        if not mine:
-            yield from self._base.scan(start, stop, reverse)
-            return
-        for where, record in self._base.scan(start, stop, reverse):
-            while mine and (mine[-1][0] > where if reverse else mine[-1][0] < where):
-                key, value = mine.pop()
-                if value is not None:
-                    yield key, value
-            if mine and mine[-1][0] == where:
-                key, value = mine.pop()
-                if value is not None:
-                    yield key, value
-            else:
-                yield where, record
-        while mine:
-            key, value = mine.pop()
-            if value is not None:
-                yield key, value
+        effects = self.effects
+        if len(effects) <= few_max:
+            mine = in_range(effects, start, stop, reverse)
+        else:
+            if self._order is None:
+                self._order = Order()
+            self._order.follow(effects)
+            mine = self._order.range(start, stop, reverse)
+        return overlaid(self._base.scan(start, stop, reverse), mine, effects.get, reverse)
 
     def element(self, where: bytes) -> bytes | None:
         """For Collection: the value of the element that lies at `where`."""

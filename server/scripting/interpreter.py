@@ -138,6 +138,10 @@ class Interpreter:
         """Run the text of a library, whose sha1 is `digest`: what it registers. Raises CommandError."""
         return tuple(function for function, _ in self._load(digest, text).values())
 
+    def has(self, digest: bytes) -> bool:
+        """Whether the library is loaded, so that its text does not matter."""
+        return digest in self._loaded
+
     def function(self, digest: bytes, text: bytes, name: bytes) -> Function:
         """The function `name` of a library. Raises CommandError, as `load`."""
         return self._load(digest, text)[name][0]

@@ -45,13 +45,10 @@ class Library(msgspec.Struct, frozen=True, array_like=True):
     name: bytes
     text: bytes
     functions: tuple[Function, ...]
-    revision: int = 0
-    """Of group 0 when it was loaded: what the functions keep between calls begins anew with every load."""
-
-    @property
-    def digest(self) -> bytes:
-        """Twenty bytes that name what was loaded."""
-        return sha1(b"%d " % self.revision + self.text).digest()
+    digest: bytes = b""
+    """Twenty bytes that name what was loaded; see `stamped`."""
+    nodes: tuple[int, ...] = ()
+    """Those that were told to load it, see commands/functions.py."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -66,6 +63,13 @@ def encode_library(library: Library) -> bytes:
 def decode_library(record: bytes) -> Library:
     """What `encode_library` made."""
     return _decode(record)
+
+
+def stamped(library: Library, revision: int, nodes: tuple[int, ...]) -> Library:
+    """The library as it is loaded at this revision of group 0: what functions keep between calls begins anew with every
+    load."""
+    digest = sha1(b"%d " % revision + library.text).digest()
+    return Library(library.name, library.text, library.functions, digest, nodes)
 
 
 def is_name(text: bytes) -> bool:

@@ -20,7 +20,7 @@ from raft.runtime.frames import UNDECODABLE, FrameError
 from raft.runtime.links import Link, Links
 from resp import OK, Error, encode
 from server.access.caller import Caller, user_of
-from server.access.check import Denial
+from server.access.check import Denial, Reason
 from server.access.rules import User
 from server.cluster.topology import SYSTEM_GROUP
 from server.commands.table import CLUSTER, COMMANDS, READONLY, Args, Reply, command, lookup
@@ -52,10 +52,10 @@ class Request(msgspec.Struct, array_like=True):
     commands: list[tuple[list[bytes], int]] | None = None
     """Of a transaction: (args, db) each."""
     watched: list[tuple[int, bytes, int]] = []
-    user: tuple[bytes, bytes] | None = None
-    """Name and rules of the user for whom a script runs."""
     cancel: bool | None = None
     """Not a call: the one with this id need not wait any longer; whether it is answered with an error."""
+    user: tuple[bytes, bytes] | None = None
+    """Name and rules of the user for whom a script runs."""
 
 
 class Response(msgspec.Struct, array_like=True):
@@ -68,6 +68,8 @@ class Response(msgspec.Struct, array_like=True):
     """With the id 0: nobody's answer, but the number of a group that is at work on a long command."""
     index: int = 0
     """Of a CLUSTER command: what the node that asked has to have applied to know as much."""
+    denied: list[tuple[int, int, bytes]] | None = None
+    """What a script was refused (access.check.Denial), for the log of the client's node."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -118,7 +120,7 @@ class _Visitor:
 class _Visit:
     """The slot of a forwarded call."""
 
-    __slots__ = ("_dirty", "_epoch", "_group", "_id", "_visitor", "call", "shard")
+    __slots__ = ("_denied", "_dirty", "_epoch", "_group", "_id", "_visitor", "call", "shard")
 
     def __init__(self, visitor: _Visitor, request: Request, dirty: set[_Visitor]) -> None:
         self._visitor = visitor
@@ -129,6 +131,7 @@ class _Visit:
         self.call: Call | None = None
         self.shard: Shard | None = None
         """Of a CLUSTER command: the index goes along with the reply, of its own change or of what it found."""
+        self._denied: list[tuple[int, int, bytes]] | None = None
 
     def is_of(self, visitor: _Visitor, id_: int) -> bool:
         """Whether it is the way back to this request."""
@@ -141,8 +144,12 @@ class _Visit:
         index = 0
         if self.call is not None and self.shard is not None:
             index = max(self.call.gate, self.shard.applied_index)
-        self._visitor.outbox.append(Response(self._id, reply, 0, index))
+        self._visitor.outbox.append(Response(self._id, reply, 0, index, self._denied))
         self._dirty.add(self._visitor)
+
+    def deny(self, user: User, denial: Denial) -> None:
+        """A script of the call was refused something."""
+        self._denied = [*(self._denied or ()), (denial.reason, denial.at, denial.object)]
 
     def refuse(self, leader: int) -> None:
         """See Refusable."""
@@ -167,11 +174,10 @@ class Forwarder:
         on_turn_end: Callable[[], None],
         on_link: Callable[[], None],
         when_applied: Callable[[int, Callable[[], None]], None],
-        on_denied: Callable[[User, Denial], None],
     ) -> None:
         """Frames arrive within a turn of whoever polls the links; `on_receive`: one has. `on_turn_start`,
-        `on_turn_end`: make a turn when a connection breaks; `on_link`: one came up; `when_applied`: see ClusterState;
-        `on_denied`: a script of another node's client was refused something."""
+        `on_turn_end`: make a turn when a connection breaks; `on_link`: one came up;
+        `when_applied`: see ClusterState."""
         self._links = links
         self._routes = routes
         self._on_receive = on_receive
@@ -179,7 +185,6 @@ class Forwarder:
         self._on_turn_end = on_turn_end
         self._on_link = on_link
         self._when_applied = when_applied
-        self._on_denied = on_denied
         self._ids = count(1)
         self._peers: dict[int, _Peer] = {}
         self._visitors: dict[Link, _Visitor] = {}
@@ -327,6 +332,9 @@ class Forwarder:
                 route.refused(call, response.leader)
             else:
                 call.gate = response.index
+                for reason, at, what in response.denied or ():
+                    assert call.caller is not None
+                    call.caller.report(Denial(Reason(reason), at, what))
                 call.slot.fill(response.reply)
                 route.answered(call)
 
@@ -355,7 +363,7 @@ class Forwarder:
         call = Call(row, request.args, request.db, request.protocol, visit, transaction)
         call.forwarded = visit
         if request.user is not None:
-            call.caller = Caller(user_of(*request.user), self._on_denied)
+            call.caller = Caller(user_of(*request.user), visit.deny)
         if row.where is CLUSTER:
             visit.call, visit.shard = call, route.shard
         if row.blocks and transaction is None:

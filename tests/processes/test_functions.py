@@ -1,5 +1,6 @@
 """Functions and scripts are known to every node whatever happens to some of them."""
 
+import threading
 from collections.abc import Iterator
 from hashlib import sha1
 
@@ -91,3 +92,24 @@ def test_the_rest_of_the_cluster_loads_without_a_node_that_hangs(cluster: Cluste
         assert leader.call("function", "load", "replace", library(1, "hang", "hang")) == b"hang"
     finally:
         hanging.resume()
+
+
+def test_one_that_runs_for_ever_is_seen_and_killed(cluster: Cluster) -> None:
+    text = "#!lua name=loop\nredis.register_function('loop', function(keys) while true do end end)"
+    cluster.servers[0].call("function", "load", "replace", text)
+    key = keys(cluster)[0]
+    leader = cluster.leader(1)
+    replies: list[object] = []
+    with leader.client(timeout_s=30) as client:
+        caller = threading.Thread(target=lambda: replies.append(client.call("fcall", "loop", 1, key)))
+        caller.start()
+
+        def running() -> object:
+            return leader.call("function", "stats")[1]
+
+        name, command = eventually(running, "it is seen")[1:4:2]
+        assert (name, command) == (b"loop", [b"fcall", b"loop", b"1", key.encode()])
+        assert cluster.others(leader)[0].call("function", "kill") == b"OK"
+        caller.join()
+    assert "Script killed by user with FUNCTION KILL" in str(replies[0])
+    assert leader.call("set", key, 1) == b"OK"

@@ -152,6 +152,9 @@ class ServiceNode:
     def end_work(self, session: Session) -> None:
         pass
 
+    def running_function(self) -> tuple[list[bytes], int] | None:
+        return None
+
     def busy_script(self) -> bytes | None:
         return None
 

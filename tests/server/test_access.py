@@ -153,9 +153,10 @@ def test_both_parts_of_a_pattern_may_come_from_different_words_but_not_from_diff
 
 
 def test_the_gravest_reason_is_told() -> None:
-    who = user("+get", "~a", "(+publish ~a)", "(+get ~a db=5)")
+    who = user("+get", "~a", "(+publish ~a)", "(+@all ~* db=5)")
     assert denied(who, "set", "a", "1") == ("COMMAND", b"set")
-    assert denied(who, "get", "b") == ("DATABASE", b"get")
+    assert denied(who, "get", "b") == ("KEY", b"b")
+    assert denied(user("db=1", "(+@all ~* db=5)"), "get", "b") == ("DATABASE", b"get")
     assert denied(who, "publish", "c", "m") == ("CHANNEL", b"c")
     assert denied(user("+@all", "~a"), "mget", "a", "b", "c") == ("KEY", b"b")
 

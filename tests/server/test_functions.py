@@ -11,6 +11,7 @@ import server.commands.functions
 import server.commands.pubsub  # noqa: F401
 from resp.values import OK, Error, Raw
 from server.cluster import state
+from server.commands.functions import gone_ms
 from server.commands.scripting import eval_
 from server.errors import DISK_FULL, CommandError
 from server.keyspace.meta import Meta
@@ -27,6 +28,7 @@ from server.scripting.library import (
     encode_library,
     load_libraries,
     parse_library,
+    stamped,
 )
 from tests.server.harness import Group
 
@@ -45,7 +47,7 @@ def library(name: str, *functions: str) -> Library:
 
 def loaded(source: bytes) -> Library:
     name, _ = parse_library(source)
-    return Library(name, source, Interpreter().load(b"1", source))
+    return stamped(Library(name, source, Interpreter().load(b"1", source)), 1, ())
 
 
 def called(group: Group, body: str, *args: str, flags: str = "", readonly: bool = False) -> Any:
@@ -159,8 +161,8 @@ def kept(group: Group) -> dict[bytes, tuple[bytes, ...]]:
     }
 
 
-def keep(group: Group, policy: str, *libraries: Library) -> Any:
-    return group.run("_functionkeep", policy, *map(encode_library, libraries))
+def keep(group: Group, policy: str, *libraries: Library, node: int = 0) -> Any:
+    return group.run("_functionkeep", policy, str(node), *map(encode_library, libraries))
 
 
 def test_group_0_lets_no_name_be_taken_twice() -> None:
@@ -174,8 +176,8 @@ def test_group_0_lets_no_name_be_taken_twice() -> None:
     assert kept(group) == {b"a": (b"two", b"three"), b"b": (b"one",)}
     assert keep(group, "flush", library("c", "one")) == OK
     assert kept(group) == {b"c": (b"one",)}
-    assert group.run("_functiondelete", "c") == OK
-    assert group.run("_functiondelete", "c") == Error(b"ERR Library not found")
+    assert group.run("_functiondelete", "c", "0") == OK
+    assert group.run("_functiondelete", "c", "0") == Error(b"ERR Library not found")
     assert kept(group) == {}
 
 
@@ -195,6 +197,29 @@ def test_the_same_text_loaded_again_begins_anew() -> None:
         keep(group, "replace", library("a", "one"))
         digests.append(decode_library(group.run("_functionfind", "one")).digest)
     assert digests[0] != digests[1]
+
+
+def test_each_node_may_be_told_the_same_once() -> None:
+    """Clients of a Redis Cluster send FUNCTION LOAD, DELETE and RESTORE to every node."""
+    group = Group()
+    exists = Error(b"ERR Library 'a' already exists")
+    assert keep(group, "load", library("a", "one"), node=1) == OK
+    digest = decode_library(group.run("_functionfind", "one")).digest
+    assert keep(group, "load", library("a", "one"), node=2) == OK
+    assert keep(group, "append", library("a", "one"), node=3) == OK
+    assert decode_library(group.run("_functionfind", "one")).digest == digest, "it is not loaded anew"
+    assert keep(group, "load", library("a", "one"), node=2) == exists
+    assert keep(group, "load", Library(b"a", text("--", "a"), ()), node=4) == exists, "another text"
+    missing = Error(b"ERR Library not found")
+    assert group.run("_functiondelete", "a", "1") == OK
+    assert group.run("_functiondelete", "a", "1") == missing
+    assert group.run("_functiondelete", "a", "2") == OK
+    group.now_ms += gone_ms
+    assert group.run("_functiondelete", "a", "3") == missing
+    keep(group, "load", library("a", "one"), node=1)
+    assert group.run("_functiondelete", "a", "2") == OK
+    assert keep(group, "load", library("a", "one"), node=1) == OK
+    assert group.run("_functiondelete", "a", "2") == OK
 
 
 def test_a_function_that_moves_to_another_library_is_never_lost() -> None:
