@@ -28,13 +28,13 @@ balance_after_s = 5.0
 members_period_s = 1.0
 disk_period_s = 1.0
 sweep_period_s = 0.5
-memory_period_s = 0.5
+means_period_s = 0.5
 
 
 async def run_cron(node: Node) -> None:
     """All jobs, until cancelled."""
     async with trio.open_nursery() as nursery:
-        for job in (_work, _deadlines, _rates, _expire, _clients, _balance, _members, _memory, _disk, _sweep):
+        for job in (_work, _deadlines, _rates, _expire, _clients, _balance, _members, _means, _disk, _sweep):
             nursery.start_soon(job, node)
 
 
@@ -70,11 +70,11 @@ async def _expire(node: Node) -> None:
             await trio.sleep(expire_pause_s)
 
 
-async def _memory(node: Node) -> None:
+async def _means(node: Node) -> None:
     while True:
-        await trio.sleep(memory_period_s)
-        if node.settings.maxmemory_bytes:
-            node.check_memory()
+        await trio.sleep(means_period_s)
+        if node.settings.maxmemory_bytes or node.settings.min_replicas_to_write:
+            node.check_means()
 
 
 async def _clients(node: Node) -> None:

@@ -260,9 +260,14 @@ class Node:
         reactor.pubsub_limits = settings.output_limits["pubsub"]
         self.pubsub.configure(settings.notify_keyspace_events)
         self.dispatcher.configure()
-        self.check_memory()
+        self.check_means()
         for shard in self.shards.values():
             shard.busy_after_s = settings.busy_reply_threshold_ms / 1000
+
+    @property
+    def short_of_replicas(self) -> bool:
+        """See Protocol."""
+        return self.dispatcher.short_of_replicas
 
     @property
     def refusal(self) -> bytes:
@@ -271,14 +276,16 @@ class Node:
             return DISK_FULL
         return OUT_OF_MEMORY if self.dispatcher.out_of_memory else b""
 
-    def check_memory(self) -> None:
-        """With `noeviction` this process takes no more writes while it uses more memory than `maxmemory`. (With another
-        policy it would give up values for more room, but values are on disk here.)"""
-        settings = self.settings
+    def check_means(self) -> None:
+        """Whether there are memory and replicas enough for writes. With `noeviction` this process takes no more of them
+        while it uses more memory than `maxmemory`. (With another policy it would give up values for more room, but
+        values are on disk here.) The other nodes are its replicas, while they are connected."""
+        settings, dispatcher = self.settings, self.dispatcher
         limit = settings.maxmemory_bytes
-        self.dispatcher.set_out_of_memory(
-            0 < limit < resident_bytes() and settings.maxmemory_policy == b"noeviction"
-        )
+        dispatcher.out_of_memory = 0 < limit < resident_bytes() and settings.maxmemory_policy == b"noeviction"
+        wanted = settings.min_replicas_to_write if settings.min_replicas_max_lag_s else 0
+        dispatcher.short_of_replicas = wanted > 0 and len(list(self.links())) < wanted
+        dispatcher.watch_everything()
 
     def _notify(self, classes: int) -> None:
         """Keyspace events of these classes are wanted from now on."""

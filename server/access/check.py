@@ -1,8 +1,8 @@
 """May this user run this command with these arguments?
 
 Of each selector, in this order: the databases that the command is about, the command, the keys by what happens to
-them, the channels. The first selector that has nothing against it decides; if all have, the gravest reason is told, of two
-equal ones that about the later argument, as in Redis.
+them, the channels. The first selector that has nothing against it decides; if all have, the gravest reason is told, of
+two equal ones that about the later argument, as in Redis.
 
 What a command does to its keys stands in the table (`Keys.access`, read by commands/key_access.py). A command about
 channels or about other databases than the present one has a line below.

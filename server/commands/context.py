@@ -81,6 +81,10 @@ class Node(Protocol):
     """DEBUG SET-ACTIVE-EXPIRE."""
 
     @property
+    def short_of_replicas(self) -> bool:
+        """Fewer of them are connected than min-replicas-to-write says."""
+
+    @property
     def refusal(self) -> bytes:
         """Why this node does nothing that needs space, as an error's text; empty: it does."""
 

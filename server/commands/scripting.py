@@ -31,6 +31,7 @@ from server.commands.table import (
     NODE,
     NOSCRIPT,
     READONLY,
+    REPLICATED,
     SKIP_MONITOR,
     SPREAD_ALL,
     STALE,
@@ -44,7 +45,7 @@ from server.commands.table import (
     lookup,
 )
 from server.diagnostics import monitored_words
-from server.errors import CROSS_SLOT, INTERNAL, CommandError, WouldBlock
+from server.errors import CROSS_SLOT, INTERNAL, NO_REPLICAS, CommandError, WouldBlock
 from server.keyspace.breath import current
 from server.keyspace.view import View
 from server.pubsub.hub import CHANNEL
@@ -158,7 +159,7 @@ def _find(args: Args, readonly: bool) -> Command:
         raise CommandError(WRONG_COUNT)
     if row.flags & NOSCRIPT:
         raise CommandError(NOT_ALLOWED)
-    if readonly and row.is_write:
+    if readonly and (row.is_write or row.name in REPLICATED):
         raise CommandError(READ_ONLY)
     return row
 
@@ -187,6 +188,8 @@ def call_command(view: View, readonly: bool, before: int, args: Args, protocol: 
                     raise CommandError(CROSS_SLOT)
             elif not all(view.home.owns(args[at]) for at in row.keys.indexes(args)):
                 raise CommandError(CROSS_SLOT)
+        if row.is_write and view.home.node is not None and view.home.node.short_of_replicas:
+            raise CommandError(NO_REPLICAS)
         if row.needs_space and len(view.effects) <= before and (refusal := _refusal(view)):
             raise CommandError(refusal)
         row.calls += 1

@@ -99,6 +99,8 @@ class Where(Enum):
     NODE = "node"
 
 
+REPLICATED = frozenset(("pfcount", "publish", "spublish"))
+"""Commands that are no writes, and yet Redis sends them to replicas: read-only scripts may not use them."""
 SHARD, SPREAD_KEYS, SPREAD_ALL = Where.SHARD, Where.SPREAD_KEYS, Where.SPREAD_ALL
 CLUSTER, NODE = Where.CLUSTER, Where.NODE
 

@@ -28,6 +28,7 @@ from server.commands.table import (
     CLUSTER,
     COMMANDS,
     PLAIN,
+    REPLICATED,
     SHARD,
     SPREAD_ALL,
     SPREAD_KEYS,
@@ -41,7 +42,15 @@ from server.dispatch.blocking import BlockedSlot
 from server.dispatch.connection import Connection
 from server.dispatch.texts import SCRIPT_CALLS, Texts
 from server.dispatch.transactions import Transactions
-from server.errors import CROSS_SLOT, INTERNAL, NO_AUTH, ONLY_SUBSCRIBING, OUT_OF_MEMORY, CommandError
+from server.errors import (
+    CROSS_SLOT,
+    INTERNAL,
+    NO_AUTH,
+    NO_REPLICAS,
+    ONLY_SUBSCRIBING,
+    OUT_OF_MEMORY,
+    CommandError,
+)
 from server.keyspace.cache import MISSING
 from server.keyspace.slots import key_slot
 from server.session import Guard, Session
@@ -70,8 +79,6 @@ _WHILE_SUBSCRIBED = frozenset(
     ]
 )
 """What a RESP2 client may do that listens to channels."""
-_REPLICATED = frozenset(("pfcount", "publish", "spublish"))
-"""Not writes, and yet Redis sends them to replicas."""
 _LAST_WORDS = frozenset(("reset", "quit"))
 _GO_ON = b"go on"
 NULL = {protocol: encode(None, protocol) for protocol in (2, 3)}
@@ -127,8 +134,11 @@ class Dispatcher:
         self.texts = Texts(self, node.functions, clock)
         self._transactions = Transactions(self)
         self.attentive = False
-        """Somebody MONITORs, clients are paused, or memory is short: every command is looked at twice."""
+        """Somebody MONITORs, clients are paused, or memory or replicas are short: every command is looked at twice."""
         self.out_of_memory = False
+        """Commands that may need more memory are refused."""
+        self.short_of_replicas = False
+        """Writes are refused."""
         self.paused_until_ms = 0
         self._paused_writes_only = False
         self._paused: list[Connection] = []
@@ -288,6 +298,8 @@ class Dispatcher:
             return self._failed(encode(Error(ONLY_SUBSCRIBING % row.name.encode()), session.protocol))
         if self.out_of_memory and self._needs_memory(session, row, args):
             return self._refused(session, row, OUT_OF_MEMORY)
+        if self.short_of_replicas and self._needs_replicas(session, row, args):
+            return self._refused(session, row, NO_REPLICAS)
         if self.paused_until_ms and self._must_pause(session, row, args):
             connection.postpone(args)
             session.paused = True
@@ -310,6 +322,14 @@ class Dispatcher:
             return row.needs_space
         flags = self.texts.flags(row, args)
         return flags is not None and b"allow-oom" not in flags and b"no-writes" not in flags
+
+    def _needs_replicas(self, session: Session, row: Command, args: Args) -> bool:
+        if row.name == "exec":
+            return any(queued.command.is_write for queued in session.queue or ())
+        if row.name not in SCRIPT_CALLS:
+            return row.is_write
+        flags = self.texts.flags(row, args)
+        return flags is not None and b"no-writes" not in flags
 
     def _refused(self, session: Session, row: Command, text: bytes) -> bytes:
         """An error before the command ran: the transaction that it belongs to will not run either, or has ended."""
@@ -585,12 +605,9 @@ class Dispatcher:
 
     def watch_everything(self) -> None:
         """Look again whether anybody monitors or clients are paused."""
-        self.attentive = bool(self._node.monitors or self.paused_until_ms or self.out_of_memory)
-
-    def set_out_of_memory(self, out_of_memory: bool) -> None:
-        """Whether commands that may need more memory are refused."""
-        self.out_of_memory = out_of_memory
-        self.watch_everything()
+        self.attentive = bool(
+            self._node.monitors or self.paused_until_ms or self.out_of_memory or self.short_of_replicas
+        )
 
     def pause(self, until_ms: int, writes_only: bool) -> None:
         """CLIENT PAUSE until Unix time `until_ms`; 0 ends it."""
@@ -617,4 +634,4 @@ class Dispatcher:
         if row.name in SCRIPT_CALLS:
             flags = self.texts.flags(row, args)
             return flags is None or b"no-writes" not in flags
-        return row.is_write or row.name in _REPLICATED
+        return row.is_write or row.name in REPLICATED

@@ -1,4 +1,4 @@
-"""More memory in use than `maxmemory` allows: what is refused, next to a real Valkey."""
+"""More memory in use than `maxmemory` allows, or fewer replicas than writes need: what is refused, next to a real Valkey."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ def client(server: Server) -> Iterator[Connection]:
     with Connection(HOST, server.port) as connection:
         connection.ask("FLUSHALL")
         yield connection
-        connection.ask("CONFIG", "SET", "maxmemory", "0")
+        connection.ask("CONFIG", "SET", "maxmemory", "0", "min-replicas-to-write", "0")
 
 
 def test_what_needs_memory_is_refused(client: Connection) -> None:
@@ -68,3 +68,30 @@ def test_another_policy_refuses_nothing_here(client: Connection, server: Server)
     assert client.ask("SET", "k", "1").value == b"OK"
     client.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
     assert client.ask("SET", "k", "1") == OUT_OF_MEMORY
+
+
+NO_REPLICAS = Reply("-", b"NOREPLICAS Not enough good replicas to write.")
+
+
+def test_without_replicas_nothing_is_written(client: Connection) -> None:
+    client.ask("SET", "k", "1")
+    client.ask("CONFIG", "SET", "min-replicas-to-write", "1")
+    assert client.ask("SET", "k", "2") == NO_REPLICAS
+    assert client.ask("DEL", "k") == NO_REPLICAS
+    assert client.ask("GET", "k").value == b"1"
+    assert client.ask("EVAL", "return redis.call('set', KEYS[1], 1)", "1", "k").contains_error(b"NOREPLICAS")
+    assert client.ask("EVAL", "#!lua\nreturn 1", "0") == NO_REPLICAS
+    assert client.ask("EVAL", "#!lua flags=no-writes\nreturn 1", "0").value == 1
+    assert client.ask("EVAL", "return 1", "0").value == 1
+    client.ask("MULTI")
+    assert client.ask("SET", "k", "2") == NO_REPLICAS
+    assert client.ask("EXEC").contains_error(b"EXECABORT")
+    client.ask("CONFIG", "SET", "min-replicas-max-lag", "0")
+    assert client.ask("SET", "k", "2").value == b"OK"
+    client.ask("CONFIG", "SET", "min-replicas-max-lag", "10")
+
+
+def test_read_only_scripts_publish_nothing(client: Connection) -> None:
+    for call in ("'publish', 'c', 'm'", "'spublish', 'c', 'm'", "'pfcount', 'c'"):
+        reply = client.ask("EVAL_RO", f"return redis.call({call})", "0")
+        assert reply.value.startswith(b"ERR Write commands are not allowed from read-only scripts.")

@@ -88,6 +88,7 @@ class ServiceNode:
         self.pubsub = Hub()
         self.functions = Functions()
         self.refusal = b""
+        self.short_of_replicas = False
         self.users = Users(self.settings, self.sessions, {b"default": User.default()})
         self.started_s = time.time() - 100
         self.run_id = "ab" * 20
