@@ -1,4 +1,4 @@
-"""More memory in use than `maxmemory` allows, or fewer replicas than writes need: what is refused, next to a real Valkey."""
+"""Too little memory (maxmemory) or too few replicas (min-replicas-to-write): what is refused, next to a Valkey."""
 
 from collections.abc import Iterator
 
