@@ -179,7 +179,6 @@ CASES = (
         "return python",
         "return getmetatable('')==nil",
         "local g=getmetatable(_G) g.__index={}",
-        "local g=getmetatable(redis) g.call=nil",
         "return tostring(cjson.encode_keep_buffer(false))",
         "return tostring(_VERSION)",
         "local ok,e=pcall(function() error('x') end) return {tostring(ok),type(e),e}",
