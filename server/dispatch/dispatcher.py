@@ -119,6 +119,8 @@ class Dispatcher:
         self.anywhere = topology.data_groups[:1]
         """The groups of a command without keys."""
         self.nodes = topology.nodes
+        alone = len(topology.nodes) == len(topology.data_groups) == 1
+        self._only_shard = routes[topology.data_groups[0]].shard if alone else None
         self.end_turn = end_turn
         self._slot_groups = topology.slot_groups
         self._slot_routes = [routes[group] for group in topology.slot_groups]
@@ -306,6 +308,9 @@ class Dispatcher:
             self._paused.append(connection)
             return None
         if session.queue is not None and row.name not in _IN_MULTI:
+            busy = self._busy(row)
+            if busy is not None:
+                return self._refused(session, row, busy)
             reply = self._transactions.queue(session, row, args)
             if reply[0] == 45:
                 row.rejected_calls += 1
@@ -314,6 +319,14 @@ class Dispatcher:
         if self._node.monitors:
             self._monitor(session, row, args)
         return _GO_ON
+
+    def _busy(self, row: Command) -> bytes | None:
+        """Where all keys are one node's and one group's, a script that takes too long holds up everything, as in Redis;
+        what is said then."""
+        shard = self._only_shard
+        if shard is None or shard.work is None or row.flags & Flag.ALLOW_BUSY:
+            return None
+        return shard.busy
 
     def _needs_memory(self, session: Session, row: Command, args: Args) -> bool:
         if row.name == "exec":
@@ -473,6 +486,9 @@ class Dispatcher:
 
     def _run_node(self, connection: Connection, row: Command, args: Args) -> bytes | None:
         session = connection.session
+        busy = self._busy(row)
+        if busy is not None:
+            return self._refused(session, row, busy)
         if row.name == "exec":
             return self._transactions.execute(connection, args)
         if row.name == "watch":

@@ -113,3 +113,21 @@ def test_nothing_expires_meanwhile(client: Open) -> None:
     other.ask("EXISTS", "{t}a", "{t}b")
     time.sleep(0.3)
     assert expired() == before + 2
+
+
+def test_a_script_that_takes_too_long_holds_up_all(client: Open) -> None:
+    busy, other, queueing = client(), client(), client()
+    other.ask("CONFIG", "SET", "busy-reply-threshold", "50")
+    queueing.ask("MULTI")
+    busy.send(encode(["EVAL", "while true do end", "0"]))
+    deadline_s = time.monotonic() + 20
+    while not other.ask("PING").contains_error(b"BUSY"):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+    assert queueing.ask("SET", "k", "1").contains_error(b"BUSY")
+    assert other.ask("SELECT", "0").value == b"OK"
+    assert other.ask("SCRIPT", "KILL").value == b"OK"
+    assert busy.read().is_error
+    other.ask("CONFIG", "SET", "busy-reply-threshold", "5000")
+    assert queueing.ask("EXEC").contains_error(b"EXECABORT")
+    assert other.ask("PING").value == b"PONG"
