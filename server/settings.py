@@ -30,11 +30,15 @@ class Settings:
     """0: nobody is told BUSY."""
     client_query_buffer_limit: int
     """Bytes."""
+    hash_max_listpack_entries: int
+    """This and what else has such a name: see keyspace/limits.py."""
+    hash_max_listpack_value: int
     hz: int
     latency_monitor_threshold: int
     """Milliseconds; 0: off."""
     latency_tracking: bool
     latency_tracking_info_percentiles: tuple[float, ...]
+    list_max_listpack_size: int
     maxclients: int
     maxmemory_bytes: int
     maxmemory_policy: bytes
@@ -49,6 +53,9 @@ class Settings:
     """Bytes."""
     requirepass: bytes
     """Empty: no password."""
+    set_max_intset_entries: int
+    set_max_listpack_entries: int
+    set_max_listpack_value: int
     slowlog_log_slower_than: int
     """Microseconds; 0: everything, -1: nothing."""
     slowlog_max_len: int
@@ -56,6 +63,8 @@ class Settings:
     """0: off."""
     timeout_s: int
     """Idle clients are closed after it; 0: never."""
+    zset_max_listpack_entries: int
+    zset_max_listpack_value: int
 
     def __init__(self, initial: Mapping[str, str] | None = None) -> None:
         """`initial`: parameters by name, as text, immutable ones too; the others start at their defaults.
