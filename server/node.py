@@ -34,12 +34,14 @@ from server.commands.context import GroupInfo
 from server.config import MIB, Config, ConfigError
 from server.diagnostics import Latency, Slowlog
 from server.dispatch.dispatcher import Dispatcher
+from server.errors import DISK_FULL, OUT_OF_MEMORY
 from server.keyspace.cache import HotReplies
 from server.keyspace.leveldb import DataStore
 from server.keyspace.meta import DATABASES
 from server.keyspace.view import Home
 from server.net.connection import Connection
 from server.net.reactor import Reactor
+from server.process import resident_bytes
 from server.pubsub.hub import Hub
 from server.pubsub.lane import Exchange
 from server.rates import Rates
@@ -95,7 +97,7 @@ class Node:
         self.clock = TurnClock()
         self.stopping = trio.Event()
         """Set when the process is to end cleanly."""
-        self.refuses_writes = False
+        self.disk_full = False
         """The disk is nearly full."""
         self.active_expire = True
         """DEBUG SET-ACTIVE-EXPIRE."""
@@ -166,6 +168,7 @@ class Node:
             self, self.topology, self.router, self.clock, databases=DATABASES, end_turn=self.end_turn
         )
         self.reactor.connect(self.dispatcher)
+        self.pubsub.on_monitored = self.dispatcher.show_scripted
         self.users = Users(
             self.settings, self.sessions, _configured_users(config, self.settings), self._open_to_all
         )
@@ -212,7 +215,6 @@ class Node:
             on_work=self.workbench.add,
             on_work_done=lambda call, seconds: self.dispatcher.work_done(call, seconds),
             limits=self.settings,
-            on_work_done=lambda call, seconds: self.dispatcher.work_done(call, seconds),
         )
         shard.group = self.host.add_group(number, ConfState(tuple(sorted(replicas))), shard)
         self.shards[number] = shard
@@ -259,8 +261,33 @@ class Node:
         reactor.output_limits = settings.output_limits["normal"]
         reactor.pubsub_limits = settings.output_limits["pubsub"]
         self.pubsub.configure(settings.notify_keyspace_events)
+        self.dispatcher.configure()
+        self.check_means()
         for shard in self.shards.values():
             shard.busy_after_s = settings.busy_reply_threshold_ms / 1000
+
+    @property
+    def short_of_replicas(self) -> bool:
+        """See Protocol."""
+        return self.dispatcher.short_of_replicas
+
+    @property
+    def refusal(self) -> bytes:
+        """See Protocol."""
+        if self.disk_full:
+            return DISK_FULL
+        return OUT_OF_MEMORY if self.dispatcher.out_of_memory else b""
+
+    def check_means(self) -> None:
+        """Whether there are memory and replicas enough for writes. With `noeviction` this process takes no more of them
+        while it uses more memory than `maxmemory`. (With another policy it would give up values for more room, but
+        values are on disk here.) The other nodes are its replicas, while they are connected."""
+        settings, dispatcher = self.settings, self.dispatcher
+        limit = settings.maxmemory_bytes
+        dispatcher.out_of_memory = 0 < limit < resident_bytes() and settings.maxmemory_policy == b"noeviction"
+        wanted = settings.min_replicas_to_write if settings.min_replicas_max_lag_s else 0
+        dispatcher.short_of_replicas = wanted > 0 and len(list(self.links())) < wanted
+        dispatcher.watch_everything()
 
     def _notify(self, classes: int) -> None:
         """Keyspace events of these classes are wanted from now on."""
@@ -283,7 +310,7 @@ class Node:
             session.blocked.unblock(error=False)
         if session in self.monitors:
             self.monitors.discard(session)
-            self.dispatcher.watch_everything()
+            self.monitors_changed()
 
     # -- commands.context.Node -------------------------------------------------------------------------------
 
@@ -320,6 +347,8 @@ class Node:
     def monitors_changed(self) -> None:
         """See Protocol."""
         self.dispatcher.watch_everything()
+        for shard in self.shards.values():
+            shard.set_monitored(bool(self.monitors))
 
     def keyspace(self) -> list[tuple[int, int]]:
         """See Protocol."""
@@ -337,6 +366,8 @@ class Node:
     def pause_clients(self, until_ms: int, writes_only: bool) -> None:
         """See Protocol."""
         self.dispatcher.pause(until_ms, writes_only)
+        for shard in self.shards.values():
+            shard.paused = bool(until_ms)
 
     def paused_until_ms(self) -> int:
         """See Protocol."""
@@ -355,6 +386,13 @@ class Node:
             link = self.links_.link(FORWARD_LANE, number)
             if link is not None:
                 yield number, True, link.buffered_bytes
+
+    def unswept_groups(self) -> int:
+        """See Protocol."""
+        return sum(
+            shard.replica.sweep_due or shard.applied_index < shard.group.last_index
+            for shard in self.shards.values()
+        )
 
     def disk_bytes(self) -> int:
         """See Protocol."""
@@ -474,7 +512,7 @@ class Node:
 
     def expire_due(self) -> bool:
         """Let every group that is led here delete some of what is past its time; whether there may be more."""
-        if not self.active_expire:
+        if not self.active_expire or self.dispatcher.paused_until_ms:
             return False
         self.clock.advance()
         more = [shard.expire_due() for shard in self.shards.values() if shard.ready]

@@ -99,6 +99,7 @@ class Session:
         "no_evict",
         "no_touch",
         "outlet",
+        "paused",
         "permissions",
         "protocol",
         "queue_broken",
@@ -150,6 +151,8 @@ class Session:
         """Names of channels, patterns and sharded channels (the kinds of pubsub/hub.py); None when there are none."""
         self.blocked: Blocked | None = None
         """The command that waits for a key."""
+        self.paused = False
+        """CLIENT PAUSE holds up its next command."""
         self.no_evict = False
         self.no_touch = False
 

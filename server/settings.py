@@ -40,6 +40,11 @@ class Settings:
     latency_tracking_info_percentiles: tuple[float, ...]
     list_max_listpack_size: int
     maxclients: int
+    maxmemory_bytes: int
+    maxmemory_policy: bytes
+    min_replicas_max_lag_s: int
+    """0: `min_replicas_to_write` does not count."""
+    min_replicas_to_write: int
     output_limits: dict[str, tuple[int, int, int]]
     """normal, replica, pubsub -> (hard bytes, soft bytes, soft seconds); 0: no limit."""
     notify_keyspace_events: bytes

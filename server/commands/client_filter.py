@@ -34,7 +34,7 @@ def client_flags(session: Session) -> str:
         for letter, holds in (
             ("O", session.monitoring),
             ("P", session.subscriptions is not None),
-            ("b", session.blocked is not None),
+            ("b", session.blocked is not None or session.paused),
             ("x", session.queue is not None),
             ("d", session.queue_broken),
             ("r", session.readonly),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from resp.values import Simple
+from resp.values import Members, Simple
 from server.commands.context import Context
 from server.commands.help import help_reply
 from server.commands.key_access import key_access, key_flags
@@ -54,7 +54,11 @@ def key_specs(row: Command) -> list[dict[bytes, Any]]:
     says that it is not known where they begin."""
 
     def spec(flags: list[bytes], begin: dict[bytes, Any], find: dict[bytes, Any]) -> dict[bytes, Any]:
-        return {b"flags": {Simple(flag) for flag in flags}, b"begin_search": begin, b"find_keys": find}
+        return {
+            b"flags": Members([Simple(flag) for flag in flags]),
+            b"begin_search": begin,
+            b"find_keys": find,
+        }
 
     def at(index: int) -> dict[bytes, Any]:
         return {b"type": b"index", b"spec": {b"index": index}}
@@ -214,7 +218,7 @@ def command_list(context: Context, args: Args) -> Reply:
     """Returns a list of command names."""
     rows = [one for row in open_commands() for one in (row, *row.subcommands.values())]
     if len(args) == 2:
-        return [row.error_name for row in open_commands()]
+        return [row.error_name for row in rows]
     if len(args) != 5 or args[2].lower() != b"filterby":
         raise CommandError(SYNTAX)
     kind, wanted = args[3].lower(), args[4]
@@ -227,6 +231,21 @@ def command_list(context: Context, args: Args) -> Reply:
     if kind == b"module":
         return []
     raise CommandError(SYNTAX)
+
+
+_FLAG_ORDER = [
+    "RO",
+    "RW",
+    "OW",
+    "RM",
+    "access",
+    "insert",
+    "update",
+    "delete",
+    "not_key",
+    "incomplete",
+    "variable_flags",
+]
 
 
 def _keys_of(request: Args) -> list[tuple[bytes, frozenset[str]]]:
@@ -277,7 +296,10 @@ def command_getkeys(context: Context, args: Args) -> Reply:
 )
 def command_getkeysandflags(context: Context, args: Args) -> Reply:
     """Extracts the key names and access flags for an arbitrary command."""
-    return [[key, {Simple(flag.encode()) for flag in flags}] for key, flags in _keys_of(args[2:])]
+    return [
+        [key, Members([Simple(flag.encode()) for flag in sorted(flags, key=_FLAG_ORDER.index)])]
+        for key, flags in _keys_of(args[2:])
+    ]
 
 
 @command(

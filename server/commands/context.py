@@ -77,10 +77,16 @@ class Node(Protocol):
     functions: "Functions"
     """The libraries of functions."""
     users: "Users"
-    refuses_writes: bool
-    """The disk is nearly full."""
     active_expire: bool
     """DEBUG SET-ACTIVE-EXPIRE."""
+
+    @property
+    def short_of_replicas(self) -> bool:
+        """Fewer of them are connected than min-replicas-to-write says."""
+
+    @property
+    def refusal(self) -> bytes:
+        """Why this node does nothing that needs space, as an error's text; empty: it does."""
 
     def group_infos(self) -> list[GroupInfo]:
         """Every group of the cluster."""
@@ -106,6 +112,9 @@ class Node(Protocol):
 
     def links(self) -> Iterable[tuple[int, bool, int]]:
         """(node, whether we dialed it, bytes waiting to be sent) of every connection to a peer."""
+
+    def unswept_groups(self) -> int:
+        """Of how many groups this node may still have values that are deleted, but whose space is not free."""
 
     def disk_bytes(self) -> int:
         """Size of the data directory's files."""

@@ -37,7 +37,7 @@ from server.commands.table import (
     command,
     container,
 )
-from server.errors import DISK_FULL, CommandError
+from server.errors import CommandError
 from server.keyspace.view import View
 from server.scripting.functions import PREFIX, check_names, index, merge
 from server.scripting.interpreter import interpreter
@@ -125,8 +125,8 @@ def find(view: View, args: Args) -> Reply:
 
 
 def _check_space(context: Context) -> None:
-    if context.node.refuses_writes:
-        raise CommandError(DISK_FULL)
+    if context.node.refusal:
+        raise CommandError(context.node.refusal)
 
 
 def _me(context: Context) -> bytes:

@@ -88,7 +88,7 @@ def _clients(context: Context) -> Fields:
         "maxclients": node.settings.maxclients,
         "client_recent_max_input_buffer": max((one.outlet.query_bytes for one in sessions), default=0),
         "client_recent_max_output_buffer": max((one.outlet.output_bytes for one in sessions), default=0),
-        "blocked_clients": sum(1 for one in sessions if one.blocked is not None),
+        "blocked_clients": sum(1 for one in sessions if one.blocked is not None or one.paused),
         "tracking_clients": 0,
         "pubsub_clients": sum(1 for one in sessions if one.subscriptions is not None),
         "watching_clients": sum(1 for one in sessions if one.watched),
@@ -140,7 +140,9 @@ def _memory(context: Context) -> Fields:
         "mem_cluster_links": sum(waiting_bytes for _, _, waiting_bytes in node.links()),
         "mem_aof_buffer": 0,
         "mem_allocator": "libc",
-        **_zeros("active_defrag_running lazyfree_pending_objects lazyfreed_objects"),
+        "active_defrag_running": 0,
+        "lazyfree_pending_objects": node.unswept_groups(),
+        "lazyfreed_objects": node.stats.lazyfreed_objects,
     }
 
 

@@ -31,6 +31,7 @@ from server.commands.table import (
     NODE,
     NOSCRIPT,
     READONLY,
+    REPLICATED,
     SKIP_MONITOR,
     SPREAD_ALL,
     STALE,
@@ -43,7 +44,8 @@ from server.commands.table import (
     container,
     lookup,
 )
-from server.errors import CROSS_SLOT, DISK_FULL, INTERNAL, CommandError, WouldBlock
+from server.diagnostics import monitored_words
+from server.errors import CROSS_SLOT, INTERNAL, NO_REPLICAS, CommandError, WouldBlock
 from server.keyspace.breath import current
 from server.keyspace.view import View
 from server.pubsub.hub import CHANNEL
@@ -157,7 +159,7 @@ def _find(args: Args, readonly: bool) -> Command:
         raise CommandError(WRONG_COUNT)
     if row.flags & NOSCRIPT:
         raise CommandError(NOT_ALLOWED)
-    if readonly and row.is_write:
+    if readonly and (row.is_write or row.name in REPLICATED):
         raise CommandError(READ_ONLY)
     return row
 
@@ -186,9 +188,13 @@ def call_command(view: View, readonly: bool, before: int, args: Args, protocol: 
                     raise CommandError(CROSS_SLOT)
             elif not all(view.home.owns(args[at]) for at in row.keys.indexes(args)):
                 raise CommandError(CROSS_SLOT)
-        if row.needs_space and len(view.effects) <= before and _refuses_writes(view):
-            raise CommandError(DISK_FULL)
+        if row.is_write and view.home.node is not None and view.home.node.short_of_replicas:
+            raise CommandError(NO_REPLICAS)
+        if row.needs_space and len(view.effects) <= before and (refusal := _refusal(view)):
+            raise CommandError(refusal)
         row.calls += 1
+        if view.monitored:
+            view.show(monitored_words(args))
         work = current()
         if work is not None and row.is_write:
             work.wrote = True
@@ -218,13 +224,13 @@ def check_flags(view: View, flags: Container[bytes], readonly: bool) -> None:
     if b"no-writes" not in flags:
         if readonly:
             raise CommandError(b"ERR Can not execute a script with write flag using *_ro command.")
-        if b"allow-oom" not in flags and _refuses_writes(view):
-            raise CommandError(DISK_FULL)
+        if b"allow-oom" not in flags and (refusal := _refusal(view)):
+            raise CommandError(refusal)
 
 
-def _refuses_writes(view: View) -> bool:
-    """The disk is nearly full."""
-    return view.home.node is not None and view.home.node.refuses_writes
+def _refusal(view: View) -> bytes:
+    """Why nothing that needs space is done here now; empty: it is."""
+    return view.home.node.refusal if view.home.node is not None else b""
 
 
 def effects_before(view: View, flags: Container[bytes]) -> int:

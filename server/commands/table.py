@@ -99,6 +99,8 @@ class Where(Enum):
     NODE = "node"
 
 
+REPLICATED = frozenset(("pfcount", "publish", "spublish"))
+"""Commands that are no writes, and yet Redis sends them to replicas: read-only scripts may not use them."""
 SHARD, SPREAD_KEYS, SPREAD_ALL = Where.SHARD, Where.SPREAD_KEYS, Where.SPREAD_ALL
 CLUSTER, NODE = Where.CLUSTER, Where.NODE
 
@@ -226,6 +228,12 @@ class Command:
     """Nanoseconds that its calls kept the loop."""
     buckets: list[int] = field(default_factory=lambda: [0] * 64)
     """Bucket n: calls that took from 2**(n-1) up to 2**n microseconds; 0: less than one."""
+
+    def count(self, elapsed_ns: int) -> None:
+        """It was called and kept the loop for so long. (The hot path has the same lines in itself.)"""
+        self.calls += 1
+        self.elapsed_ns += elapsed_ns
+        self.buckets[(elapsed_ns // 1000).bit_length()] += 1
 
     def forget_statistics(self) -> None:
         """CONFIG RESETSTAT."""

@@ -29,6 +29,7 @@ from server.commands.table import (
     CLUSTER,
     COMMANDS,
     PLAIN,
+    REPLICATED,
     SHARD,
     SPREAD_ALL,
     SPREAD_KEYS,
@@ -37,16 +38,24 @@ from server.commands.table import (
     Flag,
     lookup,
 )
-from server.diagnostics import format_monitor_line
+from server.diagnostics import format_monitor_line, monitored_words
 from server.dispatch.blocking import BlockedSlot
 from server.dispatch.connection import Connection
-from server.dispatch.texts import Texts
+from server.dispatch.texts import SCRIPT_CALLS, Texts
 from server.dispatch.transactions import Transactions
-from server.errors import CROSS_SLOT, INTERNAL, NO_AUTH, ONLY_SUBSCRIBING, CommandError
+from server.errors import (
+    CROSS_SLOT,
+    INTERNAL,
+    NO_AUTH,
+    NO_REPLICAS,
+    ONLY_SUBSCRIBING,
+    OUT_OF_MEMORY,
+    CommandError,
+)
 from server.keyspace.cache import MISSING
 from server.keyspace.slots import key_slot
 from server.session import Guard, Session
-from server.shard.call import Call, Later
+from server.shard.call import Call, Later, Transaction
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.gather import Gather, decode, split_by_group
 from server.shard.route import Route
@@ -71,6 +80,7 @@ _WHILE_SUBSCRIBED = frozenset(
     ]
 )
 """What a RESP2 client may do that listens to channels."""
+_LAST_WORDS = frozenset(("reset", "quit"))
 _GO_ON = b"go on"
 NULL = {protocol: encode(None, protocol) for protocol in (2, 3)}
 HOT = frozenset((b"GET", b"get"))
@@ -110,6 +120,8 @@ class Dispatcher:
         self.anywhere = topology.data_groups[:1]
         """The groups of a command without keys."""
         self.nodes = topology.nodes
+        alone = len(topology.nodes) == len(topology.data_groups) == 1
+        self._only_shard = routes[topology.data_groups[0]].shard if alone else None
         self.end_turn = end_turn
         self._slot_groups = topology.slot_groups
         self._slot_routes = [routes[group] for group in topology.slot_groups]
@@ -125,7 +137,11 @@ class Dispatcher:
         self.texts = Texts(self, node.functions, clock)
         self._transactions = Transactions(self)
         self.attentive = False
-        """Somebody MONITORs, or clients are paused: every command is looked at twice."""
+        """Somebody MONITORs, clients are paused, or memory or replicas are short: every command is looked at twice."""
+        self.out_of_memory = False
+        """Commands that may need more memory are refused."""
+        self.short_of_replicas = False
+        """Writes are refused."""
         self.paused_until_ms = 0
         self._paused_writes_only = False
         self._paused: list[Connection] = []
@@ -196,15 +212,15 @@ class Dispatcher:
                 except Unfinished:
                     shard.adopt(Call(row, args, session.db, session.protocol, connection.defer()))  # type: ignore[union-attr]
                     return None
-                if reply[0] == 45:
-                    self._count_error(reply)
                 elapsed_ns = perf_counter_ns() - began_ns
                 row.elapsed_ns += elapsed_ns
                 row.buckets[(elapsed_ns // 1000).bit_length()] += 1
                 if elapsed_ns >= self._slow_ns:
                     self._was_slow(row, args, session, elapsed_ns // 1000)
                 if shard.is_free():  # type: ignore[union-attr]
-                    if row is self._get:
+                    if reply[0] == 45:
+                        self._stats.count_error(reply)
+                    elif row is self._get:
                         shard.settle(args[1], reply)  # type: ignore[union-attr]
                         self._hot_turn = 0
                     return reply
@@ -212,10 +228,10 @@ class Dispatcher:
                 return None
             return self._elsewhere(connection, route, row, args, key_slot(args[1]))
         reply_or_later = self._run(connection, row, args)
-        self._took(row, args, session, began_ns)
+        self.took(row, args, session, began_ns)
         return reply_or_later
 
-    def _took(self, row: Command, args: Args, session: Session, began_ns: int) -> None:
+    def took(self, row: Command, args: Args, session: Session, began_ns: int) -> None:
         """Note how long a command kept the loop."""
         elapsed_ns = perf_counter_ns() - began_ns
         row.elapsed_ns += elapsed_ns
@@ -260,16 +276,8 @@ class Dispatcher:
         return self._failed(encode(Error(text), session.protocol))
 
     def _failed(self, reply: bytes) -> bytes:
-        self._count_error(reply)
+        self._stats.count_error(reply)
         return reply
-
-    def _count_error(self, reply: bytes) -> None:
-        stats = self._stats
-        stats.error_replies += 1
-        code = reply[1:].split(None, 1)[0]
-        counts = stats.error_counts
-        if code in counts or len(counts) < 128:
-            counts[code] = counts.get(code, 0) + 1
 
     def _guarded(self, connection: Connection, row: Command, args: Args) -> bytes | None:
         """What stands between a session that is not plain and its command; _GO_ON: nothing."""
@@ -291,19 +299,61 @@ class Dispatcher:
             if session.queue is not None:
                 session.queue_broken = True
             return self._failed(encode(Error(ONLY_SUBSCRIBING % row.name.encode()), session.protocol))
-        if self.paused_until_ms and self._must_pause(session, row):
+        if self.out_of_memory and self._needs_memory(session, row, args):
+            return self._refused(session, row, OUT_OF_MEMORY)
+        if self.short_of_replicas and self._needs_replicas(session, row, args):
+            return self._refused(session, row, NO_REPLICAS)
+        if self.paused_until_ms and self._must_pause(session, row, args):
             connection.postpone(args)
+            session.paused = True
             self._paused.append(connection)
             return None
-        if self._node.monitors and not row.flags & (Flag.SKIP_MONITOR | Flag.ADMIN):
-            self._monitor(session, args)
         if session.queue is not None and row.name not in _IN_MULTI:
+            busy = self._busy(row)
+            if busy is not None:
+                return self._refused(session, row, busy)
             reply = self._transactions.queue(session, row, args)
             if reply[0] == 45:
                 row.rejected_calls += 1
-                self._count_error(reply)
+                self._stats.count_error(reply)
             return reply
+        if self._node.monitors:
+            self._monitor(session, row, args)
         return _GO_ON
+
+    def _busy(self, row: Command) -> bytes | None:
+        """Where all keys are one node's and one group's, a script that takes too long holds up everything, as in Redis;
+        what is said then."""
+        shard = self._only_shard
+        if shard is None or shard.work is None or row.flags & Flag.ALLOW_BUSY:
+            return None
+        return shard.busy
+
+    def _needs_memory(self, session: Session, row: Command, args: Args) -> bool:
+        if row.name == "exec":
+            return any(queued.command.needs_space for queued in session.queue or ())
+        if row.name not in SCRIPT_CALLS:
+            return row.needs_space
+        flags = self.texts.flags(row, args)
+        return flags is not None and b"allow-oom" not in flags and b"no-writes" not in flags
+
+    def _needs_replicas(self, session: Session, row: Command, args: Args) -> bool:
+        if row.name == "exec":
+            return any(queued.command.is_write for queued in session.queue or ())
+        if row.name not in SCRIPT_CALLS:
+            return row.is_write
+        flags = self.texts.flags(row, args)
+        return flags is not None and b"no-writes" not in flags
+
+    def _refused(self, session: Session, row: Command, text: bytes) -> bytes:
+        """An error before the command ran: the transaction that it belongs to will not run either, or has ended."""
+        row.rejected_calls += 1
+        if row.name == "exec":
+            session.leave_transaction()
+            text = b"EXECABORT Transaction discarded because of: " + text
+        elif session.queue is not None:
+            session.queue_broken = True
+        return self._failed(encode(Error(text), session.protocol))
 
     def _refusal(self, session: Session, row: Command, args: Args) -> bytes | None:
         """Why the session's user may not run the command, as an error's text."""
@@ -342,6 +392,12 @@ class Dispatcher:
             self._node.slowlog.add(args, elapsed_us, session)
         if elapsed_us >= self._node.latency.threshold_us:
             self._node.latency.command(row, elapsed_us)
+
+    def was_run(self, transaction: Transaction, session: Session) -> None:
+        """Of an EXEC the commands are slow, not EXEC itself."""
+        for (row, args, _), elapsed_ns in zip(transaction.commands, transaction.elapsed_ns, strict=False):
+            if elapsed_ns >= self._slow_ns:
+                self._was_slow(row, args, session, elapsed_ns // 1000)
 
     def configure(self) -> None:
         """The thresholds of slowlog and latency monitor have changed."""
@@ -441,6 +497,9 @@ class Dispatcher:
 
     def _run_node(self, connection: Connection, row: Command, args: Args) -> bytes | None:
         session = connection.session
+        busy = self._busy(row)
+        if busy is not None:
+            return self._refused(session, row, busy)
         if row.name == "exec":
             return self._transactions.execute(connection, args)
         if row.name == "watch":
@@ -548,14 +607,34 @@ class Dispatcher:
 
     # -- MONITOR and CLIENT PAUSE ----------------------------------------------------------------------------
 
-    def _monitor(self, session: Session, args: Args) -> None:
-        line = format_monitor_line(time(), session.db, session.address, args)
+    def _monitor(self, session: Session, row: Command, args: Args) -> None:
+        """Show a command to those who MONITOR, and with EXEC what it runs: what is queued may never be run."""
+        if row.name == "exec" and not session.queue_broken:
+            for queued in session.queue or ():
+                self._show(session, queued.command, queued.args, queued.db)
+        # Who says RESET or QUIT does not listen any more.
+        self._show(session, row, args, session.db, session if row.name in _LAST_WORDS else None)
+
+    def _show(self, session: Session, row: Command, args: Args, db: int, but: Session | None = None) -> None:
+        # Redis flags scripts so, since it shows them by other means, before what they do.
+        if row.flags & (Flag.SKIP_MONITOR | Flag.ADMIN) and row.group != "scripting":
+            return
+        line = format_monitor_line(time(), db, session.address, monitored_words(args))
+        for monitor in self._node.monitors:
+            if monitor is not but:
+                monitor.outlet.push(line)
+
+    def show_scripted(self, db: int, words: bytes) -> None:
+        """Show a command of a script to those who MONITOR."""
+        line = format_monitor_line(time(), db, "lua", words)
         for monitor in self._node.monitors:
             monitor.outlet.push(line)
 
     def watch_everything(self) -> None:
         """Look again whether anybody monitors or clients are paused."""
-        self.attentive = bool(self._node.monitors) or bool(self.paused_until_ms)
+        self.attentive = bool(
+            self._node.monitors or self.paused_until_ms or self.out_of_memory or self.short_of_replicas
+        )
 
     def pause(self, until_ms: int, writes_only: bool) -> None:
         """CLIENT PAUSE until Unix time `until_ms`; 0 ends it."""
@@ -565,13 +644,21 @@ class Dispatcher:
         if not until_ms:
             paused, self._paused = self._paused, []
             for connection in paused:
+                connection.session.paused = False
                 connection.unblock()
 
-    def _must_pause(self, session: Session, row: Command) -> bool:
+    def _must_pause(self, session: Session, row: Command, args: Args) -> bool:
         if row.name == "client" or row.name.startswith("client|"):
             return False
         if not self._paused_writes_only:
             return True
         if row.name == "exec":
-            return any(queued.command.is_write for queued in session.queue or ())
-        return row.is_write and session.queue is None
+            return any(self._may_write(queued.command, queued.args) for queued in session.queue or ())
+        return session.queue is None and self._may_write(row, args)
+
+    def _may_write(self, row: Command, args: Args) -> bool:
+        """What CLIENT PAUSE WRITE holds up. A script that says that it writes nothing is taken at its word."""
+        if row.name in SCRIPT_CALLS:
+            flags = self.texts.flags(row, args)
+            return flags is None or b"no-writes" not in flags
+        return row.is_write or row.name in REPLICATED

@@ -12,6 +12,7 @@ A change to the libraries is answered when the nodes that can be reached know of
 not be reached then may for a moment call a library as it was before; one that was loaded it finds all the same.
 """
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, cast
 
 import hiredis
@@ -25,13 +26,15 @@ from server.dispatch.connection import Connection
 from server.errors import CROSS_SLOT, CommandError
 from server.scripting.functions import Functions
 from server.scripting.library import Function, Library, decode_library
-from server.scripting.script import LIBRARIES, SCRIPTS
+from server.scripting.script import LIBRARIES, SCRIPTS, parse_script, text_in
 from server.shard.call import Call, Later
 from server.shard.clock import TurnClock
 
 if TYPE_CHECKING:
     from server.dispatch.dispatcher import Dispatcher
 
+SCRIPT_CALLS = frozenset(("eval", "evalsha", "fcall"))
+"""What runs a script that may write."""
 memo_s = 1.0
 """How long what a group without a replica here was found to have is taken for granted."""
 memo_max = 10_000
@@ -64,6 +67,24 @@ class Texts:
         if len(self._dispatcher.nodes) == 1:
             raise CommandError(NOT_FOUND)
         return None
+
+    def flags(self, row: Command, args: Args) -> Collection[bytes] | None:
+        """What the script or function that one of SCRIPT_CALLS runs says of itself; None: it does not say, or it is not
+        known here."""
+        if row.name == "fcall":
+            found = self._functions.find(args[1])
+            return found[1].flags if found is not None else None
+        text: bytes | None = args[1]
+        if row.name == "evalsha":
+            record = _script_record(args)
+            shard = self._dispatcher.routes[next(iter(self._dispatcher.groups_of(row, args)))].shard
+            known = shard.newest(record) if record is not None and shard is not None else None
+            text = text_in(known) if known is not None else None
+        try:
+            script = parse_script(text) if text is not None else None
+        except CommandError:
+            return (b"no-writes",)  # it can not run
+        return script.flags if script is not None and script.declared else None
 
     async def fetch(self, row: Command, args: Args, group: int | None = None) -> tuple[Command, Args]:
         """As `at_hand`, whatever it takes. Raises CommandError."""

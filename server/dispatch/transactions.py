@@ -14,6 +14,7 @@ Error semantics: https://redis.io/docs/latest/develop/interact/transactions/#err
 
 from collections.abc import Callable
 from inspect import isawaitable
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -227,8 +228,16 @@ class Transactions:
         if route is None or len(keyed) < len(queue) or any(queued.command.needs_text for queued in keyed):
             connection.start(self._execute_mixed(connection, queue, watched, route), slot, session.protocol)
         else:
-            route.submit(self._call(keyed, watched, session, slot))
+            transaction = self._transaction(keyed, watched)
+            route.submit(self._call(transaction, session, slot))
+            self._dispatcher.was_run(transaction, session)
         return None
+
+    def _transaction(self, keyed: list[Queued], watched: dict[tuple[int, bytes], int]) -> Transaction:
+        return Transaction(
+            [(queued.command, queued.args, queued.db) for queued in keyed],
+            [(db, key, revision) for (db, key), revision in watched.items()],
+        )
 
     def _check_again(self, session: Session, queue: list[Queued]) -> list[Queued]:
         """The commands that the client's user may run now; in the place of the others, errors."""
@@ -252,16 +261,10 @@ class Transactions:
                 db = selected if selected is not None and 0 <= selected < self._dispatcher.databases else db
         return checked
 
-    def _call(
-        self, keyed: list[Queued], watched: dict[tuple[int, bytes], int], session: Session, slot: Slot
-    ) -> Call:
-        transaction = Transaction(
-            [(queued.command, queued.args, queued.db) for queued in keyed],
-            [(db, key, revision) for (db, key), revision in watched.items()],
-        )
+    def _call(self, transaction: Transaction, session: Session, slot: Slot) -> Call:
         call = Call(self._exec_row, [b"exec"], session.db, session.protocol, slot, transaction)
         if session.permissions is not None:
-            call.caller = self._dispatcher.caller_of(session, (queued.command for queued in keyed))
+            call.caller = self._dispatcher.caller_of(session, (row for row, _, _ in transaction.commands))
         return call
 
     def _route(self, queue: list[Queued], watched: dict[tuple[int, bytes], int]) -> Route | None:
@@ -315,9 +318,11 @@ class Transactions:
             answer.append(reply)
             done.set()
 
-        route.submit(self._call(keyed, watched, session, Later(take)))
+        transaction = self._transaction(keyed, watched)
+        route.submit(self._call(transaction, session, Later(take)))
         self._dispatcher.end_turn()
         await done.wait()
+        self._dispatcher.was_run(transaction, session)
         return answer[0]
 
     async def _prepare(self, queued: Queued, group: int) -> Queued:
@@ -334,7 +339,10 @@ class Transactions:
         try:
             context = self._dispatcher.context(connection)
             context.in_transaction = True
+            queued.command.calls += 1
+            began_ns = perf_counter_ns()
             value = self._dispatcher.value_of(queued.command, context, queued.args)
+            self._dispatcher.took(queued.command, queued.args, connection.session, began_ns)
             return await value if isawaitable(value) else value
         except CommandError as error:
             return Error(error.text)

@@ -26,6 +26,9 @@ STREAM = 1 << 10
 KEY_MISS = 1 << 11
 MODULE = 1 << 13
 NEW = 1 << 14
+MONITORED = 1 << 15
+"""The class of a script's command while somebody MONITORs: (MONITORED, its words as MONITOR shows them, database, b"").
+Not for subscribers."""
 
 LETTERS = {
     "K": KEYSPACE,

@@ -20,7 +20,7 @@ from server.errors import WRONG_TYPE, CommandError
 from server.keyspace.breath import breathe, paced
 from server.keyspace.cache import MISSING, Derived, HotReplies, RecordCache
 from server.keyspace.collection import Collection, parse_payload
-from server.keyspace.events import EXPIRED, NEW, PUBLISHED, Event
+from server.keyspace.events import EXPIRED, MONITORED, NEW, PUBLISHED, Event
 from server.keyspace.layout import (
     ELEMENT_PREFIX,
     ELEMENT_PREFIX_BYTES,
@@ -154,6 +154,7 @@ class View:
         "home",
         "limits",
         "meta_changed",
+        "monitored",
         "notify",
         "now_ms",
         "protocol",
@@ -220,6 +221,8 @@ class View:
         self.expired: list[tuple[int, bytes]] = []
         """(space, key) of keys that a read found past their time."""
         self.notify = 0
+        self.monitored = False
+        """Somebody MONITORs this node: what scripts do is to be told."""
         """Classes of keyspace events (events.py) that somebody wants to hear of."""
         self.events: list[Event] = []
         """(class, name, db, key) of events since the last take; the executor publishes and clears them."""
@@ -559,6 +562,11 @@ class View:
         this command goes through."""
         if self.notify & class_:
             self.events.append((class_, name, self.db, key))
+
+    def show(self, words: bytes) -> None:
+        """Tell those who MONITOR that a script runs a command, whatever becomes of it."""
+        self.events.append((MONITORED, words, self.db, b""))
+        self._kept_events = len(self.events)
 
     def publish(self, channel: bytes, message: bytes, kind: int = 0) -> None:
         """Publish `message` on every node if this command goes through: PUBLISH in a script, or by `kind`

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol, TypeAlias
 
 from resp import encode
-from server.keyspace.events import ALL, KEYEVENT, KEYSPACE, LETTERS, PUBLISHED, Event
+from server.keyspace.events import ALL, KEYEVENT, KEYSPACE, LETTERS, MONITORED, PUBLISHED, Event
 from server.session import Guard, Session
 from server.types.glob import Matcher, compile_glob
 
@@ -60,6 +60,8 @@ class Hub:
         """None on a node that stands alone."""
         self.notify = 0
         """What this node's own setting says: classes, KEYSPACE and KEYEVENT."""
+        self.on_monitored: Callable[[int, bytes], None] = lambda db, words: None
+        """Told of the database and the words of each command of a script, while somebody MONITORs."""
         self._matchers: dict[bytes, Matcher] = {}
         """Of every pattern in `subscribers`."""
         self._wanted = 0
@@ -184,6 +186,8 @@ class Hub:
         for event in events:
             if event[0] == PUBLISHED:
                 self.publish(event[2], event[3], event[1])
+            elif event[0] == MONITORED:
+                self.on_monitored(event[2], event[1])
             elif event[0] & self._wanted_elsewhere:
                 elsewhere.append(event)
         if elsewhere and self.outbound is not None:

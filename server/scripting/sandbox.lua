@@ -36,10 +36,13 @@ local function fail(message)
   error(unit:sub(2) .. ':' .. line() .. ': ' .. message, 0)
 end
 
+-- What scripts see as the metatable of what they can not change.
+local frozen = setmetatable({}, {__newindex = function() fail(READONLY) end, __metatable = false})
+
 local function protect(library)
   local proxy = {}
   hidden[proxy] = library
-  local metatable = {__index = library, __newindex = function() fail(READONLY) end, __metatable = false}
+  local metatable = {__index = library, __newindex = function() fail(READONLY) end, __metatable = frozen}
   return setmetatable(proxy, metatable), metatable
 end
 

@@ -70,7 +70,12 @@ def parse_script(text: bytes) -> Script:
 def find_text(view: View, digest: bytes, table: bytes = SCRIPTS) -> bytes | None:
     """The text with sha1 `digest` (20 bytes), None when the group has none."""
     record = view.element(table + digest)
-    return None if record is None else record[_HEADER.size :]
+    return None if record is None else text_in(record)
+
+
+def text_in(record: bytes) -> bytes:
+    """The text of a record of the table."""
+    return record[_HEADER.size :]
 
 
 def keep_text(view: View, digest: bytes, text: bytes, kind: int, table: bytes = SCRIPTS) -> None:

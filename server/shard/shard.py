@@ -18,8 +18,8 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from itertools import islice
 from random import Random
+from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from raft.core.errors import NotLeader, ProposalDropped
@@ -39,28 +39,20 @@ from server.errors import (
 from server.keyspace.breath import TooLong, begin_attempt, end_attempt
 from server.keyspace.cache import HotReplies
 from server.keyspace.events import Event
-from server.keyspace.layout import (
-    META_KEY,
-    decode_head,
-    elements_expiry_range,
-    expiry_key,
-    expiry_range,
-    expiry_time,
-    head_key,
-)
+from server.keyspace.layout import META_KEY
 from server.keyspace.limits import HasLimits
 from server.keyspace.meta import Meta
 from server.keyspace.view import DEFAULTS, EVERYWHERE, Home, View
 from server.shard.call import Call, Transaction
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.effects import encode_effects
+from server.shard.expirer import Expirer
 from server.shard.orphans import Orphans
 from server.shard.overlay import Overlay
 from server.shard.replica import Replica
 from server.shard.waiters import Waiter, Waiters
 from server.shard.work import INTERRUPTED, Unfinished, Worker
 from server.stats import Stats
-from server.types import hashes
 
 if TYPE_CHECKING:
     from raft.runtime.group import Group
@@ -71,8 +63,6 @@ entry_bytes_max = 1 << 20
 """An entry is closed when it has grown past this; one command's effects are never divided."""
 entry_commands_max = 0xF000
 """The number of a command within its entry is the low half of its revision."""
-expire_keys_per_turn_max = 200
-"""Keys deleted by active expiry in one go: about a millisecond."""
 overlay_keys_max = 500_000
 """Effects that are committed but not applied; the leader takes no more commands above it until the store
 catches up."""
@@ -83,7 +73,7 @@ served_per_round_max = 1000
 _NULL_ARRAY = {2: b"*-1\r\n", 3: b"_\r\n"}
 
 
-class Shard(Worker):
+class Shard(Worker, Expirer):
     """One group on this node; the StateMachine that raft.runtime drives, and the executor of its commands."""
 
     def __init__(
@@ -122,6 +112,8 @@ class Shard(Worker):
         """After `evaluate`: the index that the reply waits for, 0 for none."""
         self.wrote = False
         """After `evaluate`: whether there were effects."""
+        self.paused = False
+        """CLIENT PAUSE: nothing is deleted because its time has come."""
         self.refuse_writes = False
         """The disk is nearly full: commands that need more of it are refused."""
         self.orphans = Orphans()
@@ -144,6 +136,7 @@ class Shard(Worker):
         self._on_work = on_work
         self._on_work_done = on_work_done
         self._notify = 0
+        self._monitored = False
         self._events: deque[tuple[int, list[Event]]] = deque()
         """(index, events) of commands whose effects are not committed yet, in index order."""
         self._leading_term = 0
@@ -225,6 +218,7 @@ class Shard(Worker):
         view = self._view
         base.observed = 0
         self.wrote = False
+        transaction.elapsed_ns.clear()
         for db, key, revision in transaction.watched:
             view.begin(db, protocol)
             if view.watch_revision(key) != revision:
@@ -238,7 +232,9 @@ class Shard(Worker):
             for command, args, db in transaction.commands:
                 view.begin(db, protocol)
                 view.revision = revision
+                began_ns = perf_counter_ns()
                 replies.append(self._run(command, args, protocol))
+                transaction.elapsed_ns.append(perf_counter_ns() - began_ns)
                 if attempt or self.work is not None:
                     view.keep()  # it is taken when all is done
                     continue
@@ -249,6 +245,8 @@ class Shard(Worker):
                     self._keep_events()
         except TooLong:
             self._start_work(partial(self.evaluate_transaction, transaction, protocol), None)
+        else:
+            transaction.count(replies[1:], self._stats)
         finally:
             end_attempt()
         if view.effects:
@@ -558,59 +556,9 @@ class Shard(Worker):
         self.retry += calls
         self._on_change(self)
 
-    def _expire_seen(self) -> None:
-        """Delete the keys that commands of this turn found past their time."""
-        view = self._view
-        seen = set(view.expired)
-        view.expired.clear()
-        if not self.ready:
-            return
-        for space, key in seen:
-            where = head_key(space, key)
-            record = self._base.get(where)
-            if record is not None:
-                self._expire(expiry_key(decode_head(record).expire_ms, where))
-
-    def expire_due(self) -> bool:
-        """Delete keys whose time has come, a bounded number; whether there may be more. Only when `ready`."""
-        if self._turn != self._clock.turn:
-            self._begin_turn()
-        start, stop = expiry_range(self._now_ms)
-        due = [key for key, _ in islice(self._base.scan(start, stop), expire_keys_per_turn_max)]
-        for key in due:
-            self._expire(key)
-        return self._expire_elements() or len(due) == expire_keys_per_turn_max
-
-    def _expire_elements(self) -> bool:
-        """As `expire_due`, for the fields of hashes."""
-        view = self._view
-        start, stop = elements_expiry_range(self._now_ms)
-        left = expire_keys_per_turn_max
-        for row, _ in list(islice(self._base.scan(start, stop), left)):
-            view.begin(0, 2)
-            key = view.select_due(row)
-            left -= 1 if key is None else max(hashes.expire_due(view, key, left), 1)
-            if view.effects:
-                self.wrote = True
-                self._collect()
-                if view.events:
-                    self._keep_events()
-            if left <= 0:
-                return True
-        return False
-
-    def _expire(self, index_key: bytes) -> None:
-        view = self._view
-        if self._turn != self._clock.turn:
-            self._begin_turn()
-        view.begin(0, 2)
-        if 0 < expiry_time(index_key) <= self._now_ms and view.expire(index_key):
-            self._stats.expired_keys += 1
-        if view.effects:
-            self.wrote = True
-            self._collect()
-            if view.events:
-                self._keep_events()
+    def newest(self, where: bytes) -> bytes | None:
+        """The record at `where`, as newest known here."""
+        return self._base.get(where)
 
     # -- what Raft tells -------------------------------------------------------------------------------------
 
@@ -736,7 +684,12 @@ class Shard(Worker):
             self._limits,
         )
         view.notify = self._notify
+        view.monitored = self._monitored
         return view
+
+    def set_monitored(self, monitored: bool) -> None:
+        """Whether somebody MONITORs this node."""
+        self._monitored = self._view.monitored = monitored
 
     def set_notify(self, classes: int) -> None:
         """Commands make keyspace events of these classes from now on."""

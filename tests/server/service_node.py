@@ -87,7 +87,8 @@ class ServiceNode:
         self.monitors: set[Session] = set()
         self.pubsub = Hub()
         self.functions = Functions()
-        self.refuses_writes = False
+        self.refusal = b""
+        self.short_of_replicas = False
         self.users = Users(self.settings, self.sessions, {b"default": User.default()})
         self.started_s = time.time() - 100
         self.run_id = "ab" * 20
@@ -139,6 +140,9 @@ class ServiceNode:
 
     def links(self) -> Iterable[tuple[int, bool, int]]:
         return [(number, True, 0) for number in self.connected]
+
+    def unswept_groups(self) -> int:
+        return 0
 
     def disk_bytes(self) -> int:
         return 1 << 20

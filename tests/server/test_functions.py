@@ -13,7 +13,7 @@ from resp.values import OK, Error, Raw
 from server.cluster import state
 from server.commands.functions import gone_ms
 from server.commands.scripting import eval_
-from server.errors import CommandError
+from server.errors import DISK_FULL, CommandError
 from server.keyspace.meta import Meta
 from server.keyspace.store import MemoryStore
 from server.keyspace.view import Home, View
@@ -117,7 +117,7 @@ def test_flags_are_held_against_where_it_runs() -> None:
 
 def test_a_full_disk_refuses_what_may_write() -> None:
     group = Group()
-    group.view.home = Home(1, [1], SimpleNamespace(refuses_writes=True))
+    group.view.home = Home(1, [1], SimpleNamespace(refusal=DISK_FULL, short_of_replicas=False))
     setting = "return redis.call('set', 'k', 'v')"
     assert called(group, setting).text.startswith(FULL)
     assert called(group, setting, flags="'allow-oom'") == Raw(b"+OK\r\n")
@@ -127,7 +127,7 @@ def test_a_full_disk_refuses_what_may_write() -> None:
 def test_a_script_without_flags_is_refused_what_needs_space_until_it_has_written() -> None:
     group = Group()
     group.run("SET", "k", "v")
-    group.view.home = Home(1, [1], SimpleNamespace(refuses_writes=True))
+    group.view.home = Home(1, [1], SimpleNamespace(refusal=DISK_FULL, short_of_replicas=False))
     assert group.run("EVAL", "return 1", "0") == Raw(b":1\r\n")
     group.run("EVAL", "return redis.pcall('set', 'k', 'w')", "0")
     assert group.run("GET", "k") == b"v"

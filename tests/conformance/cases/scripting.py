@@ -178,6 +178,8 @@ CASES = (
         "return debug",
         "return python",
         "return getmetatable('')==nil",
+        "local g=getmetatable(_G) g.__index={}",
+        "return tostring(cjson.encode_keep_buffer(false))",
         "return tostring(_VERSION)",
         "local ok,e=pcall(function() error('x') end) return {tostring(ok),type(e),e}",
         "local c=coroutine.wrap(function() coroutine.yield(1) coroutine.yield(2) end) return {c(),c()}",
