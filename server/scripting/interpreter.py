@@ -225,8 +225,9 @@ class Interpreter:
 
     def _check_end(self) -> None:
         """It has run. Raises Ended when it was ended."""
-        if isinstance(self._over, Ended):
-            raise self._over
+        over, self._over = self._over, None  # its traceback knows of the view, and of the store
+        if isinstance(over, Ended):
+            raise over
 
     def _answering(self, function: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
         """`function` with its exception as an answer: (True, results...) or (False, message)."""

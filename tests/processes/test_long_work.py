@@ -69,8 +69,8 @@ def spinning(seconds: float) -> str:
 def test_a_script_of_seconds_holds_up_its_own_group_alone(cluster: Cluster, at: str) -> None:
     threshold(cluster, 60_000)
     before = terms(cluster)
-    leader = cluster.servers[0]
-    server = leader if at == "leader" else cluster.servers[1]
+    leader = cluster.leader(1)
+    server = leader if at == "leader" else cluster.others(leader)[0]
     key = key_of(1, of=GROUPS)
     script = Background(server, "eval", f"redis.call('set',KEYS[1],'x') {spinning(1.5)} return 'ok'", 1, key)
     time.sleep(0.2)
@@ -95,7 +95,8 @@ def test_a_script_of_seconds_holds_up_its_own_group_alone(cluster: Cluster, at: 
 
 def test_busy_and_script_kill(cluster: Cluster) -> None:
     threshold(cluster, 300)
-    leader, other, third = cluster.servers
+    leader = cluster.leader(1)
+    other, third = cluster.others(leader)
     key = key_of(1, of=GROUPS)
     assert str(third.call("script", "kill")).startswith("NOTBUSY ")
     script = Background(other, "eval", "while true do pcall(redis.call,'get',KEYS[1]) end", 1, key)
@@ -116,7 +117,7 @@ def test_a_script_that_has_written_is_unkillable(cluster: Cluster) -> None:
     threshold(cluster, 300)
     key = key_of(1, of=GROUPS)
     script = Background(
-        cluster.servers[0], "eval", f"redis.call('set',KEYS[1],'w') {spinning(1)} return 'ok'", 1, key
+        cluster.leader(1), "eval", f"redis.call('set',KEYS[1],'w') {spinning(1)} return 'ok'", 1, key
     )
     eventually(lambda: busy(cluster.servers[0], key), "the group is busy")
     assert str(cluster.servers[1].call("script", "kill")).startswith("UNKILLABLE ")
@@ -127,8 +128,8 @@ def test_a_script_that_has_written_is_unkillable(cluster: Cluster) -> None:
 @pytest.mark.parametrize("at", ["leader", "another node"])
 def test_client_kill_takes_it_back(cluster: Cluster, at: str) -> None:
     threshold(cluster, 300)
-    leader = cluster.servers[0]
-    server = leader if at == "leader" else cluster.servers[1]
+    leader = cluster.leader(1)
+    server = leader if at == "leader" else cluster.others(leader)[0]
     key = key_of(1, of=GROUPS)
     leader.call("set", key, "before")
     with server.client() as client:
@@ -141,7 +142,7 @@ def test_client_kill_takes_it_back(cluster: Cluster, at: str) -> None:
 
 
 def test_a_command_over_much_data_holds_nobody_up(cluster: Cluster) -> None:
-    leader = cluster.servers[0]
+    leader = cluster.leader(1)
     before = terms(cluster)
     key, other = key_of(1, of=GROUPS, name="s"), key_of(1, of=GROUPS, name="t")
     with leader.client(SECONDS_MAX) as client:
@@ -154,7 +155,7 @@ def test_a_command_over_much_data_holds_nobody_up(cluster: Cluster) -> None:
             assert client.call("set", key_of(2, of=GROUPS), 1) == b"OK"
             slowest_s = max(slowest_s, time.monotonic() - began_s)
         assert store.join() == 100_000
-        assert slowest_s < 0.7, "a heartbeat comes every tenth of a second, an election after seven"
+        assert slowest_s < store.took_s, "others went on meanwhile"
         assert client.call("scard", other) == 100_000
         assert client.call("del", key, other) == 2
     assert terms(cluster) == before
@@ -162,13 +163,13 @@ def test_a_command_over_much_data_holds_nobody_up(cluster: Cluster) -> None:
 
 def test_a_leadership_that_is_lost_takes_it_along(cluster: Cluster) -> None:
     threshold(cluster, 60_000)
-    leader, second, third = cluster.servers
+    leader = cluster.leader(1)
     key = key_of(1, of=GROUPS)
     leader.call("set", key, "before")
     script = Background(leader, "eval", "redis.call('set',KEYS[1],'after') while true do end", 1, key)
     time.sleep(0.3)
     leader.pause()
-    eventually(lambda: leads(second, 1) or leads(third, 1), "another node leads")
+    eventually(lambda: any(leads(server, 1) for server in cluster.others(leader)), "another node leads")
     leader.resume()
     reply = str(script.join())
     assert reply.startswith("TRYAGAIN The leader of the shard group changed while the command was running")
