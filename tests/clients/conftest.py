@@ -1,10 +1,12 @@
 """The servers that clients are tried on, started once, and a fresh start for every test."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from redis import Redis
 
+from tests.clients.jobs.workers import Workplace
 from tests.conformance.harness import servers
 from tests.conformance.harness.servers import HOST, Server
 
@@ -30,6 +32,12 @@ def server(running: Server) -> Server:
         with Redis(HOST, port) as client:
             client.flushall()
     return running
+
+
+@pytest.fixture
+def workplace(server: Server, tmp_path: Path) -> Workplace:
+    """The same, for the workers of a job queue."""
+    return Workplace(server.port, tmp_path)
 
 
 def on(*kinds: str) -> pytest.MarkDecorator:
