@@ -9,6 +9,7 @@ index at which the sender began. As effects are absolute, it has the sender's da
 the sender had applied when the last chunk was read: `consistent_index`.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from server.keyspace.leveldb import APPLIED, APPLIED_KEY, DATA_PREFIX, DataStore
 from server.keyspace.meta import Meta
 from server.keyspace.store import prefix_end
 from server.shard.effects import decode_effects
+from server.shard.receipts import Receipt
 
 
 class Staging(msgspec.Struct, array_like=True):
@@ -50,6 +52,10 @@ class Replica:
         """See Store: what is applied is committed."""
         self.sweep_due = True
         """There may be something to sweep, see sweeper.py."""
+        self.origin = 0
+        """What this node calls itself in receipts."""
+        self.receipts: deque[Receipt] = deque()
+        """Those of this node that were applied. They are here before `applied_index` says so."""
         self._applied_key = APPLIED_KEY.pack(b"a", group)
         self._staging_key = APPLIED_KEY.pack(b"s", group)
         self._drop_staging()
@@ -85,10 +91,13 @@ class Replica:
         put, delete, prefix = batch.put, batch.delete, self.prefix
         for entry in entries:
             if entry.kind == NORMAL and entry.data:
-                now_ms, operations = decode_effects(entry.data)
-                if now_ms > self.clock_ms:
-                    self.clock_ms = now_ms
-                pairs = iter(operations)
+                effects = decode_effects(entry.data)
+                if effects.now_ms > self.clock_ms:
+                    self.clock_ms = effects.now_ms
+                for receipt in effects.receipts:
+                    if receipt[0] == self.origin:
+                        self.receipts.append(receipt)
+                pairs = iter(effects.operations)
                 for key in pairs:
                     assert key is not None
                     value = next(pairs)
