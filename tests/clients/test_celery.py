@@ -10,6 +10,7 @@ from celery import chain, chord, group
 from celery.exceptions import TimeoutError as NotYet
 
 from tests.clients.conftest import on
+from tests.clients.jobs.failover import Failover
 from tests.clients.jobs.workers import PATIENCE_S, Workplace
 
 WORKER = (
@@ -47,3 +48,9 @@ def test_jobs_that_nobody_has_taken(workplace: Workplace, app: ModuleType) -> No
     with pytest.raises(NotYet):
         results[0].get(0.1)
     assert app.app.control.purge() == 3
+
+
+def test_the_leader_is_killed(failover: Failover) -> None:
+    with failover.factory.worker(*WORKER, started=" ready."):
+        failover.make(failover.office.application("celery_app").run.delay)
+        failover.check()

@@ -12,6 +12,7 @@ from dramatiq.rate_limits import RateLimitExceeded
 from dramatiq.results.errors import ResultFailure
 
 from tests.clients.conftest import on
+from tests.clients.jobs.failover import Failover
 from tests.clients.jobs.workers import PATIENCE_S, Workplace, eventually
 
 WORKER = ("dramatiq", "tests.clients.jobs.dramatiq_app:app", "--processes=1", "--threads=2", "--skip-logging")
@@ -48,3 +49,9 @@ def test_what_a_program_does_without_a_worker(app: ModuleType) -> None:
     assert app.app.do_qsize("default") == 0
     with app.one_at_a_time.acquire(), pytest.raises(RateLimitExceeded), app.one_at_a_time.acquire():
         pass
+
+
+def test_the_leader_is_killed(failover: Failover) -> None:
+    with failover.factory.worker(*WORKER):
+        failover.make(failover.office.application("dramatiq_app").run.send)
+        failover.check()

@@ -10,6 +10,7 @@ import pytest
 from huey.exceptions import TaskException, TaskLockedException
 
 from tests.clients.conftest import on
+from tests.clients.jobs.failover import Failover
 from tests.clients.jobs.workers import PATIENCE_S, Workplace, eventually
 
 WORKER = (
@@ -51,3 +52,9 @@ def test_jobs_that_nobody_has_taken(app: ModuleType) -> None:
     assert not high.is_revoked()
     app.app.flush()
     assert len(app.app) == 0
+
+
+def test_the_leader_is_killed(failover: Failover) -> None:
+    with failover.factory.worker(*WORKER, started="Huey consumer started"):
+        failover.make(failover.office.application("huey_app").run)
+        failover.check()

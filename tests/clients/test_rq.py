@@ -12,6 +12,7 @@ from redis import Redis
 
 from tests.clients.conftest import on
 from tests.clients.jobs import rq_app
+from tests.clients.jobs.failover import Failover
 from tests.clients.jobs.workers import Workplace, eventually
 
 from rq import Queue, Repeat, Retry  # isort: skip  # rq_app tells it the prefix first
@@ -62,3 +63,12 @@ def test_jobs_that_nobody_has_taken(queue: Queue) -> None:
 def wait_for(status: JobStatus, *jobs: Job) -> None:
     for job in jobs:
         eventually(lambda job=job: job.get_status() == status, f"{job} is {status}")
+
+
+def test_the_leader_is_killed(failover: Failover) -> None:
+    url = failover.factory.url
+    with failover.factory.worker(*WORKER, url, started="Listening on"):
+        with Redis.from_url(failover.office.url) as connection:
+            queue = Queue(connection=connection)
+            failover.make(lambda number: queue.enqueue(rq_app.run, number))
+        failover.check()

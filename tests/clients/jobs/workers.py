@@ -47,12 +47,25 @@ class Workplace:
         self.port = port
         self.url = f"redis://{HOST}:{port}/{database}"
         self.directory = directory
+        self.packages: list[Path] = []
+        """Where Python looks first for packages."""
         self._file = directory / "ran"
 
     @property
     def runs(self) -> Counter[str]:
         """How often each job has run."""
         return ran.runs(self._file)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a program needs to work here."""
+        return {
+            **os.environ,
+            URL: self.url,
+            ran.FILE: str(self._file),
+            "PYTHONPATH": os.pathsep.join(map(str, (*self.packages, ROOT))),
+            "PYTHONUNBUFFERED": "1",
+        }
 
     def application(self, name: str) -> ModuleType:
         """The module of this package with this name, newly loaded for this server: an application reads its server's
@@ -73,16 +86,9 @@ class Workplace:
     ) -> Iterator[subprocess.Popen[bytes]]:
         """As `worker`, any program."""
         path = self.directory / f"worker{len(list(self.directory.glob('*.log')))}.log"
-        environment = {
-            **os.environ,
-            URL: self.url,
-            ran.FILE: str(self._file),
-            "PYTHONPATH": str(ROOT),
-            "PYTHONUNBUFFERED": "1",
-        }
         with path.open("wb") as output:
             process = subprocess.Popen(
-                command, cwd=directory, env=environment, stdout=output, stderr=subprocess.STDOUT
+                command, cwd=directory, env=self.environment, stdout=output, stderr=subprocess.STDOUT
             )
         try:
             if started:

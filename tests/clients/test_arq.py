@@ -1,0 +1,45 @@
+"""arq: jobs, retries, delays, aborts, results.
+
+Its keys have fixed names, so that a cluster needs a single shard group for it. It wants an older redis-py than the
+other libraries: pip installs both into a temporary directory.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.clients.conftest import on
+from tests.clients.jobs.workers import Workplace
+from tests.clients.programs import TIMEOUT_S, missing, run
+
+APPLICATION = "tests.clients.jobs.arq_app"
+WORKER = ("arq", f"{APPLICATION}.Worker")
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where arq is installed."""
+    where = tmp_path_factory.mktemp("arq")
+    installed = subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"),
+            *("--target", str(where), "arq>=0.26", "redis>=5,<6"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    if installed.returncode:
+        missing(f"pip can not install arq: {installed.stderr[-500:]}")
+    return where
+
+
+@on("standalone", "one group")
+def test_the_life_of_jobs(workplace: Workplace, packages: Path) -> None:
+    workplace.packages = [packages]
+    with workplace.worker(*WORKER, started="Starting worker"):
+        run(sys.executable, "-m", APPLICATION, "life", environment=workplace.environment)
+    assert workplace.runs == {"later": 1}
