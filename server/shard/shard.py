@@ -228,7 +228,7 @@ class Shard(Worker):
         self.wrote = False
         for db, key, revision in transaction.watched:
             view.begin(db, protocol)
-            if view.watch_revision(key) != revision:
+            if not view.is_unchanged(key, revision):
                 self.gate = base.observed
                 return _NULL_ARRAY[protocol]
         replies = [b"*%d\r\n" % len(transaction.commands)]
@@ -319,6 +319,7 @@ class Shard(Worker):
         self._now_ms = max(self._clock.now_ms, self.replica.clock_ms)
         self._next_index = self.group.last_index + 1
         self._view.begin_entry(self._now_ms, self._next_index)
+        self._view.committed = self._commit << 16 | 0xFFFF
         self._lease_until_us = self.read_lease_until_us()
 
     def read_lease_until_us(self) -> int:
@@ -742,6 +743,8 @@ class Shard(Worker):
         self._meta = self.replica.meta()
         self._meta_proposed = self._meta.encode()
         self._view = self._make_view()
+        if self._leading_term:
+            self._view.recall(dict(self.replica.deletions), self.replica.deletions_floor)
         self._turn = 0
 
     def _make_view(self) -> View:

@@ -174,3 +174,18 @@ def test_a_hand_over_is_not_noticed_by_who_waits(cluster: Cluster, victim: Serve
         assert there.receive() is None
         assert second.call("RPUSH", "list", "x") == 1
         assert popper.receive() == [b"list", b"x"]
+
+
+def test_a_watched_key_that_was_not_there_holds_when_the_leader_is_killed(
+    cluster: Cluster, victim: Server
+) -> None:
+    """As it was changed, or was not; a leader that has just become one knows of the deletions before its time."""
+    first, second = cluster.others(victim)
+    cluster.servers[0].call("FLUSHALL")
+    with first.client(timeout_s=20) as same, second.client(timeout_s=20) as changed:
+        assert ask(same, "WATCH", "same") == ask(changed, "WATCH", "changed") == b"OK"
+        first.call("SET", "changed", "v")
+        first.call("DEL", "changed", "other")
+        victim.kill()
+        assert same.pipeline(("MULTI",), ("SET", "same", "v"), ("EXEC",))[-1] == [b"OK"]
+        assert changed.pipeline(("MULTI",), ("SET", "changed", "v"), ("EXEC",))[-1] is None
