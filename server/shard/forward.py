@@ -111,11 +111,12 @@ class _Peer:
 class _Doubt:
     """A write that was under way on a connection that broke."""
 
-    __slots__ = ("back_s", "call", "node", "route")
+    __slots__ = ("back_s", "call", "node", "route", "sent")
 
     def __init__(self, route: Route, call: Call, node: int) -> None:
         self.route = route
         self.call = call
+        self.sent = call.sent
         self.node = node
         self.back_s = 0.0
         """Since when the node can be reached again and leads; 0: it does not."""
@@ -358,7 +359,7 @@ class Forwarder:
 
     def _is_settled(self, doubt: _Doubt, now_s: float) -> bool:
         route, call = doubt.route, doubt.call
-        if not route.expects(call):
+        if not route.expects(call) or call.sent is not doubt.sent:
             return True
         if self._links.link(LANE, doubt.node) is None or route.leader != doubt.node:
             doubt.back_s = 0.0

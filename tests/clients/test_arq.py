@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.conftest import on
+from tests.clients.jobs.failover import JOBS, Failover
 from tests.clients.jobs.workers import Workplace
 from tests.clients.programs import TIMEOUT_S, missing, run
 
@@ -43,3 +44,12 @@ def test_the_life_of_jobs(workplace: Workplace, packages: Path) -> None:
     with workplace.worker(*WORKER, started="Starting worker"):
         run(sys.executable, "-m", APPLICATION, "life", environment=workplace.environment)
     assert workplace.runs == {"later": 1}
+
+
+def test_the_leader_is_killed(failover: Failover, packages: Path) -> None:
+    failover.factory.packages = failover.office.packages = [packages]
+    produce = (sys.executable, "-m", APPLICATION, "produce", str(JOBS))
+    with failover.factory.worker(*WORKER, started="Starting worker"):
+        with failover.killing():
+            run(*produce, environment=failover.office.environment)
+        failover.check()
