@@ -17,18 +17,15 @@ from tests.conformance.harness.servers import HOST, Server
 from tests.processes.harness import Cluster
 
 PACKAGES = ("ioredis@6", "ioredis5@npm:ioredis@5", "redis@6", "bullmq@6")
-KINDS = ("standalone", "forward", "redirect", "one group")
+KINDS = ("standalone", "forward", "redirect")
 
 
 @pytest.fixture(scope="session")
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of the kind that the test asks for."""
-    directory = tmp_path_factory.mktemp(request.param.replace(" ", "-"))
+    directory = tmp_path_factory.mktemp(request.param)
     if request.param == "standalone":
         with servers.standalone(directory) as server:
-            yield server
-    elif request.param == "one group":
-        with servers.cluster(directory, groups=1) as server:
             yield server
     else:
         with servers.cluster(directory, request.param) as server:
@@ -85,6 +82,5 @@ def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def on(*kinds: str) -> pytest.MarkDecorator:
-    """Run the test on servers of these kinds: standalone, a forwarding cluster, a redirecting one, or a
-    forwarding one with a single shard group, where every key may be named with any other."""
+    """Run the test on servers of these kinds: standalone, a forwarding cluster, a redirecting one."""
     return pytest.mark.parametrize("running", kinds, indirect=True, scope="session")

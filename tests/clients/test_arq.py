@@ -38,12 +38,20 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return where
 
 
-@on("standalone", "one group")
+@on("standalone")
 def test_the_life_of_jobs(workplace: Workplace, packages: Path) -> None:
-    workplace.packages = [packages]
-    with workplace.worker(*WORKER, started="Starting worker"):
-        run(sys.executable, "-m", APPLICATION, "life", environment=workplace.environment)
-    assert workplace.runs == {"later": 1}
+    live(workplace, workplace, packages)
+
+
+def test_the_life_of_jobs_on_a_cluster(failover: Failover, packages: Path) -> None:
+    live(failover.office, failover.factory, packages)
+
+
+def live(office: Workplace, factory: Workplace, packages: Path) -> None:
+    office.packages = factory.packages = [packages]
+    with factory.worker(*WORKER, started="Starting worker"):
+        run(sys.executable, "-m", APPLICATION, "life", environment=office.environment)
+    assert factory.runs == {"later": 1}
 
 
 def test_the_leader_is_killed(failover: Failover, packages: Path) -> None:

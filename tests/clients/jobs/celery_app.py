@@ -35,7 +35,7 @@ def total(numbers: list[int]) -> int:
     return sum(numbers)
 
 
-@app.task
+@app.task(ignore_result=True)
 def run(number: int) -> None:
     """A job that says that it ran."""
     ran(number)

@@ -15,9 +15,9 @@ from pathlib import Path
 from tests.clients.jobs.workers import Workplace, eventually
 from tests.processes.harness import Cluster
 
-JOBS = 150
+JOBS = 80
 PAUSE_S = 0.01
-KILL_AFTER = JOBS // 3
+KILL_AFTER = JOBS // 4
 
 
 class Failover:

@@ -72,13 +72,13 @@ def standalone(directory: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def cluster(directory: Path, routing: str = "forward", groups: int = GROUPS) -> Iterator[Server]:
-    """Three nodes, three replicas of each shard group."""
+def cluster(directory: Path, routing: str = "forward") -> Iterator[Server]:
+    """Three nodes and four shard groups, three replicas each."""
     directory.mkdir(exist_ok=True)
     ports = free_ports(2 * len(NODES))
     config = directory / "cluster.toml"
     config.write_text(
-        f'groups = {groups}\nreplicas = 3\nrouting = "{routing}"\n'
+        f'groups = {GROUPS}\nreplicas = 3\nrouting = "{routing}"\n'
         + "".join(
             f'[nodes.{name}]\nhost = "{HOST}"\nport = {ports[number]}\npeer_port = {ports[number + len(NODES)]}\n'
             for number, name in enumerate(NODES)
