@@ -111,7 +111,7 @@ class _Peer:
 class _Doubt:
     """A write that was under way on a connection that broke."""
 
-    __slots__ = ("back_s", "call", "node", "route", "sent")
+    __slots__ = ("back_s", "call", "node", "route", "sent", "until_s")
 
     def __init__(self, route: Route, call: Call, node: int) -> None:
         self.route = route
@@ -120,6 +120,8 @@ class _Doubt:
         self.node = node
         self.back_s = 0.0
         """Since when the node can be reached again and leads; 0: it does not."""
+        self.until_s = 0.0
+        """When it is unknown in any case; 0: nobody has looked yet."""
 
 
 class _Visitor:
@@ -365,11 +367,12 @@ class Forwarder:
             doubt.back_s = 0.0
         else:
             doubt.back_s = doubt.back_s or now_s
+        doubt.until_s = doubt.until_s or now_s + route.leader_wait_s
         fate = route.fate(call)
         if fate == Fate.NEVER:
             route.leaves(call)
             route.lost(call)
-        elif fate == Fate.UNKNOWN or 0 < doubt.back_s < now_s - doubt_s:
+        elif fate == Fate.UNKNOWN or 0 < doubt.back_s < now_s - doubt_s or now_s > doubt.until_s:
             route.unknown(call)
         return fate != Fate.OPEN or not route.expects(call)
 

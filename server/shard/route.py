@@ -53,7 +53,6 @@ class Route:
         "_changed_s",
         "_clock",
         "_forget",
-        "_leader_wait_s",
         "_left_behind",
         "_on_dirty",
         "_orphans_since_s",
@@ -63,6 +62,7 @@ class Route:
         "epoch",
         "group",
         "hint",
+        "leader_wait_s",
         "me",
         "outstanding",
         "parked",
@@ -114,7 +114,8 @@ class Route:
         self._retry_at_s = 0.0
         self._orphans_since_s = 0.0
         self._clock = clock
-        self._leader_wait_s = leader_wait_s
+        self.leader_wait_s = leader_wait_s
+        """How long a call waits for a leader, or for the log to tell what became of it."""
         self._send = send
         self._cancel = cancel
         self._forget = forget
@@ -161,7 +162,7 @@ class Route:
             self._turn_away(call, busy)
             return
         if not call.deadline_s:
-            call.deadline_s = self._clock.now_s + self._leader_wait_s
+            call.deadline_s = self._clock.now_s + self.leader_wait_s
         self.parked.append(call)
         self._on_dirty(self)
 
@@ -195,7 +196,7 @@ class Route:
         now_s = self._clock.now_s
         self._changed_s = self._changed_s or now_s
         told = self.shard is None or self.shard.settled_term == self.shard.group.term
-        if now_s < self._changed_s + (settle_s if told else self._leader_wait_s):
+        if now_s < self._changed_s + (settle_s if told else self.leader_wait_s):
             return False
         self._changed_s = 0.0
         self._left_behind.update(self.outstanding)
@@ -333,7 +334,7 @@ class Route:
 
     def _requeue(self, calls: list[Call]) -> None:
         for call in calls:
-            call.deadline_s = call.deadline_s or self._clock.now_s + self._leader_wait_s
+            call.deadline_s = call.deadline_s or self._clock.now_s + self.leader_wait_s
         self.parked = deque(sorted([*calls, *self.parked], key=lambda call: call.order))
 
     def check_deadlines(self) -> None:
@@ -344,7 +345,7 @@ class Route:
         if (
             self.shard is not None
             and self.shard.orphans
-            and now_s > self._orphans_since_s + self._leader_wait_s
+            and now_s > self._orphans_since_s + self.leader_wait_s
         ):
             self.shard.give_up_orphans()
         working = self.shard is not None and self.shard.work is not None
@@ -354,7 +355,7 @@ class Route:
         while self.parked and not working and self.parked[0].deadline_s <= now_s:
             call = self.parked.popleft()
             call.slot.fill(encode(Error(CLUSTERDOWN), call.protocol))
-        patience_s = self._leader_wait_s
+        patience_s = self.leader_wait_s
         for waiting, limit_s in ((self._left_behind, patience_s), (self.outstanding, 2 * patience_s)):
             while waiting and now_s > next(iter(waiting.values())) + limit_s:
                 call = next(iter(waiting))
