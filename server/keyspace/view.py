@@ -380,6 +380,7 @@ class View:
         if record is None or record[EXPIRE_OFFSET:HEADER_BYTES] != index_key[1:EXPIRY_PREFIX_BYTES]:
             return False
         self.effects[where] = None
+        self._remember(where, REVISION_AT.unpack_from(record, REVISION_OFFSET)[0])
         if record[1] & SPREAD:
             self.effects[orphans_key(spread_id(record))] = b""
         if record[1] & ELEMENTS_EXPIRE:
