@@ -3,6 +3,7 @@
 Celery takes a job by BRPOP and notes it as not acknowledged in a second command.
 """
 
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
@@ -20,8 +21,11 @@ WORKER = (
 
 
 @pytest.fixture
-def app(workplace: Workplace) -> ModuleType:
-    return workplace.application("celery_app")
+def app(workplace: Workplace) -> Iterator[ModuleType]:
+    module = workplace.application("celery_app")
+    yield module
+    module.app.backend.result_consumer.stop()  # it listens for results
+    module.app.close()
 
 
 @on("standalone", "forward")
