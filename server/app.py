@@ -131,8 +131,9 @@ async def _drain(node: Node) -> None:
     heard of that is still on its way here: so it ends only when nothing has come for a while.
     """
     node.reactor.stop_listening()
-    for shard in node.shards.values():
-        shard.let_waiters_go()
+    for session in node.sessions.values():
+        if session.blocked is not None:
+            session.blocked.unblock(error=False)
     forwarder = node.router.forwarder
     quiet_s = 0.0 if forwarder is None else drain_quiet_s
     quiet_since_s = trio.current_time()

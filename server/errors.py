@@ -66,9 +66,6 @@ INVALID_EXPIRE = b"ERR invalid expire time in '%b' command"
 OVERFLOW = b"ERR increment or decrement would overflow"
 STRING_TOO_LONG = b"ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 INVALID_DB = b"ERR DB index is out of range"
-LEADERSHIP_LOST = (
-    b"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
-)
 CLIENT_UNBLOCKED = b"UNBLOCKED client unblocked via CLIENT UNBLOCK"
 CROSS_SLOT = b"CROSSSLOT Keys in request don't hash to the same shard group"
 CLUSTERDOWN = b"CLUSTERDOWN The shard group has no leader; the command was not applied, send it again later"

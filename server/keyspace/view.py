@@ -59,7 +59,7 @@ from server.keyspace.store import Store, prefix_end
 derived_size_max = 100_000
 """Records that Derived stands for: about ten megabytes."""
 deletions_max = 4096
-"""Deletions that a view remembers, for WATCH."""
+"""Deletions that are remembered, for WATCH."""
 fresh_max = 4096
 """Records of one command that go into the cache: the last."""
 _NULL_BYTES_MAX = 5
@@ -146,6 +146,7 @@ class View:
         "_spaces_index",
         "_undo",
         "caller",
+        "committed",
         "db",
         "derived",
         "effects",
@@ -196,8 +197,11 @@ class View:
         """Log index of the last FLUSHDB or SWAPDB: every later command sees it, by where it looks for its keys."""
         self.meta_changed = False
         """Meta is not what the last entry said; the executor writes it once per entry and resets this."""
-        self._deleted: dict[tuple[int, bytes], int] = {}
-        """(space, key) to the revision of its last deletion, the newest `deletions_max` of them."""
+        self.committed = 0
+        """A revision up to which everything is committed."""
+        self._deleted: dict[bytes, int] = {}
+        """Where the head of a missing key lay to the revision of its deletion, the newest `deletions_max` of them. Of a
+        key that was past its time it is the revision of its last change: that it went is nothing new then."""
         self._deleted_floor = first_index << 16
         """The highest revision of those that were forgotten, or that this view never saw."""
         self._fresh: list[tuple[bytes, bytes]] = []
@@ -379,6 +383,7 @@ class View:
         if record is None or record[EXPIRE_OFFSET:HEADER_BYTES] != index_key[1:EXPIRY_PREFIX_BYTES]:
             return False
         self.effects[where] = None
+        self._remember(where, REVISION_AT.unpack_from(record, REVISION_OFFSET)[0])
         if record[1] & SPREAD:
             self.effects[orphans_key(spread_id(record))] = b""
         if record[1] & ELEMENTS_EXPIRE:
@@ -480,16 +485,37 @@ class View:
         return self.record(key) is not None
 
     def watch_revision(self, key: bytes) -> int:
-        """What WATCH remembers: the revision of `key`; of one that is missing, that of its deletion. The view
-        remembers so many deletions, and for older ones the last revision that it forgot: a transaction may
-        then fail without need, but never go through when its key came and went."""
+        """What WATCH remembers: the revision of `key`; of one that is missing, below 0, one after which it has not
+        come and gone. That is as far as the log is committed, as what comes after may be another leader's."""
         record = self.record(key)
         if record is not None:
             return int(REVISION_AT.unpack_from(record, REVISION_OFFSET)[0])
-        revision = self._deleted.get((self._space, key), self._deleted_floor)
+        return -1 - max(self._gone(key), self.committed)
+
+    def is_unchanged(self, key: bytes, revision: int) -> bool:
+        """Whether `key` is as it was when `watch_revision` said `revision`. So many deletions are remembered, and of
+        older ones when the last of them was: it may be taken for changed without need, but never the other way."""
+        record = self.record(key)
+        if record is not None:
+            return int(REVISION_AT.unpack_from(record, REVISION_OFFSET)[0]) == revision
+        return revision < 0 and self._gone(key) <= -1 - revision
+
+    def _gone(self, key: bytes) -> int:
+        """The revision at which `key`, which is missing, was there for the last time, as far as known."""
+        where = head_key(self._space, key)
+        revision = self._deleted.get(where, self._deleted_floor)
+        record = self.effects[where] if where in self.effects else self._base.get(where)
+        if record is not None:  # past its time, and not deleted yet
+            revision = max(revision, int(REVISION_AT.unpack_from(record, REVISION_OFFSET)[0]))
         if revision >> 16 > self._base.observed and self._pending:
             self._base.observed = revision >> 16
         return revision
+
+    def recall(self, deletions: dict[bytes, int], floor: int) -> None:
+        """What is known of deletions before this view began: where, and at which log index; older ones were up to
+        the index `floor`."""
+        self._deleted = {where: index << 16 | 0xFFFF for where, index in deletions.items()}
+        self._deleted_floor = floor << 16 | 0xFFFF
 
     def key_count(self) -> int:
         """How many keys the database holds, expired ones that are not yet deleted included (DBSIZE)."""
@@ -651,12 +677,16 @@ class View:
             effects[expiry_key(expire_ms, where)] = None
             if expire_ms <= self.now_ms:
                 self.event(EXPIRED, b"expired", key)
+                self._remember(where, REVISION_AT.unpack_from(old, REVISION_OFFSET)[0])
                 return False
+        self._remember(where, self.revision)
+        return True
+
+    def _remember(self, where: bytes, revision: int) -> None:
         deleted = self._deleted
         if len(deleted) >= deletions_max:
             self._deleted_floor = max(self._deleted_floor, deleted.pop(next(iter(deleted))))
-        deleted[self._space, key] = self.revision
-        return True
+        deleted[where] = revision
 
     def flush(self) -> None:
         """Empty the database: its keys are left behind in their space, to be swept in the background."""
@@ -664,6 +694,7 @@ class View:
         if not database.keys:
             return
         self._save_meta()
+        self._deleted_floor = self.revision
         self.effects[SWEEP_PREFIX.pack(b"q", database.space)] = b""
         self._hot.clear()
         database.space = self._meta.next_space

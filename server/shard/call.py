@@ -6,6 +6,7 @@ from typing import Protocol
 
 from server.access.caller import Caller
 from server.commands.table import Args, Command
+from server.shard.receipts import Sent
 from server.stats import Stats
 
 _order = count(1)
@@ -58,7 +59,10 @@ class Call:
         "order",
         "proof",
         "protocol",
+        "receipt",
         "reply",
+        "sent",
+        "since_s",
         "slot",
         "stale",
         "transaction",
@@ -103,6 +107,12 @@ class Call:
         """It came from another node, which is told when it can not be done here; it is never sent on."""
         self.caller: Caller | None = None
         """For whom it runs, when it is a script or may have one in it, and that user may not do everything."""
+        self.receipt: tuple[int, int] | None = None
+        """Who is to be told by the log that it was done, and by which number: see receipts.py."""
+        self.sent: Sent | None = None
+        """When it was last forwarded; on the other side, for which term."""
+        self.since_s = 0.0
+        """Unix time from which the timeout of a blocking call counts, whatever node it waits at; 0: not waiting yet."""
         self.epoch = 0
         self.stale = False
         """A replica may answer it."""
@@ -111,8 +121,9 @@ class Call:
 class Refusable(Protocol):
     """A forwarded request's way back."""
 
-    def refuse(self, leader: int) -> None:
-        """Not done and never will be, from here; `leader` is the node to ask instead, 0 when not known."""
+    def refuse(self, leader: int, args: Args | None = None) -> None:
+        """Not done and never will be, from here; `leader` is the node to ask instead, 0 when not known; `args`: it
+        has waited for a key, and this is what to ask."""
 
 
 class Later:

@@ -1,20 +1,35 @@
 """What a log entry carries: the effects of the commands of one turn, and the leader's time.
 
-msgpack of [now_ms, [key, value, key, value, …]] with None for a delete. Keys are relative to the group.
+msgpack of [now_ms, [key, value, key, value, …]] with None for a delete, and a list of receipts behind them if there are
+any (receipts.py). Keys are relative to the group.
 Applying effects twice, or from any earlier point on, gives the same data: they are absolute.
 """
 
 import msgspec
 
+from server.shard.receipts import Receipt
+
+
+class Effects(msgspec.Struct, array_like=True):
+    """An entry, decoded."""
+
+    now_ms: int
+    operations: list[bytes | None]
+    """Keys and values in turn, in the order they were made."""
+    receipts: list[Receipt] = []
+
+
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(tuple[int, list[bytes | None]])
+_decoder = msgspec.msgpack.Decoder(Effects)
 
 
-def encode_effects(now_ms: int, operations: list[bytes | None]) -> bytes:
-    """`operations`: keys and values in turn, in the order they were made."""
-    return _encoder.encode((now_ms, operations))
+def encode_effects(
+    now_ms: int, operations: list[bytes | None], receipts: list[Receipt] | None = None
+) -> bytes:
+    """See Effects."""
+    return _encoder.encode((now_ms, operations, receipts) if receipts else (now_ms, operations))
 
 
-def decode_effects(data: bytes) -> tuple[int, list[bytes | None]]:
+def decode_effects(data: bytes) -> Effects:
     """The reverse. Raises msgspec.DecodeError for anything else."""
     return _decoder.decode(data)

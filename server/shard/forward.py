@@ -5,11 +5,13 @@ of a turn to one node are one frame, all replies likewise. A reply carries eithe
 refusal with the leader as the refusing node knows it. A call that came over this lane is done or refused,
 never sent on: one hop.
 
-When the connection breaks, what was asked and not answered has an unknown outcome if it is a write (the
-client is told so); anything else is asked again.
+When the connection breaks, what was asked and not answered is asked again if it was no write. What became of a write
+is told by the log (receipts.py), soon after the group has another leader: its reply, or that it has to be asked again.
+It is unknown, and the client is told so, when the group keeps its leader, and when this node has no replica of it.
 """
 
 import logging
+import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
@@ -18,16 +20,16 @@ import msgspec
 
 from raft.runtime.frames import UNDECODABLE, FrameError
 from raft.runtime.links import Link, Links
-from resp import OK, Error, encode
+from resp import OK
 from server.access.caller import Caller, user_of
 from server.access.check import Denial, Reason
 from server.access.rules import User
 from server.cluster.topology import SYSTEM_GROUP
 from server.commands.table import CLUSTER, COMMANDS, READONLY, Args, Reply, command, lookup
-from server.errors import OUTCOME_UNKNOWN
 from server.keyspace.view import View
 from server.session import Session
 from server.shard.call import Call, Later, Transaction
+from server.shard.receipts import Fate, Sent
 from server.shard.route import Route
 from server.shard.shard import Shard
 
@@ -38,6 +40,8 @@ _APPLIED = b"+OK\r\n"
 buffer_bytes_max = 64 << 20
 """Bytes waiting for one node; calls wait in their route above it."""
 frame_bytes_max = 1 << 30
+doubt_s = 0.5
+"""What was under way on a connection that broke is unknown when the node has been back for so long and still leads."""
 
 
 class Request(msgspec.Struct, array_like=True):
@@ -56,6 +60,12 @@ class Request(msgspec.Struct, array_like=True):
     """Not a call: the one with this id need not wait any longer; whether it is answered with an error."""
     user: tuple[bytes, bytes] | None = None
     """Name and rules of the user for whom a script runs."""
+    origin: int = 0
+    """Who wants a receipt, in the log, of a write; 0: nobody."""
+    term: int = 0
+    """The only term in which it may be done then."""
+    waited_ms: int = 0
+    """How long a blocking call has waited already, at other leaders."""
 
 
 class Response(msgspec.Struct, array_like=True):
@@ -70,6 +80,8 @@ class Response(msgspec.Struct, array_like=True):
     """Of a CLUSTER command: what the node that asked has to have applied to know as much."""
     denied: list[tuple[int, int, bytes]] | None = None
     """What a script was refused (access.check.Denial), for the log of the client's node."""
+    args: list[bytes] | None = None
+    """Of a refusal: the call has waited for a key, and this is what to ask elsewhere."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -94,6 +106,22 @@ class _Peer:
         self.outbox: list[Request] = []
         self.waiting: dict[Call, int] = {}
         """Those of `asked` that may wait for a key there, and their ids."""
+
+
+class _Doubt:
+    """A write that was under way on a connection that broke."""
+
+    __slots__ = ("back_s", "call", "node", "route", "sent", "until_s")
+
+    def __init__(self, route: Route, call: Call, node: int) -> None:
+        self.route = route
+        self.call = call
+        self.sent = call.sent
+        self.node = node
+        self.back_s = 0.0
+        """Since when the node can be reached again and leads; 0: it does not."""
+        self.until_s = 0.0
+        """When it is unknown in any case; 0: nobody has looked yet."""
 
 
 class _Visitor:
@@ -151,13 +179,13 @@ class _Visit:
         """A script of the call was refused something."""
         self._denied = [*(self._denied or ()), (denial.reason, denial.at, denial.object)]
 
-    def refuse(self, leader: int) -> None:
+    def refuse(self, leader: int, args: list[bytes] | None = None) -> None:
         """See Refusable."""
         epochs = self._visitor.refused_epochs
         epochs[self._group] = max(epochs.get(self._group, -1), self._epoch)
         self._visitor.due -= 1
         self._visitor.waiting.pop(self._id, None)
-        self._visitor.outbox.append(Response(self._id, None, leader))
+        self._visitor.outbox.append(Response(self._id, None, leader, args=args))
         self._dirty.add(self._visitor)
 
 
@@ -186,6 +214,12 @@ class Forwarder:
         self._on_link = on_link
         self._when_applied = when_applied
         self._ids = count(1)
+        self._origin = secrets.randbits(63) | 1
+        self._doubts: dict[int, _Doubt] = {}
+        """By the number of the request."""
+        for route in routes.values():
+            if route.shard is not None:
+                route.shard.replica.origin = self._origin
         self._peers: dict[int, _Peer] = {}
         self._visitors: dict[Link, _Visitor] = {}
         self._dirty_peers: set[int] = set()
@@ -208,6 +242,11 @@ class Forwarder:
             return False
         peer = self._peers.setdefault(node, _Peer())
         request = Request(next(self._ids), route.group, call.epoch, call.db, call.protocol, call.args)
+        if call.is_write and route.shard is not None:
+            call.sent = Sent(route.shard.group.term, route.shard.replica.generation)
+            request.origin, request.term = self._origin, call.sent.term
+        if call.since_s:
+            request.waited_ms = route.waited_ms(call)
         if call.transaction is not None:
             request.commands = [(args, db) for _, args, db in call.transaction.commands]
             request.watched = call.transaction.watched
@@ -295,13 +334,74 @@ class Forwarder:
         if peer is None:
             return
         self._on_turn_start()
-        for route, call in peer.asked.values():
-            if call.is_write:
-                call.slot.fill(encode(Error(OUTCOME_UNKNOWN), call.protocol))
-                route.answered(call)
-            else:
+        for id_, (route, call) in peer.asked.items():
+            if not call.is_write:
                 route.lost(call)
+            elif call.sent is not None:
+                self._doubts[id_] = _Doubt(route, call, link.peer)
+            else:
+                route.unknown(call)
         self._on_turn_end()
+
+    def settle(self, now_s: float) -> None:
+        """Now and then: hear what the log tells of our writes."""
+        for route in self._routes.values():
+            shard = route.shard
+            if shard is None:
+                continue
+            applied = shard.applied_index  # before the receipts, which are there first
+            receipts = shard.replica.receipts
+            while receipts:
+                _, id_, reply = receipts.popleft()
+                self._told(id_, reply)
+            shard.settled_term = shard.group.term_at(applied) or 0
+        for id_, doubt in list(self._doubts.items()):
+            if self._is_settled(doubt, now_s):
+                del self._doubts[id_]
+
+    def _is_settled(self, doubt: _Doubt, now_s: float) -> bool:
+        route, call = doubt.route, doubt.call
+        if not route.expects(call) or call.sent is not doubt.sent:
+            return True
+        if self._links.link(LANE, doubt.node) is None or route.leader != doubt.node:
+            doubt.back_s = 0.0
+        else:
+            doubt.back_s = doubt.back_s or now_s
+        doubt.until_s = doubt.until_s or now_s + route.leader_wait_s
+        fate = route.fate(call)
+        if fate == Fate.NEVER:
+            route.leaves(call)
+            route.lost(call)
+        elif fate == Fate.UNKNOWN or 0 < doubt.back_s < now_s - doubt_s or now_s > doubt.until_s:
+            route.unknown(call)
+        return fate != Fate.OPEN or not route.expects(call)
+
+    def _told(self, id_: int, reply: bytes | None) -> None:
+        doubt = self._doubts.pop(id_, None)
+        if doubt is not None:
+            route, call = doubt.route, doubt.call
+        else:
+            peer = next((peer for peer in self._peers.values() if id_ in peer.asked), None)
+            if peer is None:
+                return  # the leader was quicker
+            route, call = peer.asked[id_]
+            if reply is None:
+                call.sent = None  # should the leader not send the reply, it is unknown
+                return
+            del peer.asked[id_]
+            peer.waiting.pop(call, None)
+        if reply is None:
+            route.unknown(call)
+        else:
+            call.slot.fill(reply)
+            route.answered(call)
+
+    def forget(self, calls: set[Call]) -> None:
+        """Whatever comes for these calls is not wanted any more."""
+        for peer in self._peers.values():
+            for id_ in [id_ for id_, (_, call) in peer.asked.items() if call in calls]:
+                _, call = peer.asked.pop(id_)
+                peer.waiting.pop(call, None)
 
     def _on_frame(self, link: Link, payload: bytes) -> None:
         self._on_receive()
@@ -326,9 +426,14 @@ class Forwarder:
             if not response.id:
                 self._routes[response.leader].still_busy()
                 continue
-            route, call = peer.asked.pop(response.id)
+            asked = peer.asked.pop(response.id, None)
+            if asked is None:
+                continue  # the log was quicker
+            route, call = asked
             peer.waiting.pop(call, None)
             if response.reply is None:
+                if response.args is not None:
+                    route.leaves(call, response.args)
                 route.refused(call, response.leader)
             else:
                 call.gate = response.index
@@ -366,6 +471,11 @@ class Forwarder:
             call.caller = Caller(user_of(*request.user), visit.deny)
         if row.where is CLUSTER:
             visit.call, visit.shard = call, route.shard
+        if request.origin:
+            call.receipt = (request.origin, request.id)
+            call.sent = Sent(request.term, 0)
+        if request.waited_ms:
+            call.since_s = route.since_s(request.waited_ms)
         if row.blocks and transaction is None:
             visitor.waiting[request.id] = (route, call)
         if request.epoch <= visitor.refused_epochs.get(request.group, -1) or not route.accept(call):

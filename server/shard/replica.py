@@ -9,6 +9,7 @@ index at which the sender began. As effects are absolute, it has the sender's da
 the sender had applied when the last chunk was read: `consistent_index`.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +20,11 @@ from server.keyspace.layout import META_KEY
 from server.keyspace.leveldb import APPLIED, APPLIED_KEY, DATA_PREFIX, DataStore, data_prefix
 from server.keyspace.meta import Meta
 from server.keyspace.store import prefix_end
+from server.keyspace.view import deletions_max
 from server.shard.effects import decode_effects
+from server.shard.receipts import Receipt
+
+_HEAD, _SPACE = b"hq"
 
 
 class Staging(msgspec.Struct, array_like=True):
@@ -53,6 +58,15 @@ class Replica:
         self.swept_values = 0
         """Values that were swept: those whose elements lay apart, and all keys of flushed databases. Of one worker
         thread."""
+        self.origin = 0
+        """What this node calls itself in receipts."""
+        self.receipts: deque[Receipt] = deque()
+        """Those of this node that were applied. They are here before `applied_index` says so."""
+        self.deletions: dict[bytes, int] = {}
+        """Where the heads of deleted keys lay to the log index of the deletion, the newest `deletions_max` of them: for
+        the view of the leader that this replica may become. See View.is_unchanged."""
+        self.deletions_floor = self.applied_index
+        """Log index up to which deletions may have been forgotten."""
         self._applied_key = APPLIED_KEY.pack(b"a", group)
         self._staging_key = APPLIED_KEY.pack(b"s", group)
         self._drop_staging()
@@ -88,23 +102,36 @@ class Replica:
         put, delete, prefix = batch.put, batch.delete, self.prefix
         for entry in entries:
             if entry.kind == NORMAL and entry.data:
-                now_ms, operations = decode_effects(entry.data)
-                if now_ms > self.clock_ms:
-                    self.clock_ms = now_ms
-                pairs = iter(operations)
+                effects = decode_effects(entry.data)
+                if effects.now_ms > self.clock_ms:
+                    self.clock_ms = effects.now_ms
+                for receipt in effects.receipts:
+                    if receipt[0] == self.origin:
+                        self.receipts.append(receipt)
+                pairs = iter(effects.operations)
                 for key in pairs:
                     assert key is not None
                     value = next(pairs)
                     if value is None:
                         delete(prefix + key)
+                        if key[0] == _HEAD:
+                            self._remember(key, entry.index)
                     else:
                         put(prefix + key, value)
                         if key[0] in b"iq":  # elements or a space were left behind
                             self.sweep_due = True
+                            if key[0] == _SPACE:
+                                self.deletions_floor = entry.index
         applied = max(self.applied_index, entries[-1].index)
         batch.put(self._applied_key, APPLIED.pack(applied, self.consistent_index, self.generation))
         self._store.write(batch)
         self.applied_index = applied
+
+    def _remember(self, where: bytes, index: int) -> None:
+        deletions = self.deletions
+        if len(deletions) >= deletions_max:
+            self.deletions_floor = max(self.deletions_floor, deletions.pop(next(iter(deletions))))
+        deletions[where] = index
 
     # -- snapshots (worker thread) ---------------------------------------------------------------------------
 
@@ -159,6 +186,8 @@ class Replica:
         self.prefix = data_prefix(self.group, self.generation)
         self.applied_index = meta.index
         self.consistent_index = consistent_index
+        self.deletions = {}
+        self.deletions_floor = meta.index
         self.sweep_due = True
 
     def _stage(self, batch: Any, staging: Staging) -> None:

@@ -4,10 +4,11 @@ The order of a connection's commands on one key is kept whatever happens to lead
 waits, everything after it waits behind it. What has to be done again (a shard that lost its leadership, a node that
 refused) is sorted by the order in which it first came, and not before all that was under way has been answered.
 
-When the leader changes while calls are under way at the old one, that one is given `settle_s` to answer or to refuse
-them: after a hand-over it does, and nobody notices. A node that has stopped does not; then the group goes on with the
-new leader and those calls are left behind: whatever comes back for them, they are not done again, as that would
-overtake.
+When the leader changes while calls are under way at the old one, that one answers or refuses them after a hand-over,
+and nobody notices. A node that has stopped does not; but the log tells what became of them (receipts.py): who was
+answered by it is, the others are for the new leader. A node that has no replica, and so no log, waits for `settle_s`;
+then the group goes on with the new leader and those calls are left behind: whatever comes back for them, they are not
+done again, as that would overtake.
 
 Waiting is bounded: by `leader_wait_s` for a call that waits for a leader (then CLUSTERDOWN), for the fate of what was
 proposed, or at a former leader (then UNKNOWN); by twice that for a call at the leader; and in number by the
@@ -15,15 +16,16 @@ connections, which stop reading when many of their commands wait.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from raft.core.node import Role
 from resp import Error, encode
 from resp.values import NULL_ARRAY
-from server.commands.table import ALLOW_BUSY
+from server.commands.table import ALLOW_BUSY, Args
 from server.errors import CLIENT_UNBLOCKED, CLUSTERDOWN, OUTCOME_UNKNOWN, not_applied
 from server.shard.call import Call
 from server.shard.clock import TurnClock
+from server.shard.receipts import Fate
 from server.shard.shard import Shard
 
 refused_pause_s = 0.01
@@ -48,18 +50,19 @@ class Route:
     __slots__ = (
         "_asked_node",
         "_cancel",
+        "_changed_s",
         "_clock",
-        "_leader_wait_s",
+        "_forget",
         "_left_behind",
         "_on_dirty",
         "_orphans_since_s",
         "_refused",
         "_retry_at_s",
         "_send",
-        "_settled_at_s",
         "epoch",
         "group",
         "hint",
+        "leader_wait_s",
         "me",
         "outstanding",
         "parked",
@@ -79,12 +82,13 @@ class Route:
         hint: int,
         send: Callable[["Route", int, Call], bool],
         cancel: Callable[["Route", Call, bool], bool],
+        forget: Callable[[set[Call]], None],
         on_dirty: Callable[["Route"], None],
     ) -> None:
         """`shard`: this node's replica, if it has one; `hint`: whom to ask first if it has not; `send(route,
         node, call)`: forward, False when there is no connection; `cancel(route, call, error)`: ask the node that has
-        it to let a waiting call go, False when that is nobody; `on_dirty`: `update` wants to be called this
-        turn."""
+        it to let a waiting call go, False when that is nobody; `forget(calls)`: no answer to these is wanted any
+        more; `on_dirty`: `update` wants to be called this turn."""
         self.group = group
         self.me = me
         self.shard = shard
@@ -105,14 +109,16 @@ class Route:
         """Calls at a former leader that we wait no longer for."""
         self._asked_node = 0
         """Where the outstanding calls are."""
-        self._settled_at_s = 0.0
-        """When the outstanding calls will be left behind; 0: they are at the leader."""
+        self._changed_s = 0.0
+        """Since when the outstanding calls are at a node that leads no more; 0: they are at the leader."""
         self._retry_at_s = 0.0
         self._orphans_since_s = 0.0
         self._clock = clock
-        self._leader_wait_s = leader_wait_s
+        self.leader_wait_s = leader_wait_s
+        """How long a call waits for a leader, or for the log to tell what became of it."""
         self._send = send
         self._cancel = cancel
+        self._forget = forget
         self._on_dirty = on_dirty
 
     @property
@@ -156,7 +162,7 @@ class Route:
             self._turn_away(call, busy)
             return
         if not call.deadline_s:
-            call.deadline_s = self._clock.now_s + self._leader_wait_s
+            call.deadline_s = self._clock.now_s + self.leader_wait_s
         self.parked.append(call)
         self._on_dirty(self)
 
@@ -173,9 +179,12 @@ class Route:
         if self.outstanding and leader != self._asked_node and not self._leave_behind():
             return False
         call.epoch = self.epoch
+        waits = call.command.blocks and call.transaction is None
+        if waits:
+            call.since_s = call.since_s or self._clock.now_s
         if not self._send(self, leader, call):
             return False
-        if call.command.blocks and call.transaction is None:
+        if waits:
             self.waiting[call] = (leader, self._clock.now_s)
             return True
         self._asked_node = leader
@@ -185,10 +194,11 @@ class Route:
     def _leave_behind(self) -> bool:
         """Whether the former leader has had its time; then what it was asked does not hold us up any more."""
         now_s = self._clock.now_s
-        self._settled_at_s = self._settled_at_s or now_s + settle_s
-        if now_s < self._settled_at_s:
+        self._changed_s = self._changed_s or now_s
+        told = self.shard is None or self.shard.settled_term == self.shard.group.term
+        if now_s < self._changed_s + (settle_s if told else self.leader_wait_s):
             return False
-        self._settled_at_s = 0.0
+        self._changed_s = 0.0
         self._left_behind.update(self.outstanding)
         self.outstanding.clear()
         return True
@@ -199,7 +209,7 @@ class Route:
         self.waiting.pop(call, None)
         self.outstanding.pop(call, None)
         if not self.outstanding:
-            self._settled_at_s = 0.0
+            self._changed_s = 0.0
             if self._refused or self.parked:
                 self._on_dirty(self)
 
@@ -226,6 +236,45 @@ class Route:
             self._refused.append(call)
         self.answered(call)
 
+    def leaves(self, call: Call, args: Args | None = None) -> None:
+        """A call that was at another node goes to the next leader, which has its whole time to appear. `args`: what
+        it asks there, if not the same."""
+        call.args = args or call.args
+        call.deadline_s = 0.0
+
+    def unknown(self, call: Call) -> None:
+        """Nobody can tell what became of `call` at the other node."""
+        call.slot.fill(encode(Error(OUTCOME_UNKNOWN), call.protocol))
+        self.answered(call)
+
+    def expects(self, call: Call) -> bool:
+        """`call` was sent to another node and nobody has answered it."""
+        return call in self.outstanding or call in self.waiting or call in self._left_behind
+
+    def fate(self, call: Call) -> Fate:
+        """What the log tells of a call that was sent to another node."""
+        shard, sent = self.shard, call.sent
+        if shard is None or sent is None or shard.replica.generation != sent.generation:
+            return Fate.UNKNOWN
+        return Fate.NEVER if shard.settled_term > sent.term else Fate.OPEN
+
+    def waited_ms(self, call: Call) -> int:
+        """How long a blocking call has waited."""
+        return max(int((self._clock.now_s - call.since_s) * 1000), 0)
+
+    def since_s(self, waited_ms: int) -> float:
+        """When a call began to wait that has waited for so long."""
+        return self._clock.now_s - waited_ms / 1000
+
+    def _take_back(self, calls: Iterable[Call]) -> None:
+        """Those of these calls to a former leader that had no effect and will have none are for the new one."""
+        found = [call for call in calls if not call.is_write or self.fate(call) == Fate.NEVER]
+        if found:
+            self._forget(set(found))
+            for call in found:
+                self.leaves(call)
+                self.lost(call)
+
     def leader_changed(self) -> None:
         """Whoever refused may be willing now."""
         self._retry_at_s = 0.0
@@ -234,12 +283,17 @@ class Route:
         """Let a call that may wait for a key go, as if its time were over or with an error; whether it was waiting.
         Where that is for another node to say, the answer is yes and the call is answered all the same."""
         if call in self.waiting:
-            return self._cancel(self, call, error)
-        if call in self.parked:
+            if self._cancel(self, call, error):
+                return True
+            self.answered(call)  # its leader is gone
+        elif call in self._refused:
+            self._refused.remove(call)
+        elif call in self.parked:
             self.parked.remove(call)
-            call.slot.fill(encode(Error(CLIENT_UNBLOCKED) if error else NULL_ARRAY, call.protocol))
-            return True
-        return self.shard is not None and self.shard.unblock(call, error=error)
+        else:
+            return self.shard is not None and self.shard.unblock(call, error=error)
+        call.slot.fill(encode(Error(CLIENT_UNBLOCKED) if error else NULL_ARRAY, call.protocol))
+        return True
 
     def update(self) -> None:
         """Bring what waits on its way, if it can go now."""
@@ -280,7 +334,7 @@ class Route:
 
     def _requeue(self, calls: list[Call]) -> None:
         for call in calls:
-            call.deadline_s = call.deadline_s or self._clock.now_s + self._leader_wait_s
+            call.deadline_s = call.deadline_s or self._clock.now_s + self.leader_wait_s
         self.parked = deque(sorted([*calls, *self.parked], key=lambda call: call.order))
 
     def check_deadlines(self) -> None:
@@ -291,7 +345,7 @@ class Route:
         if (
             self.shard is not None
             and self.shard.orphans
-            and now_s > self._orphans_since_s + self._leader_wait_s
+            and now_s > self._orphans_since_s + self.leader_wait_s
         ):
             self.shard.give_up_orphans()
         working = self.shard is not None and self.shard.work is not None
@@ -301,7 +355,7 @@ class Route:
         while self.parked and not working and self.parked[0].deadline_s <= now_s:
             call = self.parked.popleft()
             call.slot.fill(encode(Error(CLUSTERDOWN), call.protocol))
-        patience_s = self._leader_wait_s
+        patience_s = self.leader_wait_s
         for waiting, limit_s in ((self._left_behind, patience_s), (self.outstanding, 2 * patience_s)):
             while waiting and now_s > next(iter(waiting.values())) + limit_s:
                 call = next(iter(waiting))
@@ -312,12 +366,15 @@ class Route:
         if self.shard is not None:
             self.shard.check_waiters()
         leader = self.leader
+        if leader not in (0, self._asked_node) and self.outstanding:
+            self._take_back(self.outstanding)
+        if self.waiting:
+            self._take_back(call for call, (node, _) in self.waiting.items() if leader not in (0, node))
         for call, (node, led_s) in list(self.waiting.items()):
             if leader in (0, node):
                 self.waiting[call] = (node, now_s)
             elif now_s > led_s + patience_s:
-                call.slot.fill(encode(Error(OUTCOME_UNKNOWN), call.protocol))
+                self.unknown(call)
                 call.slot = _Nowhere()
-                self.answered(call)
         if self.parked or self._refused:
             self._on_dirty(self)

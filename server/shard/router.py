@@ -40,6 +40,7 @@ class Router:
             hint=self._topology.groups[group].replicas[0],
             send=self._send,
             cancel=self._cancel,
+            forget=self._forget,
             on_dirty=self._dirty_routes.add,
         )
         self.routes[group] = route
@@ -50,6 +51,10 @@ class Router:
 
     def _cancel(self, route: Route, call: Call, error: bool) -> bool:
         return self.forwarder is not None and self.forwarder.cancel(route, call, error=error)
+
+    def _forget(self, calls: set[Call]) -> None:
+        if self.forwarder is not None:
+            self.forwarder.forget(calls)
 
     def shard_changed(self, shard: Shard) -> None:
         """Its readiness, its leader or its list of calls to be done again changed."""
@@ -97,5 +102,7 @@ class Router:
 
     def check_deadlines(self) -> None:
         """Now and then: give up on what has waited too long, try again what was refused."""
+        if self.forwarder is not None:
+            self.forwarder.settle(self._clock.now_s)
         for route in self.routes.values():
             route.check_deadlines()

@@ -32,7 +32,6 @@ from server.errors import (
     CLIENT_UNBLOCKED,
     DISK_FULL,
     INTERNAL,
-    LEADERSHIP_LOST,
     CommandError,
     WouldBlock,
 )
@@ -49,6 +48,7 @@ from server.shard.effects import encode_effects
 from server.shard.expirer import Expirer
 from server.shard.orphans import Orphans
 from server.shard.overlay import Overlay
+from server.shard.receipts import Receipt, reply_bytes_max
 from server.shard.replica import Replica
 from server.shard.waiters import Waiter, Waiters
 from server.shard.work import INTERRUPTED, Unfinished, Worker
@@ -148,6 +148,8 @@ class Shard(Worker, Expirer):
         self._next_index = 0
         self._operations: list[bytes | None] = []
         """Keys and values of the entry that is being made."""
+        self._receipts: list[Receipt] = []
+        """Of the forwarded writes in it."""
         self._operations_bytes = 0
         self._gates: dict[int, list[Call]] = {}
         """Index to the calls that wait for its commit, in index order."""
@@ -155,6 +157,8 @@ class Shard(Worker, Expirer):
         """Calls of this turn that wait for a proof of leadership."""
         self._reads: dict[int, list[Call]] = {}
         """Read-index context to the calls that wait for it."""
+        self.settled_term = 0
+        """What was forwarded for an earlier term and has no receipt by now was not applied; the forwarder's."""
         self.waiters = Waiters()
         """Calls that wait for a key of this group, which leads here."""
         self._would_block: WouldBlock | None = None
@@ -221,7 +225,7 @@ class Shard(Worker, Expirer):
         transaction.elapsed_ns.clear()
         for db, key, revision in transaction.watched:
             view.begin(db, protocol)
-            if view.watch_revision(key) != revision:
+            if not view.is_unchanged(key, revision):
                 self.gate = base.observed
                 return _NULL_ARRAY[protocol]
         replies = [b"*%d\r\n" % len(transaction.commands)]
@@ -316,6 +320,7 @@ class Shard(Worker, Expirer):
         self._now_ms = max(self._clock.now_ms, self.replica.clock_ms)
         self._next_index = self.group.last_index + 1
         self._view.begin_entry(self._now_ms, self._next_index)
+        self._view.committed = self._commit << 16 | 0xFFFF
         self._lease_until_us = self.read_lease_until_us()
 
     def read_lease_until_us(self) -> int:
@@ -374,6 +379,11 @@ class Shard(Worker, Expirer):
             self._on_dirty(self)
 
     def _wait_for_commit(self, call: Call) -> None:
+        if call.receipt is not None and call.wrote:
+            assert call.gate == self._next_index, "a receipt belongs into the entry of its effects"
+            reply = call.reply if len(call.reply) <= reply_bytes_max else None
+            self._receipts.append((*call.receipt, reply))
+            self._operations_bytes += len(reply or b"") + 20
         if call.gate <= self._commit:
             call.slot.fill(call.reply)
             return
@@ -385,6 +395,9 @@ class Shard(Worker, Expirer):
 
     def submit(self, call: Call) -> None:
         """Evaluate `call` and answer it as soon as it may be. Only when `ready`."""
+        if call.forwarded is not None and call.sent is not None and call.sent.term != self._leading_term:
+            call.forwarded.refuse(self.leader)  # who asked for this term will take it for not done in another
+            return
         self._view.caller = call.caller
         try:
             if call.transaction is not None:
@@ -399,7 +412,8 @@ class Shard(Worker, Expirer):
     def _answer(self, call: Call, reply: bytes) -> None:
         """`call` has just been evaluated."""
         if self._would_block is not None:
-            self.waiters.add(call, self._would_block, self._clock.now_s)
+            call.since_s = call.since_s or self._clock.now_s
+            self.waiters.add(call, self._would_block)
             self._would_block = None
         elif self.is_free():
             call.slot.fill(reply)
@@ -472,10 +486,18 @@ class Shard(Worker, Expirer):
         for call in self.waiters.overdue(self._clock.now_s):
             call.slot.fill(_NULL_ARRAY[call.protocol])
 
-    def let_waiters_go(self) -> None:
-        """They can not wait here any longer."""
-        for call in self.waiters.clear():
-            call.slot.fill(encode(Error(LEADERSHIP_LOST), call.protocol))
+    def _move_waiters(self) -> list[Call]:
+        """They wait at the next leader: those that came from other nodes are sent back, ours are returned."""
+        ours = []
+        for waiter in self.waiters.clear():
+            call = waiter.call
+            if call.forwarded is not None:
+                call.forwarded.refuse(0, waiter.args)
+            else:
+                call.args = waiter.args
+                call.deadline_s = 0.0
+                ours.append(call)
+        return ours
 
     def unblock(self, call: Call, *, error: bool) -> bool:
         """Let `call` wait no longer, as if its time were over or with an error; whether it did wait."""
@@ -523,7 +545,7 @@ class Shard(Worker, Expirer):
         if view.meta_changed:
             operations += (META_KEY, self._meta.encode())
         try:
-            index = self.group.propose(encode_effects(self._now_ms, operations))
+            index = self.group.propose(encode_effects(self._now_ms, operations, self._receipts))
         except (NotLeader, ProposalDropped):
             self._forget_operations()
             return
@@ -534,6 +556,7 @@ class Shard(Worker, Expirer):
         self._base.proposed(index, operations)
         self._stats.evaluated_batches += 1
         self._operations = []
+        self._receipts = []
         self._operations_bytes = 0
         self._next_index = index + 1
         view.begin_entry(self._now_ms, self._next_index)
@@ -541,6 +564,7 @@ class Shard(Worker, Expirer):
     def _forget_operations(self) -> None:
         """What was evaluated since the last entry did not happen: Raft does not take it now."""
         self._operations = []
+        self._receipts = []
         self._operations_bytes = 0
         self._base.forget()
         while self._events and self._events[-1][0] == self._next_index:
@@ -669,6 +693,8 @@ class Shard(Worker, Expirer):
         self._meta = self.replica.meta()
         self._meta_proposed = self._meta.encode()
         self._view = self._make_view()
+        if self._leading_term:
+            self._view.recall(dict(self.replica.deletions), self.replica.deletions_floor)
         self._turn = 0
 
     def _make_view(self) -> View:
@@ -705,6 +731,7 @@ class Shard(Worker, Expirer):
         self._gates = {}
         self._events = deque()
         self._operations = []
+        self._receipts = []
         self._operations_bytes = 0
         self._leading_term = 0
         self._start_leadership()
@@ -715,8 +742,7 @@ class Shard(Worker, Expirer):
                 self.number,
                 self.orphans.writes,
             )
-        self._do_again(self.orphans.settle(self.group, final=False))
-        self.let_waiters_go()
+        self._do_again(self.orphans.settle(self.group, final=False) + self._move_waiters())
 
     def give_up_orphans(self) -> None:
         """The time of those that wait for the log to tell is over."""

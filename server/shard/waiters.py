@@ -5,7 +5,8 @@ calls that wait for it again (`Shard._serve`): what they do is then as if they h
 served leaves all its queues. A command is only woken by a key of its own type, as in Redis; XREADGROUP by any change,
 since a stream that goes away is news to a consumer group too.
 
-Nothing of this is in the log. Who waits when the leadership is lost is told so and has to ask again.
+Nothing of this is in the log. Who waits when the leadership is lost goes on waiting at the next leader, for what is
+left of its time (`Call.since_s`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -55,9 +56,9 @@ class Waiters:
     def __contains__(self, call: Call) -> bool:
         return call in self._calls
 
-    def add(self, call: Call, why: WouldBlock, now_s: float) -> None:
+    def add(self, call: Call, why: WouldBlock) -> None:
         """`call` waits from now on, behind those that are there."""
-        waiter = Waiter(call, why, now_s + why.timeout_ms / 1000 if why.timeout_ms else 0.0)
+        waiter = Waiter(call, why, call.since_s + why.timeout_ms / 1000 if why.timeout_ms else 0.0)
         self._calls[call] = waiter
         for key in why.keys:
             self.keys.setdefault((call.db, key), {})[call] = waiter
@@ -80,14 +81,14 @@ class Waiters:
             heapify(self._deadlines)
         return True
 
-    def clear(self) -> list[Call]:
+    def clear(self) -> list[Waiter]:
         """Nobody waits any more; who did, in the order in which they came."""
-        calls = list(self._calls)
+        waiters = list(self._calls.values())
         self.keys.clear()
         self.woken.clear()
         self._calls.clear()
         self._deadlines.clear()
-        return calls
+        return waiters
 
     def overdue(self, now_s: float) -> list[Call]:
         """Take out those whose time is over."""

@@ -1,13 +1,22 @@
-"""The servers that clients are tried on, started once, and a fresh start for every test."""
+"""The servers that clients are tried on, started once, and a fresh start for every test; and clients in JavaScript."""
 
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from redis import Redis
 
+from tests.clients.jobs.failover import Failover
+from tests.clients.jobs.failover import failover as kill_one
+from tests.clients.jobs.workers import Workplace
+from tests.clients.programs import TIMEOUT_S, missing, program
 from tests.conformance.harness import servers
 from tests.conformance.harness.servers import HOST, Server
+from tests.processes.harness import Cluster
 
+PACKAGES = ("ioredis@6", "ioredis5@npm:ioredis@5", "redis@6", "bullmq@6")
 KINDS = ("standalone", "forward", "redirect")
 
 
@@ -30,6 +39,46 @@ def server(running: Server) -> Server:
         with Redis(HOST, port) as client:
             client.flushall()
     return running
+
+
+@pytest.fixture
+def workplace(server: Server, tmp_path: Path) -> Workplace:
+    """The same, for the workers of a job queue."""
+    return Workplace(server.port, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def mortal_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three nodes with one shard group, of which tests kill one."""
+    with Cluster(tmp_path_factory.mktemp("mortal"), groups=1) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def failover(mortal_cluster: Cluster, tmp_path: Path) -> Iterator[Failover]:
+    """The same, empty, and its leader."""
+    with kill_one(mortal_cluster, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the programs in JavaScript of these tests and the packages that they use, from npm."""
+    npm = program("npm")
+    where = tmp_path_factory.mktemp("javascript")
+    installed = subprocess.run(
+        [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", *PACKAGES],
+        cwd=where,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    if installed.returncode:
+        missing(f"npm can not install {PACKAGES}: {installed.stderr[-500:]}")
+    for path in Path(__file__).parent.rglob("*.cjs"):
+        shutil.copy(path, where)
+    return where
 
 
 def on(*kinds: str) -> pytest.MarkDecorator:

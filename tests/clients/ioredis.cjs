@@ -1,6 +1,8 @@
 // What a program with ioredis does, on a cluster whose nodes are given as ports. Ends with status 0 when all is right.
 const assert = require("node:assert");
-const Redis = require("ioredis");
+
+const [name, mode, ...ports] = process.argv.slice(2);
+const Redis = require(name);
 
 async function cluster(ports) {
   const client = new Redis.Cluster(ports.map((port) => ({ host: "127.0.0.1", port })));
@@ -37,7 +39,6 @@ async function single(port) {
   client.disconnect();
 }
 
-const [mode, ...ports] = process.argv.slice(2);
 const story = mode === "cluster" ? cluster(ports.map(Number)) : single(Number(ports[0]));
 story.then(
   () => process.exit(0),

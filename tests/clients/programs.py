@@ -7,6 +7,7 @@ what CI does not run is not tested.
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -29,10 +30,23 @@ def missing(reason: str) -> None:
     pytest.skip(reason)
 
 
-def run(*command: str, stdin: str = "", directory: Path | None = None, status: int = 0) -> str:
-    """What a command prints; it must end with this status."""
+def run(
+    *command: str,
+    stdin: str = "",
+    directory: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    status: int = 0,
+) -> str:
+    """What a command prints; it must end with this status. `environment`: other than ours."""
     done = subprocess.run(
-        command, input=stdin, capture_output=True, text=True, timeout=TIMEOUT_S, cwd=directory, check=False
+        command,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        cwd=directory,
+        env=environment,
+        check=False,
     )
     assert done.returncode == status, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout

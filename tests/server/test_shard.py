@@ -468,6 +468,7 @@ def test_a_hand_over_that_came_to_nothing_ends_when_the_shard_is_asked_again(
         hint=1,
         send=lambda route, node, call: False,
         cancel=lambda route, call, error: False,
+        forget=lambda calls: None,
         on_dirty=lambda route: None,
     )
     route.check_deadlines()

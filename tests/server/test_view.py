@@ -24,6 +24,7 @@ from server.keyspace.layout import (
     SWEEP_PREFIX,
     Head,
     expiry_range,
+    head_key,
 )
 from server.keyspace.meta import DATABASES, Meta
 from server.keyspace.slots import SLOTS, key_slot
@@ -333,10 +334,48 @@ class TestReplyWaitsFor:
         missing = self.begin(7).watch_revision(b"k")
         self.begin(8).put(b"k", STRING, b"v")
         self.group.commit()
+        assert not self.begin(8).is_unchanged(b"k", missing)
         self.begin(9).delete(b"k")
         self.group.commit()
-        assert self.begin(10).watch_revision(b"k") != missing
-        assert self.begin(11).watch_revision(b"other") == missing
+        assert not self.begin(10).is_unchanged(b"k", missing)
+        assert self.begin(11).is_unchanged(b"other", missing)
+        assert self.begin(12).is_unchanged(b"k", self.begin(12).watch_revision(b"k"))
+
+    def test_a_key_that_was_past_its_time_stays_missing_when_it_is_deleted(self) -> None:
+        self.begin(7).put(b"k", STRING, b"v", self.group.now_ms + 10)
+        self.group.commit()
+        present = self.begin(8).watch_revision(b"k")
+        self.group.now_ms += 10
+        missing = self.begin(9).watch_revision(b"k")
+        assert not self.begin(9).is_unchanged(b"k", present)
+        assert self.begin(9).is_unchanged(b"k", missing)
+        self.begin(10).delete(b"k")
+        self.group.commit()
+        assert self.begin(11).is_unchanged(b"k", missing)
+        self.begin(12).put(b"k", STRING, b"v", self.group.now_ms + 10)
+        self.group.commit()
+        self.group.now_ms += 10
+        assert not self.begin(13).is_unchanged(b"k", missing), "it came and went"
+
+    def test_a_missing_key_that_came_and_went_with_its_database_is_not_the_same(self) -> None:
+        missing = self.begin(7).watch_revision(b"k")
+        self.begin(8).put(b"k", STRING, b"v")
+        self.group.commit()
+        self.begin(9).flush()
+        self.group.commit()
+        assert not self.begin(10).is_unchanged(b"k", missing)
+
+    def test_a_new_leader_recalls_the_deletions_before_its_time(self) -> None:
+        view = self.begin(9)
+        view.committed = 7 << 16 | 0xFFFF
+        missing = view.watch_revision(b"k")
+        where = head_key(self.group.meta.databases[0].space, b"k")
+        view.recall({where: 7}, 3)
+        assert self.begin(10).is_unchanged(b"k", missing), "it was gone before"
+        view.recall({where: 8}, 3)
+        assert not self.begin(10).is_unchanged(b"k", missing)
+        view.recall({}, 8)
+        assert not self.begin(10).is_unchanged(b"k", missing), "nobody knows"
 
     def begin(self, index: int) -> View:
         """As the executor does it, at a log index."""

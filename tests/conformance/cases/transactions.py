@@ -290,6 +290,31 @@ WATCH = [
     watching("a missing key is deleted", [], [["DEL", "{k}a"]]),
     watching("a missing key is made and deleted", [], [["SET", "{k}a", "1"], ["DEL", "{k}a"]]),
     watching("a missing key is read", [], [["GET", "{k}a"], ["GETDEL", "{k}a"], ["EXPIRE", "{k}a", "10"]]),
+    watching("a missing key comes and goes with its database", [], [["SET", "{k}a", "1"], ["FLUSHDB"]]),
+    Case(
+        "watch: a missing key comes and expires",
+        [
+            ["WATCH", "{k}a"],
+            ["SET", "{k}a", "1", "PX", "20"],
+            ["@advance", "60"],
+            ["EXISTS", "{k}a"],
+            ["MULTI"],
+            ["SET", "{k}b", "1"],
+            ["EXEC"],
+        ],
+    ),
+    Case(
+        "watch: a key that is past its time, and is deleted",
+        [
+            ["SET", "{k}a", "1", "PX", "20"],
+            ["@advance", "60"],
+            ["WATCH", "{k}a"],
+            ["EXISTS", "{k}a"],
+            ["MULTI"],
+            ["SET", "{k}b", "1"],
+            ["EXEC"],
+        ],
+    ),
     watching("unwatch", HERE, [["SET", "{k}a", "2"], ["UNWATCH"]]),
     watching("in time before it expires", [["SET", "{k}a", "1", "PX", "100000"]], []),
     Case(
