@@ -9,7 +9,7 @@ The earth is a ball and the arithmetic that of Redis, operation for operation: r
 """
 
 from collections.abc import Iterator
-from math import asin, atan2, cos, pi, radians, sin, sqrt
+from math import asin, atan2, cos, isfinite, nan, pi, radians, sin, sqrt
 from typing import NamedTuple, Protocol
 
 from server.types.zset_ranges import scores
@@ -67,7 +67,8 @@ class Shape(NamedTuple):
         width_m = self.width_m if self.circle else self.width_m / 2
         latitude = height_m / _EARTH_RADIUS_M / _DEGREE
         pole = centre.latitude - latitude if centre.latitude < 0 else centre.latitude + latitude
-        longitude = width_m / _EARTH_RADIUS_M / cos(radians(pole)) / _DEGREE
+        # An endless height has no width at the pole: as in C, nothing is beyond what is no number.
+        longitude = width_m / _EARTH_RADIUS_M / (cos(radians(pole)) if isfinite(pole) else nan) / _DEGREE
         return (
             centre.longitude - longitude,
             centre.latitude - latitude,
