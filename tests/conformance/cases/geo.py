@@ -200,7 +200,7 @@ GEOSEARCHSTORE d str FROMMEMBER a BYRADIUS 1 km"""),
     Case(
         "an area without end",
         lines("""GEOADD g 13.36 38.11 a -170 -80 b
-GEORADIUS g 180 37 inf mi WITHDIST ASC
+GEORADIUS g 170 37 inf mi WITHDIST ASC
 GEORADIUS g 2.5 -85.05 inf mi ASC
 GEORADIUS g 2.5 -85.05 1e300 mi ASC
 GEORADIUS g 2.5 -85.05 nan mi
