@@ -6,7 +6,7 @@ refusal with the leader as the refusing node knows it. A call that came over thi
 never sent on: one hop.
 
 When the connection breaks, what was asked and not answered has an unknown outcome if it is a write (the
-client is told so); anything else is asked again.
+client is told so); what may have waited for a key there is told that it waits no longer; anything else is asked again.
 """
 
 import logging
@@ -24,7 +24,7 @@ from server.access.check import Denial, Reason
 from server.access.rules import User
 from server.cluster.topology import SYSTEM_GROUP
 from server.commands.table import CLUSTER, COMMANDS, READONLY, Args, Reply, command, lookup
-from server.errors import OUTCOME_UNKNOWN
+from server.errors import LEADERSHIP_LOST, OUTCOME_UNKNOWN
 from server.keyspace.view import View
 from server.session import Session
 from server.shard.call import Call, Later, Transaction
@@ -298,6 +298,9 @@ class Forwarder:
         for route, call in peer.asked.values():
             if call.is_write:
                 call.slot.fill(encode(Error(OUTCOME_UNKNOWN), call.protocol))
+                route.answered(call)
+            elif call in peer.waiting:  # see Call.waited
+                call.slot.fill(encode(Error(LEADERSHIP_LOST), call.protocol))
                 route.answered(call)
             else:
                 route.lost(call)
