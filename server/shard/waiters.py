@@ -2,8 +2,8 @@
 
 A call waits under each of its keys, first come first served. When a command has written such a key, the shard runs the
 calls that wait for it again (`Shard._serve`): what they do is then as if they had come at this moment, and whoever is
-served leaves all its queues. A command is only woken by a key of its own type, as in Redis; only XREADGROUP by any
-change, since a stream that goes away is news to a consumer group too.
+served leaves all its queues. A command is only woken by a key of its own type, as in Redis; XREADGROUP by any change,
+since a stream that goes away is news to a consumer group too.
 
 Nothing of this is in the log. Who waits when the leadership is lost is told so and has to ask again.
 """
@@ -17,8 +17,8 @@ from server.keyspace.meta import Database
 from server.shard.call import Call
 
 _TYPES = {"list": LIST, "sorted-set": ZSET, "stream": STREAM}
-_HEAD = ord("h")
-_FLUSHED = ord("q")
+_WOKEN_BY_ANY_CHANGE = "xreadgroup"
+_HEAD, _SWEEP = b"hq"
 
 
 class Waiter:
@@ -32,7 +32,8 @@ class Waiter:
         self.keys = why.keys
         self.deadline_s = deadline_s
         """Unix time; 0: none."""
-        self.type = _TYPES.get(call.command.group) if call.command.name != "xreadgroup" else None
+        row = call.command
+        self.type = None if row.name == _WOKEN_BY_ANY_CHANGE else _TYPES.get(row.group)
         """What its keys have to be; None: whatever they are."""
 
 
@@ -104,9 +105,9 @@ class Waiters:
             return
         spaces = {database.space: db for db, database in enumerate(databases)}
         for where in effects:
-            if where[0] == _FLUSHED:
+            if where[0] == _SWEEP:  # FLUSHDB: all keys of a database are gone
                 self.woken.update(dict.fromkeys(self.keys))
-            if where[0] == _HEAD:
+            elif where[0] == _HEAD:
                 db = spaces.get(HEAD_PREFIX.unpack_from(where)[1])
                 key = where[HEAD_PREFIX_BYTES:]
                 if db is not None and (db, key) in self.keys:
