@@ -19,6 +19,7 @@ from raft.core.messages import NORMAL, Entry
 from server.commands.table import COMMANDS, lookup
 from server.keyspace.leveldb import DataStore
 from server.shard.call import Call, Later, Transaction
+from tests.fuzz.machine import finish
 from tests.processes.elements import (
     ACKED,
     REFUSED,
@@ -111,6 +112,7 @@ class Story:
         if row.blocks:
             self._calls.append(call)
         self.bench.shard.submit(call)
+        finish(self.bench.shard)
 
     def push(self, told: dict[str, str], key: bytes, name: str) -> None:
         told[name] = UNKNOWN
@@ -180,6 +182,7 @@ class Story:
             calls, shard.retry = sorted(shard.retry, key=lambda call: call.order), []
             for call in calls:
                 shard.submit(call)
+                finish(shard)
 
     def settle(self) -> None:
         for _ in range(3):
