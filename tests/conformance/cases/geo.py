@@ -208,4 +208,15 @@ GEOSEARCH g FROMLONLAT 2.5 -85.05 BYBOX inf 1 mi
 GEOSEARCH g FROMLONLAT 2.5 -85.05 BYBOX 1 inf mi
 GEOSEARCH g FROMLONLAT 2.5 -85.05 BYBOX inf inf mi ASC"""),
     ),
+    Case(
+        "scores that are no places",
+        lines("""ZADD g inf a -inf b -5 c 1e300 d 4503599627370496 e 18446744073709551616 f -1e19 h 3479099956230698 n
+GEOPOS g a b c d e f h n
+GEOHASH g a b c d e f h n
+GEODIST g a n
+GEODIST g c n
+GEOSEARCH g FROMMEMBER n BYRADIUS 300000 km ASC
+GEORADIUSBYMEMBER g a 10 km
+GEORADIUSBYMEMBER g b 10 km"""),
+    ),
 ]
