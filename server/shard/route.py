@@ -227,8 +227,10 @@ class Route:
         self.lost(call)
 
     def lost(self, call: Call) -> None:
-        """`call` had no effect at the other node: do it again, unless others have gone past it."""
-        if call in self._left_behind:
+        """`call` had no effect at the other node: do it again, unless others have gone past it or it was given up."""
+        if call.unblocked is not None:
+            self._fill_unblocked(call, call.unblocked)
+        elif call in self._left_behind:
             call.slot.fill(
                 encode(Error(not_applied(b"The leader of the shard group changed").text), call.protocol)
             )
@@ -283,17 +285,20 @@ class Route:
         """Let a call that may wait for a key go, as if its time were over or with an error; whether it was waiting.
         Where that is for another node to say, the answer is yes and the call is answered all the same."""
         if call in self.waiting:
-            if self._cancel(self, call, error):
+            call.unblocked = error
+            if not self._cancel(self, call, error):
+                self.answered(call)  # its leader is gone
+                self._fill_unblocked(call, error)
+            return True
+        for queue in (self.parked, self._refused, self.shard.retry if self.shard is not None else []):
+            if call in queue:
+                queue.remove(call)
+                self._fill_unblocked(call, error)
                 return True
-            self.answered(call)  # its leader is gone
-        elif call in self._refused:
-            self._refused.remove(call)
-        elif call in self.parked:
-            self.parked.remove(call)
-        else:
-            return self.shard is not None and self.shard.unblock(call, error=error)
+        return self.shard is not None and self.shard.unblock(call, error=error)
+
+    def _fill_unblocked(self, call: Call, error: bool) -> None:
         call.slot.fill(encode(Error(CLIENT_UNBLOCKED) if error else NULL_ARRAY, call.protocol))
-        return True
 
     def update(self) -> None:
         """Bring what waits on its way, if it can go now."""

@@ -423,9 +423,9 @@ class Shard(Worker, Expirer):
     # -- calls that wait for a key -----------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        """Run those again that wait for keys which have been written, and for those that they write in turn. `gate` and
-        `wrote` stay what they were."""
-        gate, wrote = self.gate, self.wrote
+        """Run those again that wait for keys which have been written, and for those that they write in turn. What
+        the last command left behind for its executor stays as it was."""
+        gate, wrote, would_block = self.gate, self.wrote, self._would_block
         woken = self.waiters.woken
         served = 0
         while woken and served < served_per_round_max:
@@ -443,7 +443,7 @@ class Shard(Worker, Expirer):
                 served += bool(found)
         if woken:
             self._on_dirty(self)
-        self.gate, self.wrote = gate, wrote
+        self.gate, self.wrote, self._would_block = gate, wrote, would_block
 
     def _try_again(self, waiter: Waiter, key: bytes) -> bool | None:
         """Run a waiting call again as `key` has changed: whether it was served; None when there is no such key."""
@@ -464,6 +464,7 @@ class Shard(Worker, Expirer):
                 view.revision = revision
             return False
         self.waiters.remove(call)
+        call.waited = True
         call.reply = reply
         call.wrote = bool(view.effects)
         if call.wrote:
@@ -686,6 +687,8 @@ class Shard(Worker, Expirer):
         if ready != self.ready:
             self.ready = ready
             self._on_change(self)
+            if ready and self.waiters.woken:
+                self._on_dirty(self)
 
     def _start_leadership(self) -> None:
         """The data as applied is all there is; the overlay is empty."""

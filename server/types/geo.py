@@ -9,7 +9,7 @@ The earth is a ball and the arithmetic that of Redis, operation for operation: r
 """
 
 from collections.abc import Iterator
-from math import asin, atan2, cos, pi, radians, sin, sqrt
+from math import asin, atan2, cos, isfinite, nan, pi, radians, sin, sqrt
 from typing import NamedTuple, Protocol
 
 from server.types.zset_ranges import scores
@@ -27,6 +27,7 @@ _ALPHABET = b"0123456789bcdefghjkmnpqrstuvwxyz"
 _HASH_CHARACTERS = 11
 _NEIGHBOURS = ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1))
 """(east, north) of a cell and those around it, in the order in which they are looked through."""
+_SIGN_BIT, _ALL_BITS = 1 << 63, (1 << 64) - 1
 
 
 class Point(NamedTuple):
@@ -67,7 +68,8 @@ class Shape(NamedTuple):
         width_m = self.width_m if self.circle else self.width_m / 2
         latitude = height_m / _EARTH_RADIUS_M / _DEGREE
         pole = centre.latitude - latitude if centre.latitude < 0 else centre.latitude + latitude
-        longitude = width_m / _EARTH_RADIUS_M / cos(radians(pole)) / _DEGREE
+        # An endless height has no width at the pole: as in C, nothing is beyond what is no number.
+        longitude = width_m / _EARTH_RADIUS_M / (cos(radians(pole)) if isfinite(pole) else nan) / _DEGREE
         return (
             centre.longitude - longitude,
             centre.latitude - latitude,
@@ -174,9 +176,18 @@ def encode(point: Point, latitude_max: float = LATITUDE_MAX) -> int:
     return _spread(column) << 1 | _spread(row)
 
 
+def _bits(score: float) -> int:
+    """A score as 64 bits without a sign, as C on x86-64 makes them of any number."""
+    if abs(score) < _SIGN_BIT:
+        return int(score) & _ALL_BITS
+    if score < 0:
+        return _SIGN_BIT
+    return int(score) if score <= _ALL_BITS else 0
+
+
 def decode(score: float) -> Point:
     """The middle of a geohash's cell."""
-    bits = int(score)
+    bits = _bits(score)
     west, east = _edges(_gather(bits >> 1), _STEP_MAX, LONGITUDE_MAX)
     south, north = _edges(_gather(bits), _STEP_MAX, LATITUDE_MAX)
     longitude, latitude = (west + east) / 2, (south + north) / 2

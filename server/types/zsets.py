@@ -38,6 +38,7 @@ _META = Struct(">QB")
 _SCORE = Struct(">d")
 _BITS = Struct(">Q")
 _MEMBER = Struct(">cI")
+_CRC_MAX = (1 << 32) - 1
 _MEMBER_BYTES = _MEMBER.size
 _SORTED, _SORTED_END, _INDEX = b"s", b"t", b"t"
 _MINUS_ZERO = b"-"
@@ -177,6 +178,8 @@ class SortedSet:
         if self.encoding == LISTPACK:
             return 0, list(self.scan())
         found: list[tuple[bytes, float]] = []
+        if cursor > _CRC_MAX:
+            return 0, found
         last = None
         for where, value in self._collection.scan(_MEMBER.pack(b"m", cursor), b"n"):
             crc = where[1:_MEMBER_BYTES]

@@ -194,3 +194,58 @@ def test_who_has_gone_takes_nothing(client: Open) -> None:
     assert client().ask("RPUSH", "k", "1", "2").value == 2
     assert plain(staying.read()) == [b"k", b"1"]
     assert plain(client().ask("LRANGE", "k", "0", "-1")) == [b"2"]
+
+
+def test_every_reader_of_a_stream_reads_and_of_a_group_one(client: Open) -> None:
+    readers, members = [client() for _ in range(2)], [client() for _ in range(2)]
+    other = client()
+    other.ask("XGROUP", "CREATE", "s", "g", "$", "MKSTREAM")
+    for reader in readers:
+        wait(reader, "XREAD", "BLOCK", "0", "STREAMS", "s", "$")
+    for member in members:
+        wait(member, "XREADGROUP", "GROUP", "g", "c", "BLOCK", "0", "STREAMS", "s", ">")
+    for number in (1, 2):
+        assert other.ask("XADD", "s", f"{number}-0", "f", "v").value == b"%d-0" % number
+    first, second = ([[b"s", [[b"%d-0" % number, [b"f", b"v"]]]]] for number in (1, 2))
+    assert [plain(reader.read()) for reader in readers] == [first, first]
+    assert [plain(member.read()) for member in members] == [first, second]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        ["DEL", "s"],
+        ["FLUSHALL"],
+        ["SWAPDB", "0", "1"],
+        ["SET", "s", "text"],
+        ["XGROUP", "DESTROY", "s", "g"],
+    ],
+    ids=" ".join,
+)
+def test_whose_stream_goes_away_hears_of_it_if_he_reads_for_a_group(client: Open, end: list[str]) -> None:
+    reader, member, other = client(), client(), client()
+    other.ask_all([["XADD", "s", "1", "f", "v"], ["XGROUP", "CREATE", "s", "g", "$"]])
+    wait(reader, "XREAD", "BLOCK", "400", "STREAMS", "s", "$")
+    wait(member, "XREADGROUP", "GROUP", "g", "c", "BLOCK", "400", "STREAMS", "s", ">")
+    other.ask(*end)
+    assert plain(reader.read()) is None
+    assert member.read().kind == "-"
+    other.ask("SWAPDB", "0", "1")
+    other.ask("FLUSHALL")
+
+
+def test_poppers_of_sorted_sets_are_served_in_order_by_scripts_and_transactions(client: Open) -> None:
+    waiting = [client() for _ in range(3)]
+    wait(waiting[0], "BZPOPMIN", "{t}z", "0")
+    wait(waiting[1], "BZPOPMAX", "{t}z", "0")
+    wait(waiting[2], "BZMPOP", "0", "2", "{t}y", "{t}z", "MIN")
+    other = client()
+    script = "redis.call('zadd', KEYS[1], 1, 'a', 2, 'b') return redis.call('zcard', KEYS[1])"
+    assert other.ask("EVAL", script, "1", "{t}z").value == 2
+    assert [plain(connection.read()) for connection in waiting[:2]] == [
+        [b"{t}z", b"a", b"1"],
+        [b"{t}z", b"b", b"2"],
+    ]
+    other.ask_all([["MULTI"], ["ZADD", "{t}z", "3", "c"], ["ZADD", "{t}z", "4", "d"], ["EXEC"]])
+    assert plain(waiting[2].read()) == [b"{t}z", [[b"c", b"3"]]]
+    assert plain(other.ask("ZRANGE", "{t}z", "0", "-1")) == [b"d"]

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.processes.elements import Elements
 from tests.processes.harness import Cluster, Server
-from tests.processes.workload import Workload
+from tests.processes.workload import CollectionWorkload, Workload
 
 longer_than_lease_s = 1.4
 """Lease 0.5 s, election at 0.7 to 1.4 s: by then another node leads."""
@@ -159,3 +160,30 @@ def suffer(
     workload.read_everything(rng.choice(cluster.servers))
     workload.assert_linearizable(directory)
     return workload
+
+
+def suffer_with_elements(
+    cluster: Cluster, faults: Sequence[Fault], seed: int, name: str, directory: Path, *, rest_s: float = 0.3
+) -> Elements:
+    """As `suffer`, with clients that pass elements on, and others that use sets and lists.
+
+    Raises AssertionError with what is not as it must be.
+    """
+    rng = random.Random(seed)
+    groups = len(cluster.group_numbers)
+    collections = CollectionWorkload(cluster.servers, seed, f"{name}:c", clients=6)
+    with Elements(cluster.servers, seed, name, groups=groups) as elements, collections:
+        time.sleep(rest_s)
+        for fault in faults:
+            fault(cluster, rng)
+            time.sleep(rest_s)
+            cluster.wait_ready()
+        before = elements.counts.total()
+        time.sleep(rest_s)
+    assert elements.counts.total() > before, "nothing goes on after the faults"
+    server = rng.choice(cluster.servers)
+    problems = elements.problems(server)
+    assert not problems, f"seed {seed}: {len(problems)} problems, among them {problems[:5]}"
+    collections.read_everything(server)
+    collections.assert_linearizable(directory)
+    return elements

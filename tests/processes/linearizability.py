@@ -18,7 +18,8 @@ state) that has been seen. What keeps it short:
 What was definitely refused must not be in the history: if it had an effect after all, somebody's reply becomes
 impossible.
 
-Values are bytes, None for a key that does not exist. To add a command: a line in `apply`.
+Values are strings, None for a key that does not exist; sets and lists are their elements with commas between, those of
+a set in order. To add a command: a line in `apply`.
 """
 
 import json
@@ -43,7 +44,7 @@ class Operation:
     key: str
     command: tuple[str, ...]
     """Name and arguments without the key: ("set", "v"), ("set", "v", "nx"), ("set", "v", "ifeq", "old"),
-    ("get",), ("incr",), ("del",)."""
+    ("get",), ("incr",), ("del",), ("sadd", "m"), …"""
     sent_ns: int
     done_ns: int
     """NEVER: the outcome is unknown."""
@@ -76,7 +77,31 @@ def apply(state: State, command: tuple[str, ...]) -> tuple[State, Reply]:
             return str(number), number
         case ("del",):
             return None, int(state is not None)
+    elements = state.split(",") if state else []
+    match command:
+        case ("scard",) | ("llen",):
+            return state, len(elements)
+        case ("smembers",) | ("lrange",):
+            return state, state or ""
+        case ("sismember", member):
+            return state, int(member in elements)
+        case ("sadd", member):
+            return _joined(sorted({*elements, member})), int(member not in elements)
+        case ("srem", member):
+            return _joined([one for one in elements if one != member]), int(member in elements)
+        case ("rpush", element):
+            return _joined([*elements, element]), len(elements) + 1
+        case ("lpop",) | ("rpop",) if not elements:
+            return None, None
+        case ("lpop",):
+            return _joined(elements[1:]), elements[0]
+        case ("rpop",):
+            return _joined(elements[:-1]), elements[-1]
     raise AssertionError(f"no such command in the model: {command}")
+
+
+def _joined(elements: list[str]) -> State:
+    return ",".join(elements) or None
 
 
 def check_key(operations: Iterable[Operation], initial: State = None) -> bool:
@@ -119,7 +144,7 @@ def _choices(ops: list[Operation], commands: list[tuple[str, ...]], position: Po
             break  # something unchosen precedes it, and all that come after it
         earliest_done_ns = min(earliest_done_ns, op.done_ns)
         command = commands[number]
-        if after_unknown and len(command) == 2:
+        if after_unknown and command[0] == "set" and len(command) == 2:
             continue  # nobody would have seen what the unknown one did: it need not be chosen
         after, reply = apply(state, command)
         if op.unknown:

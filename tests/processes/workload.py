@@ -34,6 +34,7 @@ from tests.processes.linearizability import NEVER, Operation, Reply, save, small
 era_s = 0.4
 keys_per_era = 8
 reader_patience_s = 0.2
+READS = (("get",), ("scard",), ("smembers",), ("llen",), ("lrange",))
 REFUSALS = ("TRYAGAIN", "CLUSTERDOWN", "MOVED")
 NOT_A_NUMBER = "ERR value is not an integer"
 
@@ -87,13 +88,13 @@ class Workload:
         """Writes that were answered with success and began after `since_ns` (time.monotonic_ns)."""
         with self._lock:
             return sum(
-                op.sent_ns > since_ns and op.command != ("get",) and not op.unknown for op in self.history
+                op.sent_ns > since_ns and op.command not in READS and not op.unknown for op in self.history
             )
 
     def longest_gap_s(self) -> float:
         """The longest time in which no write of any client was answered."""
         with self._lock:
-            done = sorted(op.done_ns for op in self.history if op.command != ("get",) and not op.unknown)
+            done = sorted(op.done_ns for op in self.history if op.command not in READS and not op.unknown)
         return max((later - earlier for earlier, later in itertools.pairwise(done)), default=0) / 1e9
 
     def read_everything(self, server: Server) -> None:
@@ -103,10 +104,14 @@ class Workload:
             for start in range(0, len(keys), 500):
                 chunk = keys[start : start + 500]
                 sent_ns = time.monotonic_ns()
-                for key, reply in zip(chunk, client.pipeline(*(("get", key) for key in chunk)), strict=True):
+                reads = [self._read_of(key) for key in chunk]
+                replies = client.pipeline(
+                    *(_request(key, read) for key, read in zip(chunk, reads, strict=True))
+                )
+                for key, read, reply in zip(chunk, reads, replies, strict=True):
                     assert not isinstance(reply, hiredis.ReplyError), reply
                     self.history.append(
-                        Operation("last", key, ("get",), sent_ns, time.monotonic_ns(), _text(reply))
+                        Operation("last", key, read, sent_ns, time.monotonic_ns(), _text(reply, read))
                     )
 
     def assert_linearizable(self, directory: Path) -> None:
@@ -143,7 +148,7 @@ class Workload:
                         for _ in range(count):
                             serial += 1
                             key, command = self._request(rng, f"{number}.{serial}", known)
-                            requests.append((key, command if writes else ("get",)))
+                            requests.append((key, command if writes else self._read_of(key)))
                         self._do(client, f"{number}@{server.name}", requests, known)
                         time.sleep(rng.expovariate(1 / (self._pause_s * count)))
             except ConnectionLost:
@@ -154,21 +159,32 @@ class Workload:
     ) -> tuple[str, tuple[str, ...]]:
         era = int((time.monotonic() - self._start_s) / era_s)
         if era and rng.random() < 0.05:
-            return self._key(rng.randrange(era), rng.randrange(keys_per_era)), ("get",)
+            key = self._key(rng.randrange(era), rng.randrange(keys_per_era))
+            return key, self._read_of(key)
         number = rng.randrange(keys_per_era)
         key = self._key(era, number)
+        return key, self._command(rng, key, number, value, known)
+
+    def _read_of(self, key: str) -> tuple[str, ...]:
+        """The command that shows the whole value of a key."""
+        return ("get",)
+
+    def _command(
+        self, rng: random.Random, key: str, number: int, value: str, known: dict[str, Reply]
+    ) -> tuple[str, ...]:
+        """What to do with the key, which is the era's `number`th."""
         if number % 4 == 0:  # a counter
-            return key, rng.choice((("incr",), ("incr",), ("get",), ("del",)))
+            return rng.choice((("incr",), ("incr",), ("get",), ("del",)))
         draw = rng.random()
         if draw < 0.4:
-            return key, ("get",)
+            return ("get",)
         if draw < 0.65:
-            return key, ("set", value)
+            return ("set", value)
         if draw < 0.75:
-            return key, ("set", value, "nx")
+            return ("set", value, "nx")
         if draw < 0.9:
-            return key, ("set", value, "ifeq", str(known.get(key) or value))
-        return key, ("incr",) if draw < 0.93 else ("del",)
+            return ("set", value, "ifeq", str(known.get(key) or value))
+        return ("incr",) if draw < 0.93 else ("del",)
 
     def _key(self, era: int, number: int) -> str:
         return f"{self.name}:{era}:{number}"
@@ -180,7 +196,7 @@ class Workload:
         sent_ns = time.monotonic_ns()
         answered = 0
         try:
-            client.send(*((command[0], key, *command[1:]) for key, command in requests))
+            client.send(*(_request(key, command) for key, command in requests))
             for key, command in requests:
                 reply = client.receive()
                 answered += 1
@@ -188,7 +204,7 @@ class Workload:
         finally:
             with self._lock:
                 for key, command in requests[answered:]:
-                    if command == ("get",):
+                    if command in READS:
                         continue  # a read that nobody saw the answer of says nothing
                     self.history.append(Operation(name, key, command, sent_ns, NEVER))
 
@@ -211,14 +227,43 @@ class Workload:
                 self.surprises.append(f"{name}: {command} {key}: {text}")
                 return
         else:
-            value = _text(reply)
+            value = _text(reply, command)
             if command == ("get",):
                 known[key] = value
         with self._lock:
             self.history.append(Operation(name, key, command, sent_ns, done_ns, value))
 
 
-def _text(reply: Any) -> Reply:
+class CollectionWorkload(Workload):
+    """The same with small sets and queues instead of strings."""
+
+    def _read_of(self, key: str) -> tuple[str, ...]:
+        return ("smembers",) if key.endswith(_SETS) else ("lrange",)
+
+    def _command(
+        self, rng: random.Random, key: str, number: int, value: str, known: dict[str, Reply]
+    ) -> tuple[str, ...]:
+        if key.endswith(_SETS):
+            member = rng.choice("abc")
+            return rng.choice(
+                (*(("sadd", member), ("srem", member), ("sismember", member)), ("scard",), ("smembers",))
+            )
+        return rng.choice((("rpush", value), ("rpush", value), ("lpop",), ("rpop",), ("llen",), ("lrange",)))
+
+
+_SETS = tuple(str(number) for number in range(0, keys_per_era, 2))
+"""Keys of these numbers are sets, the others lists."""
+
+
+def _request(key: str, command: tuple[str, ...]) -> tuple[str | bytes | int, ...]:
+    """What is sent for an operation."""
+    return (command[0], key, *command[1:]) if command != ("lrange",) else ("lrange", key, "0", "-1")
+
+
+def _text(reply: Any, command: tuple[str, ...]) -> Reply:
+    if isinstance(reply, list):
+        elements = [element.decode() for element in reply]
+        return ",".join(sorted(elements) if command == ("smembers",) else elements)
     if isinstance(reply, bytes):
         return reply.decode()
     assert reply is None or isinstance(reply, int | str), reply

@@ -65,9 +65,9 @@ class FakeGroup:
 class Bench:
     """One shard with everything around it under the test's hand."""
 
-    def __init__(self, path: Path, *, use_lease: bool = True) -> None:
+    def __init__(self, path: Path, *, use_lease: bool = True, clock: TurnClock | None = None) -> None:
         self.store = DataStore(path, block_cache_bytes=1 << 20, write_buffer_bytes=1 << 20)
-        self.clock = TurnClock()
+        self.clock = clock or TurnClock()
         self.group = FakeGroup()
         self.heard: list[tuple[str, str]] = []
         """(event, key) of keyspace events that were published."""

@@ -121,3 +121,10 @@ def test_the_ends_are_found_again_after_any_change() -> None:
         member = random.choice(members)
         scores[member] = random.choice([-1.0, 1.0]) * random.randrange(600)
         group.run("ZADD", "z", str(scores[member]), member)
+
+
+def test_a_cursor_beyond_all_checksums_is_at_the_end() -> None:
+    group = Group()
+    group.run("ZADD", "z", *(word for number in range(200) for word in (str(number), f"m{number}")))
+    for cursor in ("4294967295", "4294967296", "18446744073709551615"):
+        assert group.run("ZSCAN", "z", cursor)[1] == []

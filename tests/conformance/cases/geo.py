@@ -197,4 +197,26 @@ GEORADIUS str x 1 1 m
 GEORADIUSBYMEMBER str x 1 m
 GEOSEARCHSTORE d str FROMMEMBER a BYRADIUS 1 km"""),
     ),
+    Case(
+        "an area without end",
+        lines("""GEOADD g 13.36 38.11 a -170 -80 b
+GEORADIUS g 170 37 inf mi WITHDIST ASC
+GEORADIUS g 2.5 -85.05 inf mi ASC
+GEORADIUS g 2.5 -85.05 1e300 mi ASC
+GEORADIUS g 2.5 -85.05 nan mi
+GEOSEARCH g FROMLONLAT 2.5 -85.05 BYBOX inf 1 mi
+GEOSEARCH g FROMLONLAT 2.5 -85.05 BYBOX 1 inf mi
+GEOSEARCH g FROMLONLAT 2.5 -85.05 BYBOX inf inf mi ASC"""),
+    ),
+    Case(
+        "scores that are no places",
+        lines("""ZADD g inf a -inf b -5 c 1e300 d 4503599627370496 e 18446744073709551616 f -1e19 h 3479099956230698 n
+GEOPOS g a b c d e f h n
+GEOHASH g a b c d e f h n
+GEODIST g a n
+GEODIST g c n
+GEOSEARCH g FROMMEMBER n BYRADIUS 300000 km ASC
+GEORADIUSBYMEMBER g a 10 km
+GEORADIUSBYMEMBER g b 10 km"""),
+    ),
 ]

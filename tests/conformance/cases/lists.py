@@ -285,4 +285,17 @@ CASES = [
             ["DBSIZE"],
         ],
     ),
+    Case(
+        "what a list is encoded as",
+        [
+            ["RPUSH", "l", "a"],
+            ["OBJECT", "ENCODING", "l"],
+            ["RPUSH", "l", *(str(number) * 30 for number in range(100, 160))],
+            ["OBJECT", "ENCODING", "l"],
+            ["RPUSH", "l", *(str(number) * 30 for number in range(100, 200))],
+            ["OBJECT", "ENCODING", "l"],
+            ["RPUSH", "large", "x" * 9000],
+            ["OBJECT", "ENCODING", "large"],
+        ],
+    ),
 ]

@@ -1,0 +1,156 @@
+"""What an operation costs hangs on the elements it touches, not on those that are there: records read and written are
+counted, at a thousand elements and at many more. No clock is looked at.
+
+Most operations touch as many whatever the size. What goes by rank walks down an index, one node of some 40 records for
+each of its levels, of which there is one more for every 40 times as many members: O(log n).
+
+REDRAFT_COST_ELEMENTS=1000000 makes the large one really large; that takes some minutes.
+"""
+
+import os
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from math import ceil, log
+from random import Random
+
+import pytest
+
+from server.commands import all as all_commands
+from server.keyspace.store import MemoryStore
+from server.types.rank_index import FANOUT_MAX
+from tests.server.harness import Group
+
+assert all_commands.loaded
+
+SMALL = 1000
+LARGE = int(os.environ.get("REDRAFT_COST_ELEMENTS", "16000"))
+CHUNK = 4000
+TIMES = 20
+
+
+class CountingStore(MemoryStore):
+    """One that counts the records that it gives; its keys are sorted when somebody asks for a range."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records = 0
+        self._unsorted = False
+
+    def get(self, key: bytes) -> bytes | None:
+        self.records += 1
+        return self._values.get(key)
+
+    def scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        if self._unsorted:
+            self._keys = sorted(self._values)
+            self._unsorted = False
+        keys = self._keys
+        places = range(bisect_left(keys, start), bisect_left(keys, stop))
+        for at in reversed(places) if reverse else places:
+            self.records += 1
+            yield keys[at], self._values[keys[at]]
+
+    def write(self, effects: dict[bytes, bytes | None]) -> None:
+        self.records += len(effects)
+        if self._unsorted or len(effects) > CHUNK:
+            self._unsorted = True
+            self._values |= {key: value for key, value in effects.items() if value is not None}
+            for key in [key for key, value in effects.items() if value is None]:
+                self._values.pop(key, None)
+            return
+        super().write(effects)
+
+
+class Counted(Group):
+    """A group over a CountingStore."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counting = CountingStore()
+        self.store = self.counting
+        self.view._base = self.counting
+
+    def cost(self, *args: str) -> int:
+        """Records that a request reads and writes."""
+        before = self.counting.records
+        self.run(*args)
+        return self.counting.records - before
+
+
+def filled(count: int) -> Counted:
+    """A key of each type with `count` elements: h, s, z, l, x."""
+    group = Counted()
+    order = list(range(count))
+    Random(1).shuffle(order)
+    for start in range(0, count, CHUNK):
+        chunk = order[start : start + CHUNK]
+        group.run("HSET", "h", *(word for number in chunk for word in (f"m{number}", "value")))
+        group.run("SADD", "s", *(f"m{number}" for number in chunk))
+        group.run(
+            "ZADD", "z", *(word for number in chunk for word in (str(number * 7 % count), f"m{number}"))
+        )
+        group.run("RPUSH", "l", *(f"m{number}" for number in chunk))
+        for number in range(start, start + len(chunk)):
+            group.run("XADD", "x", f"{number + 1}-0", "f", "value")
+    return group
+
+
+@pytest.fixture(scope="module")
+def small() -> Counted:
+    return filled(SMALL)
+
+
+@pytest.fixture(scope="module")
+def large() -> Counted:
+    return filled(LARGE)
+
+
+def average(group: Counted, count: int, make: Callable[[Random, int, int], list[str]]) -> float:
+    rng = Random(2)
+    return sum(group.cost(*make(rng, count, number)) for number in range(TIMES)) / TIMES
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda rng, count, n: ["HSET", "h", f"new{n}", "value"],
+        lambda rng, count, n: ["HSET", "h", f"m{rng.randrange(count)}", "other"],
+        lambda rng, count, n: ["HGET", "h", f"m{rng.randrange(count)}"],
+        lambda rng, count, n: ["HDEL", "h", f"new{n}"],
+        lambda rng, count, n: ["HRANDFIELD", "h"],
+        lambda rng, count, n: ["SADD", "s", f"new{n}"],
+        lambda rng, count, n: ["SISMEMBER", "s", f"m{rng.randrange(count)}"],
+        lambda rng, count, n: ["SPOP", "s"],
+        lambda rng, count, n: ["ZSCORE", "z", f"m{rng.randrange(count)}"],
+        lambda rng, count, n: ["RPUSH", "l", "value"],
+        lambda rng, count, n: ["LPOP", "l"],
+        lambda rng, count, n: ["LINDEX", "l", str(rng.randrange(count))],
+        lambda rng, count, n: ["XADD", "x", f"{10**9 + n}-0", "f", "value"],
+        lambda rng, count, n: ["XRANGE", "x", f"{rng.randrange(count // 2) + 1}", "+", "COUNT", "10"],
+        lambda rng, count, n: ["XDEL", "x", f"{10**9 + n}-0"],
+    ],
+    ids=lambda make: " ".join(make(Random(0), 9, 0)[:1]),
+)
+def test_it_touches_no_more_of_a_large_one(
+    small: Counted, large: Counted, make: Callable[[Random, int, int], list[str]]
+) -> None:
+    assert average(large, LARGE, make) <= 1.5 * average(small, SMALL, make)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda rng, count, n: ["ZADD", "z", str(rng.randrange(count)), f"new{n}"],
+        lambda rng, count, n: ["ZADD", "z", str(rng.randrange(count)), f"m{rng.randrange(count)}"],
+        lambda rng, count, n: ["ZRANK", "z", f"m{rng.randrange(count)}"],
+        lambda rng, count, n: ["ZRANGE", "z", str(count // 2), str(count // 2 + 9)],
+        lambda rng, count, n: ["ZPOPMIN", "z"],
+    ],
+    ids=lambda make: " ".join(make(Random(0), 9, 0)[:1]),
+)
+def test_what_goes_by_rank_touches_a_node_for_each_level(
+    small: Counted, large: Counted, make: Callable[[Random, int, int], list[str]]
+) -> None:
+    assert average(small, SMALL, make) <= 2 * FANOUT_MAX
+    levels = ceil(log(LARGE / SMALL, 40))
+    assert average(large, LARGE, make) <= average(small, SMALL, make) + 2 * FANOUT_MAX * levels
