@@ -13,6 +13,7 @@ import trio
 import server.commands.object_command  # noqa: F401  (declares MEMORY)
 from resp.encode import encode
 from resp.values import OK, Attribute, BigNumber, Error, Push, Raw, Simple, Verbatim
+from server.commands.arguments import bounded_integer, integer
 from server.commands.context import Context
 from server.commands.help import help_reply
 from server.commands.table import (
@@ -124,6 +125,27 @@ async def _reload(context: Context, args: Args) -> Reply:
     return OK
 
 
+async def _populate(context: Context, args: Args) -> Reply:
+    """Keys `prefix:0` and on, as far as they are not there, with values `value:0` and on, cut or filled to a size."""
+    count = bounded_integer(args[2], 0, 2**63 - 1, b"ERR value is out of range, must be positive")
+    prefix = args[3] if len(args) > 3 else b"key"
+    size_bytes = integer(args[4]) if len(args) > 4 else 0
+    numbers = iter(range(count))
+
+    async def write() -> None:
+        for number in numbers:
+            key, value = b"%b:%d" % (prefix, number), b"value:%d" % number
+            if size_bytes > 0:
+                value = value[:size_bytes].ljust(size_bytes, b"\0")
+            group = context.node.topology.slot_groups[key_slot(key)]
+            await context.node.call(group, context.session.db, [b"SETNX", key, value])
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(min(count, _WRITERS)):
+            nursery.start_soon(write)
+    return OK
+
+
 async def _digest(context: Context, args: Args) -> Reply:
     """Of the data that this node's replicas have applied: equal on nodes with the same groups when nothing is
     written."""
@@ -151,6 +173,8 @@ def _help(context: Context, args: Args) -> Reply:
 
 
 _ANY = 1 << 30
+_WRITERS = 200
+"""So many keys of DEBUG POPULATE are under way at once."""
 _SUBCOMMANDS: dict[bytes, tuple[int, int, Callable[[Context, Args], Reply | Awaitable[Reply]]]] = {
     b"assert": (2, 2, _refused),
     b"change-repl-id": (2, 2, _nothing),
@@ -173,6 +197,7 @@ _SUBCOMMANDS: dict[bytes, tuple[int, int, Callable[[Context, Args], Reply | Awai
     b"oom": (2, 2, _refused),
     b"panic": (2, 2, _refused),
     b"pause-cron": (3, 3, _nothing),
+    b"populate": (3, 5, _populate),
     b"protocol": (3, 3, _protocol),
     b"quicklist": (3, 4, _memory_free),
     b"quicklist-packed-threshold": (3, 3, _nothing),
@@ -288,6 +313,9 @@ LOADAOF
     Return when everything applied is synced in the data store.
 OBJECT <key> [fast]
     Show low level info about `key` and associated value.
+POPULATE <count> [<prefix>] [<size>]
+    Create <count> string keys named key:<num>. If <prefix> is specified then
+    it is used instead of the 'key' prefix. Values are cut or filled up to <size> bytes.
 PROTOCOL <type>
     Reply with a test value of the specified type. <type> can be: string,
     integer, double, bignum, null, array, set, map, attrib, push, verbatim,
