@@ -332,7 +332,7 @@ class Dispatcher:
         elapsed_us = int(seconds * 1e6)
         row.elapsed_ns += 1000 * elapsed_us
         session = getattr(call.slot, "session", None)
-        if session is not None:  # a client's of this node
+        if session is not None and row.open:  # a client of this node has sent it
             self._was_slow(row, call.args, session, elapsed_us)
 
     def _was_slow(self, row: Command, args: Args, session: Session, elapsed_us: int) -> None:
