@@ -11,6 +11,7 @@ from enum import Enum
 from operator import and_, or_, xor
 
 from server.keyspace import events
+from server.keyspace.breath import breathe
 from server.keyspace.layout import STRING
 from server.keyspace.view import View
 from server.types import strings
@@ -74,6 +75,7 @@ def count(value: bytes, first: int, stop: int) -> int:
     data = memoryview(value)
     total = 0
     for start in range(first_byte, stop_byte, _PIECE_BYTES):
+        breathe()
         piece = data[start : min(start + _PIECE_BYTES, stop_byte)]
         total += int.from_bytes(piece, "little").bit_count()
     outside_left = value[first_byte] >> (8 - (first & 7))
@@ -112,6 +114,7 @@ def combine(operation: Operation, values: Sequence[bytes]) -> bytes:
     operands = [memoryview(value) for value in values]
     pieces = []
     for start in range(0, size, _PIECE_BYTES):
+        breathe()
         stop = min(start + _PIECE_BYTES, size)
         result = int.from_bytes(operands[0][start:stop], "little")
         for operand in operands[1:]:
