@@ -65,6 +65,15 @@ _ROLES = {
     int(Role.LEADER): "leader",
 }
 
+_LOG_LEVELS = {
+    b"debug": logging.DEBUG,
+    b"verbose": logging.INFO,
+    b"notice": logging.INFO,
+    b"warning": logging.WARNING,
+    b"nothing": logging.CRITICAL + 1,
+}
+"""Of CONFIG SET loglevel."""
+
 
 class Node:
     """Everything of one node; implements commands.context.Node. Made by app.py, which also runs it."""
@@ -93,6 +102,14 @@ class Node:
         self.active_expire = True
         """DEBUG SET-ACTIVE-EXPIRE."""
         self._bind = (me.bind, me.port)
+        self.settings.report(
+            {
+                "bind": me.bind,
+                "cluster-enabled": "yes" if self.topology.clustered else "no",
+                "dir": self.data_directory,
+                "port": str(me.port),
+            }
+        )
         data = Path(me.data)
         data.mkdir(parents=True, exist_ok=True)
         self.log_store = LogStore.open(data / "log", create=True)
@@ -224,8 +241,10 @@ class Node:
 
     # -- settings and sessions -------------------------------------------------------------------------------
 
-    def _apply_settings(self, _changed: frozenset[str]) -> None:
+    def _apply_settings(self, changed: frozenset[str]) -> None:
         settings = self.settings
+        if "loglevel" in changed:
+            logging.getLogger().setLevel(_LOG_LEVELS[settings.log_level])
         self.limits.bulk_bytes_max = max(settings.proto_max_bulk_len, 1024)
         self.limits.query_buffer_bytes_max = max(settings.client_query_buffer_limit, 1024)
         reactor = self.reactor

@@ -33,6 +33,8 @@ class Settings:
     """Milliseconds; 0: off."""
     latency_tracking: bool
     latency_tracking_info_percentiles: tuple[float, ...]
+    log_level: bytes
+    """Heeded when it changes: at the start the config file's own [log] level counts."""
     maxclients: int
     output_limits: dict[str, tuple[int, int, int]]
     """normal, replica, pubsub -> (hard bytes, soft bytes, soft seconds); 0: no limit."""
@@ -72,6 +74,12 @@ class Settings:
         """Have `callback` called with the canonical names of what each successful CONFIG SET gave a new value."""
         self._callbacks.append(callback)
 
+    def report(self, facts: Mapping[str, str]) -> None:
+        """What CONFIG GET says from now on of parameters that can not be set, by canonical name."""
+        for name, text in facts.items():
+            assert not PARAMETER[name].mutable, name
+            self._values[name] = text.encode()
+
     def value(self, name: str) -> Any:
         """The value of a parameter, decoded (int, bool, bytes, …). Raises KeyError for no such parameter."""
         return self._values[PARAMETER[name].name]
@@ -106,6 +114,8 @@ class Settings:
                 raise CommandError(
                     b"ERR Unknown option or number of arguments for CONFIG SET - '%b'" % name_bytes
                 )
+            if PARAMETER[name].protected:
+                raise _refused(name_bytes, "can't set protected config")
             if not PARAMETER[name].mutable:
                 raise _refused(name_bytes, "can't set immutable config")
             if name in names:
