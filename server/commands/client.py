@@ -263,6 +263,17 @@ def client_capa(context: Context, args: Args) -> Reply:
     return OK
 
 
+@command("client|import-source", arity=3, flags=_PLAIN, where=NODE, since="8.1.0", group="connection")
+def client_import_source(context: Context, args: Args) -> Reply:
+    """Marks this client as an import source when the server is in import mode."""
+    word = args[2].lower()
+    if word != b"off" and not context.node.settings.value("import-mode"):
+        raise CommandError(b"ERR Server is not in import mode")
+    if word not in (b"on", b"off"):
+        raise CommandError(SYNTAX)
+    return OK
+
+
 @command("client|help", arity=2, flags=LOADING | STALE, where=NODE, since="5.0.0", group="connection")
 def client_help(context: Context, args: Args) -> Reply:
     """Returns helpful text about the different subcommands."""
