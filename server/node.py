@@ -39,6 +39,7 @@ from server.net.connection import Connection
 from server.net.reactor import Reactor
 from server.pubsub.hub import Hub
 from server.pubsub.lane import Exchange
+from server.pubsub.tracking import Tracking
 from server.rates import Rates
 from server.scripting.interpreter import limits as script_limits
 from server.session import Session
@@ -90,7 +91,8 @@ class Node:
         self.sessions: dict[int, Session] = {}
         self.monitors: set[Session] = set()
         self.rates = Rates()
-        self.pubsub = Hub(self._notify)
+        self.tracking = Tracking(self.sessions, self.topology.me)
+        self.pubsub = Hub(self._notify, self.tracking)
         self.started_s = time.time()
         self.run_id = secrets.token_hex(20)
         me = config.node(name)
@@ -164,6 +166,7 @@ class Node:
                 on_link=self.router.link_opened,
             )
             self.exchange = self.pubsub.outbound = Exchange(self.links_, self.pubsub)
+            self.tracking.unacknowledged = self._can_ask_others_than
         self.membership: Membership | None = None
         if self.links_ is not None:
             self.membership = Membership(
@@ -222,6 +225,8 @@ class Node:
         self.router.run()
         self.host.pump()
         self.router.run()
+        if self.tracking.busy:
+            self.tracking.end_turn()
         if self.exchange is not None:
             self.exchange.flush()
 
@@ -254,11 +259,20 @@ class Node:
         reactor.pubsub_limits = settings.output_limits["pubsub"]
         reactor.authenticated_at_start = not settings.requirepass
         self.pubsub.configure(settings.notify_keyspace_events)
+        self.tracking.keys_max = settings.tracking_table_keys_max
 
     def _notify(self, classes: int) -> None:
         """Keyspace events of these classes are wanted from now on."""
         for shard in self.shards.values():
             shard.set_notify(classes)
+
+    def _can_ask_others_than(self, nodes: set[int]) -> bool:
+        """Whether calls can be forwarded to a node that is not among these."""
+        links = self.links_
+        return links is not None and any(
+            number not in nodes and links.link(FORWARD_LANE, number) is not None
+            for number in self.topology.nodes
+        )
 
     def _new_session(self, session: Session) -> None:
         session.readonly = self.config.raft.reads == "stale"
@@ -267,6 +281,7 @@ class Node:
     def _end_session(self, session: Session) -> None:
         self.sessions.pop(session.id, None)
         self.pubsub.forget(session)
+        self.tracking.disable(session)
         if session.blocked is not None:
             session.blocked.unblock(error=False)
         if session in self.monitors:

@@ -28,6 +28,8 @@ class Settings:
 
     client_query_buffer_limit: int
     """Bytes."""
+    extended_compatibility: bool
+    """HELLO says that this is a Redis."""
     hz: int
     latency_monitor_threshold: int
     """Milliseconds; 0: off."""
@@ -51,6 +53,8 @@ class Settings:
     """0: off."""
     timeout_s: int
     """Idle clients are closed after it; 0: never."""
+    tracking_table_keys_max: int
+    """0: no limit."""
 
     def __init__(self, initial: Mapping[str, str] | None = None) -> None:
         """`initial`: parameters by name, as text, immutable ones too; the others start at their defaults.

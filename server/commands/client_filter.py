@@ -40,6 +40,9 @@ def client_flags(session: Session) -> str:
             ("r", session.readonly),
             ("e", session.no_evict),
             ("T", session.no_touch),
+            ("t", session.tracking is not None),
+            ("R", session.tracking is not None and session.tracking.broken),
+            ("B", session.tracking is not None and session.tracking.bcast),
         )
         if holds
     ]

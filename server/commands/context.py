@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from server.cluster.topology import Topology
     from server.diagnostics import Latency, Slowlog
     from server.pubsub.hub import Hub
+    from server.pubsub.tracking import Tracking
     from server.rates import Rates
     from server.settings import Settings
     from server.stats import Stats
@@ -60,6 +61,7 @@ class Node(Protocol):
     """By id."""
     monitors: set[Session]
     pubsub: "Hub"
+    tracking: "Tracking"
     started_s: float
     """Unix time."""
     run_id: str

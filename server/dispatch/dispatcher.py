@@ -27,7 +27,7 @@ from server.dispatch.transactions import Transactions
 from server.errors import CROSS_SLOT, INTERNAL, NO_AUTH, ONLY_SUBSCRIBING, CommandError
 from server.keyspace.cache import MISSING
 from server.keyspace.slots import key_slot
-from server.session import Guard, Session
+from server.session import Guard, Session, Tracker
 from server.shard.call import Call, Later
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.gather import Gather, decode, split_by_group
@@ -267,7 +267,42 @@ class Dispatcher:
                 row.rejected_calls += 1
                 self._count_error(reply)
             return reply
+        if session.tracking is not None and session.guards & Guard.TRACKING:
+            return self._tracked(connection, session.tracking, row, args)
         return _GO_ON
+
+    def _tracked(self, connection: Connection, tracker: Tracker, row: Command, args: Args) -> bytes | None:
+        """A command of a client that caches: its keys are remembered before anybody reads them (pubsub/tracking.py),
+        and what it changes carries its name if it wants so; _GO_ON: all is done."""
+        session = connection.session
+        if row.name.startswith("client|"):
+            return _GO_ON
+        if tracker.remembers:
+            if row.name == "exec":
+                for queued in session.queue or ():
+                    self._remember(session, queued.command, queued.args)
+            else:
+                self._remember(session, row, args)
+        if row.name != "multi":
+            tracker.caching = False
+        if not session.origin or row.is_node or not row.is_write:
+            return _GO_ON
+        row.calls += 1
+        session.last_command = row.name
+        began_ns = perf_counter_ns()
+        reply = self._run(connection, row, args)
+        self._took(row, args, session, began_ns)
+        return reply
+
+    def _remember(self, session: Session, row: Command, args: Args) -> None:
+        if not (row.flags & Flag.READONLY or row.group == "scripting") or row.keys.access == "not_key":
+            return
+        try:
+            keys = [args[at] for at in row.keys.indexes(args)]
+        except CommandError:
+            return  # it will not read any
+        if keys:
+            self._node.tracking.remember(session, keys)
 
     def _was_slow(self, row: Command, args: Args, session: Session, elapsed_us: int) -> None:
         if elapsed_us >= self._node.slowlog.threshold_us and not row.flags & Flag.SKIP_COMMANDLOG:
@@ -306,9 +341,10 @@ class Dispatcher:
         session = connection.session
         if row.blocks:
             slot = BlockedSlot(connection, route, connection.defer())
-            slot.submit(Call(row, args, session.db, session.protocol, slot))
+            slot.submit(Call(row, args, session.db, session.protocol, slot, origin=session.origin))
         else:
-            route.submit(Call(row, args, session.db, session.protocol, connection.defer()))
+            slot_ = connection.defer()
+            route.submit(Call(row, args, session.db, session.protocol, slot_, origin=session.origin))
 
     def groups_of(self, row: Command, args: Args) -> Iterable[int]:
         """The groups of a command that is not NODE. One whose keys can not be told has none in particular: the
@@ -332,9 +368,10 @@ class Dispatcher:
         """The group is not ready here: a replica's answer, MOVED, or the way to its leader."""
         session = connection.session
         if session.readonly and not row.is_write and route.shard is not None:
-            reply = route.shard.evaluate_stale(row, args, session.db, session.protocol)
-            if reply is not None:
-                return reply
+            if session.tracking is None:  # or it would be told of a change before this replica has it
+                reply = route.shard.evaluate_stale(row, args, session.db, session.protocol)
+                if reply is not None:
+                    return reply
             # Too old, so the leader is asked for it. A client that wants replicas would follow a MOVED in circles.
         elif self._redirect and route.leader not in (0, self._topology.me):
             leader = self._topology.nodes[route.leader]
@@ -357,7 +394,8 @@ class Dispatcher:
             requests = dict.fromkeys(groups, args)
         gather = Gather(row.join, places, len(requests), session.protocol, connection.defer())
         for number, (group, request) in enumerate(requests.items()):
-            self.routes[group].submit(Call(row, request, session.db, 2, gather.part(number)))
+            part = gather.part(number)
+            self.routes[group].submit(Call(row, request, session.db, 2, part, origin=session.origin))
 
     def _run_node(self, connection: Connection, row: Command, args: Args) -> bytes | None:
         session = connection.session

@@ -226,7 +226,9 @@ class Transactions:
             [(queued.command, queued.args, queued.db) for queued in keyed],
             [(db, key, revision) for (db, key), revision in watched.items()],
         )
-        return Call(self._exec_row, [b"exec"], session.db, session.protocol, slot, transaction)
+        return Call(
+            self._exec_row, [b"exec"], session.db, session.protocol, slot, transaction, session.origin
+        )
 
     def _route(self, queue: list[Queued], watched: dict[tuple[int, bytes], int]) -> Route | None:
         """The one group of all that is queued and watched; None when there is none. Raises CommandError."""

@@ -18,7 +18,7 @@ from random import Random
 from server.errors import WRONG_TYPE, CommandError
 from server.keyspace.cache import MISSING, HotReplies, RecordCache
 from server.keyspace.collection import Collection, parse_payload
-from server.keyspace.events import EXPIRED, NEW, PUBLISHED, Event
+from server.keyspace.events import EXPIRED, FLUSHED, NEW, PUBLISHED, TRACKED, Event
 from server.keyspace.layout import (
     ELEMENT_PREFIX,
     ELEMENT_PREFIX_BYTES,
@@ -134,6 +134,7 @@ class View:
         "meta_changed",
         "notify",
         "now_ms",
+        "origin",
         "protocol",
         "random",
         "revision",
@@ -194,6 +195,8 @@ class View:
         """Classes of keyspace events (events.py) that somebody wants to hear of."""
         self.events: list[Event] = []
         """(class, name, db, key) of events since the last take; the executor publishes and clears them."""
+        self.origin = b""
+        """Who writes, where that matters: Session.origin."""
         self.random = random
         self.home = home
         """Which keys live in this group, for scripts, whose keys nobody has looked at."""
@@ -315,6 +318,8 @@ class View:
                 self._count(db, -1, -1)
                 if self.notify & EXPIRED:
                     self.events.append((EXPIRED, b"expired", db, where[HEAD_PREFIX_BYTES:]))
+                if self.notify & TRACKED:
+                    self.events.append((TRACKED, b"", db, where[HEAD_PREFIX_BYTES:]))
                 return True
         return False
 
@@ -510,6 +515,8 @@ class View:
         where = head_key(self._space, key)
         effects = self.effects
         old = self._take(key, where)
+        if self.notify & TRACKED:
+            self.events.append((TRACKED, self.origin, self.db, key))
         if old is None:
             self._count(self.db, 1, 1 if expire_ms else 0)
             if self.notify:
@@ -545,6 +552,8 @@ class View:
         old = self._take(key, where)
         if old is None:
             return False
+        if self.notify & TRACKED:
+            self.events.append((TRACKED, self.origin, self.db, key))
         effects[where] = None
         self._count(self.db, -1, -1 if old[1] & EXPIRES else 0)
         if old[1] & SPREAD and not keep_elements:
@@ -565,6 +574,8 @@ class View:
 
     def flush(self) -> None:
         """Empty the database: its keys are left behind in their space, to be swept in the background."""
+        if self.notify & FLUSHED:
+            self.events.append((FLUSHED, b"", self.db, b""))
         database = self._counts()
         if not database.keys:
             return
@@ -578,6 +589,8 @@ class View:
 
     def swap(self, first: int, second: int) -> None:
         """Let two databases change their contents (SWAPDB)."""
+        if self.notify & FLUSHED:
+            self.events.append((FLUSHED, b"", self.db, b""))
         self._save_meta()
         databases = self._meta.databases
         databases[first], databases[second] = databases[second], databases[first]

@@ -45,6 +45,8 @@ class Request(msgspec.Struct, array_like=True):
     watched: list[tuple[int, bytes, int]] = []
     cancel: bool | None = None
     """Not a call: the one with this id need not wait any longer; whether it is answered with an error."""
+    origin: bytes = b""
+    """See Call."""
 
 
 class Response(msgspec.Struct, array_like=True):
@@ -162,6 +164,7 @@ class Forwarder:
             return False
         peer = self._peers.setdefault(node, _Peer())
         request = Request(next(self._ids), route.group, call.epoch, call.db, call.protocol, call.args)
+        request.origin = call.origin
         if call.transaction is not None:
             request.commands = [(args, db) for _, args, db in call.transaction.commands]
             request.watched = call.transaction.watched
@@ -275,7 +278,7 @@ class Forwarder:
         if request.commands is not None:
             rows = [(lookup(args), args, db) for args, db in request.commands]
             transaction = Transaction([(r, a, d) for r, a, d in rows if r is not None], request.watched)
-        call = Call(row, request.args, request.db, request.protocol, visit, transaction)
+        call = Call(row, request.args, request.db, request.protocol, visit, transaction, request.origin)
         call.forwarded = visit
         if row.blocks and transaction is None:
             visitor.waiting[request.id] = (route, call)

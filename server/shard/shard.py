@@ -40,7 +40,7 @@ from server.errors import (
     WouldBlock,
 )
 from server.keyspace.cache import HotReplies
-from server.keyspace.events import Event
+from server.keyspace.events import FLUSHED, Event
 from server.keyspace.layout import (
     META_KEY,
     decode_head,
@@ -350,10 +350,13 @@ class Shard:
 
     def submit(self, call: Call) -> None:
         """Evaluate `call` and answer it as soon as it may be. Only when `ready`."""
+        self._view.origin = call.origin
         if call.transaction is not None:
             reply = self.evaluate_transaction(call.transaction, call.protocol)
+            self._view.origin = b""
         else:
             reply = self.evaluate(call.command, call.args, call.db, call.protocol)
+            self._view.origin = b""
             if self._would_block is not None:
                 self.waiters.add(call, self._would_block, self._clock.now_s)
                 self._would_block = None
@@ -398,7 +401,9 @@ class Shard:
         if waiter.type is not None and (record is None or record[0] != waiter.type):
             view.revision = revision
             return None if record is None else False
+        before, view.origin = view.origin, call.origin
         reply = self._run(call.command, waiter.args, call.protocol)
+        view.origin = before
         if self._would_block is not None:
             self._would_block = None
             if view.effects:
@@ -652,6 +657,8 @@ class Shard:
             self._commit = group.commit
             self._start_leadership()
             self._settle_orphans(final=True)
+            if self._notify & FLUSHED:  # whether what we inherit was told, nobody knows
+                self._on_events([(FLUSHED, b"", 0, b"")])
         ready = bool(self._leading_term) and group.can_propose and len(self._base) <= overlay_keys_max
         if ready != self.ready:
             self.ready = ready

@@ -15,6 +15,7 @@ from server.commands.table import lookup
 from server.diagnostics import Latency, Slowlog
 from server.errors import CommandError
 from server.pubsub.hub import Hub
+from server.pubsub.tracking import Tracking
 from server.rates import Rates
 from server.session import Session
 from server.settings import Settings
@@ -30,6 +31,7 @@ class FakeOutlet:
         self.output_bytes = 0
         self.query_bytes = 0
         self.output_limit_bytes = 0
+        self.replies_due = False
         self.pushed: list[Any] = []
         self.closed = ""
         """`now` or `after reply` once it is closed."""
@@ -38,6 +40,9 @@ class FakeOutlet:
         self.pushed.append(value)
 
     def send(self, data: bytes) -> None:
+        self.pushed.append(data)
+
+    def inform(self, data: bytes) -> None:
         self.pushed.append(data)
 
     def close(self, after_reply: bool = False) -> None:
@@ -82,7 +87,8 @@ class ServiceNode:
         self.rates = Rates()
         self.sessions: dict[int, Session] = {}
         self.monitors: set[Session] = set()
-        self.pubsub = Hub()
+        self.tracking = Tracking(self.sessions)
+        self.pubsub = Hub(tracking=self.tracking)
         self.started_s = time.time() - 100
         self.run_id = "ab" * 20
         self.data_directory = "/data"
