@@ -18,7 +18,7 @@ from random import Random
 from server.errors import WRONG_TYPE, CommandError
 from server.keyspace.cache import MISSING, HotReplies, RecordCache
 from server.keyspace.collection import Collection, parse_payload
-from server.keyspace.events import EXPIRED, FLUSHED, NEW, PUBLISHED, TRACKED, Event
+from server.keyspace.events import EXPIRED, FLUSHED, KEY_MISS, NEW, PUBLISHED, TRACKED, Event
 from server.keyspace.layout import (
     ELEMENT_PREFIX,
     ELEMENT_PREFIX_BYTES,
@@ -351,6 +351,8 @@ class View:
                 record = self._base.get(where)
                 if record is not None:
                     self._cache.keep(key, record)
+            if record is None and self.notify & KEY_MISS:
+                self.events.append((KEY_MISS, b"keymiss", self.db, key))
         elif self._pending:
             index = REVISION_AT.unpack_from(record, REVISION_OFFSET)[0] >> 16
             if index > self._base.observed:
@@ -361,6 +363,8 @@ class View:
             and EXPIRE_AT.unpack_from(record, EXPIRE_OFFSET)[0] <= self.now_ms
         ):
             self.expired.append((self._space, key))
+            if self.notify & KEY_MISS:
+                self.events.append((KEY_MISS, b"keymiss", self.db, key))
             return None
         return record
 
@@ -398,7 +402,7 @@ class View:
         """For the executor: `reply` was the answer to GET `key` just now, and all that it says is committed."""
         record = self._cache.young.get(key)
         if record is None:
-            if len(reply) <= _NULL_BYTES_MAX and not self.expired:
+            if len(reply) <= _NULL_BYTES_MAX and not self.expired and not self.notify & KEY_MISS:
                 self._hot.keep(self.db, key, MISSING)
         elif not record[1] & EXPIRES:
             self._hot.keep(self.db, key, reply)

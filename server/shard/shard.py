@@ -40,7 +40,7 @@ from server.errors import (
     WouldBlock,
 )
 from server.keyspace.cache import HotReplies
-from server.keyspace.events import FLUSHED, Event
+from server.keyspace.events import FLUSHED, KEY_MISS, Event
 from server.keyspace.layout import (
     META_KEY,
     decode_head,
@@ -55,6 +55,7 @@ from server.keyspace.view import EVERYWHERE, Home, View
 from server.shard.call import Call, Transaction
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.effects import encode_effects
+from server.shard.misses import told
 from server.shard.overlay import Overlay
 from server.shard.replica import Replica
 from server.shard.waiters import Waiter, Waiters
@@ -193,6 +194,8 @@ class Shard:
             self.wrote = False
             self.gate = base.observed
         if view.events:
+            if self._notify & KEY_MISS:
+                view.events = told(command, args, view.events)
             self._keep_events()
         if self.waiters.woken:
             self._serve()
@@ -226,6 +229,8 @@ class Shard:
                 self.wrote = True
                 self._collect()
             if view.events:
+                if self._notify & KEY_MISS:
+                    view.events = told(command, args, view.events)
                 self._keep_events()
         self.gate = self._next_index if self.wrote else base.observed
         self._would_block = None
@@ -421,6 +426,8 @@ class Shard:
             call.gate = base.observed
         self.wrote = call.wrote
         if view.events:
+            if self._notify & KEY_MISS:
+                view.events = told(call.command, waiter.args, view.events)
             self._keep_events()
         if call.wrote or boot_time_us() < self._lease_until_us:
             self._wait_for_commit(call)
@@ -682,6 +689,8 @@ class Shard:
 
     def set_notify(self, classes: int) -> None:
         """Commands make keyspace events of these classes from now on."""
+        if classes & KEY_MISS:
+            self._hot.clear()  # what is missing is not answered from there
         self._notify = self._view.notify = classes
 
     def _lose_leadership(self) -> None:
