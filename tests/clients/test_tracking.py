@@ -1,77 +1,23 @@
 """Client-side caching across the nodes of a cluster: what a client has cached is never out of date for long.
 
-`Cache` is a client as small as can be: it keeps what it reads until it is told to forget it. Whatever others do in the
-meantime, wherever: once everything is quiet, all that it still keeps must be true.
+Whatever others do in the meantime, wherever: once everything is quiet, all that a cache (harness/cache.py) still keeps
+must be true.
 """
 
 import time
 from random import Random
-from typing import Self
 
 import pytest
 from redis import Redis
 from redis.cache import CacheConfig
 
 from tests.clients.conftest import on
+from tests.conformance.harness.cache import Cache
 from tests.conformance.harness.servers import HOST, Server
-from tests.conformance.harness.wire import Connection, Reply, encode
+from tests.conformance.harness.wire import Connection, encode
 
 KEYS = [f"key:{number}" for number in range(20)]
 WAIT_S = 10.0
-
-
-class Cache:
-    """A connection with RESP3 and CLIENT TRACKING ON."""
-
-    def __init__(self, port: int, *options: str) -> None:
-        self.kept: dict[bytes, bytes | None] = {}
-        self.told: list[Reply] = []
-        self._connection = Connection(HOST, port, 3)
-        assert self.ask("CLIENT", "TRACKING", "ON", *options) == Reply("+", b"OK")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.close()
-
-    def ask(self, *request: str) -> Reply:
-        """The reply; what comes before it is heeded."""
-        self._connection.send(encode(request))
-        return self._reply()
-
-    def _reply(self) -> Reply:
-        while True:
-            reply = self._connection.read()
-            if reply.kind != ">":
-                return reply
-            word, keys = reply.value
-            assert word.value == b"invalidate"
-            self.told.append(keys)
-            if keys.kind == "_":
-                self.kept.clear()
-            else:
-                for key in keys.value:
-                    self.kept.pop(key.value, None)
-
-    def read(self, *keys: str) -> None:
-        """A pipeline of GETs. Each reply is kept as it comes."""
-        self._connection.send(b"".join(encode(["GET", key]) for key in keys))
-        for key in keys:
-            reply = self._reply()
-            self.kept[key.encode()] = reply.value if reply.kind == "$" else None
-
-    def settle(self) -> None:
-        """Hear what has been told."""
-        self.ask("PING")
-
-    def hears(self, key: str) -> None:
-        """Wait until `key` is kept no more."""
-        until_s = time.monotonic() + WAIT_S
-        while key.encode() in self.kept:
-            assert time.monotonic() < until_s, f"{key} is still kept"
-            self.settle()
-            time.sleep(0.002)
 
 
 @on("standalone", "forward")
