@@ -259,7 +259,7 @@ class Node:
         reactor.pubsub_limits = settings.output_limits["pubsub"]
         reactor.authenticated_at_start = not settings.requirepass
         self.pubsub.configure(settings.notify_keyspace_events)
-        self.tracking.keys_max = settings.tracking_table_keys_max
+        self.tracking.limit(settings.tracking_table_keys_max)
 
     def _notify(self, classes: int) -> None:
         """Keyspace events of these classes are wanted from now on."""

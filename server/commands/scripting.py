@@ -135,6 +135,8 @@ def _call(view: View, readonly: bool, args: Args, protocol: int) -> Any:
             elif not all(view.home.owns(args[at]) for at in row.keys.indexes(args)):
                 raise CommandError(CROSS_SLOT)
         row.calls += 1
+        if view.script_reads is not None and row.flags & READONLY:
+            view.script_reads.keys.update(args[at] for at in row.keys.indexes(args))
         reply = handler(view, args)
     except WouldBlock as blocked:
         return blocked.empty
@@ -161,7 +163,10 @@ def _run(view: View, args: Args, digest: bytes, text: bytes, readonly: bool) -> 
         raise CommandError(b"ERR Can not execute a script with write flag using *_ro command.")
     call = partial(_call, view, readonly or b"no-writes" in script.flags)
     try:
-        return interpreter().run(digest, text, args[3 : 3 + count], args[3 + count :], protocol, call)
+        reply = interpreter().run(digest, text, args[3 : 3 + count], args[3 + count :], protocol, call)
+        if view.script_reads is not None:
+            view.script_reads.complete = True
+        return reply
     finally:
         view.protocol = protocol
         if view.db != db:

@@ -27,6 +27,7 @@ from server.dispatch.transactions import Transactions
 from server.errors import CROSS_SLOT, INTERNAL, NO_AUTH, ONLY_SUBSCRIBING, CommandError
 from server.keyspace.cache import MISSING
 from server.keyspace.slots import key_slot
+from server.keyspace.view import ScriptReads
 from server.session import Guard, Session, Tracker
 from server.shard.call import Call, Later
 from server.shard.clock import TurnClock, boot_time_us
@@ -277,32 +278,58 @@ class Dispatcher:
         session = connection.session
         if row.name.startswith("client|"):
             return _GO_ON
-        if tracker.remembers:
+        tracked: list[bytes] = []
+        remembers = tracker.remembers
+        if remembers:
             if row.name == "exec":
                 for queued in session.queue or ():
                     self._remember(session, queued.command, queued.args)
             else:
-                self._remember(session, row, args)
+                tracked = self._remember(session, row, args)
         if row.name != "multi":
             tracker.caching = False
-        if not session.origin or row.is_node or not row.is_write:
+        if row.is_node or not (row.group == "scripting" or (row.is_write and session.origin)):
             return _GO_ON
         row.calls += 1
         session.last_command = row.name
         began_ns = perf_counter_ns()
-        reply = self._run(connection, row, args)
+        if remembers and row.group == "scripting":
+            reply = self._run_script(connection, tracked, row, args)
+        else:
+            reply = self._run(connection, row, args)
         self._took(row, args, session, began_ns)
         return reply
 
-    def _remember(self, session: Session, row: Command, args: Args) -> None:
+    def _run_script(
+        self, connection: Connection, tracked: list[bytes], row: Command, args: Args
+    ) -> bytes | None:
+        """Of the keys that a script names those are remembered that it read, if it ends here and now."""
+        try:
+            route = self.routes[next(iter(self._groups(row, args)))]
+        except CommandError:
+            return self._run(connection, row, args)
+        shard = route.shard
+        if not route.ready or shard is None:
+            return self._run(connection, row, args)
+        reads = ScriptReads()
+        shard.note_script_reads(reads)
+        reply = self._run(connection, row, args)
+        shard.note_script_reads(None)
+        if reads.complete:
+            session, tracking = connection.session, self._node.tracking
+            tracking.forget(session, [key for key in tracked if key not in reads.keys])
+            tracking.remember(session, list(reads.keys))
+        return reply
+
+    def _remember(self, session: Session, row: Command, args: Args) -> list[bytes]:
+        """The keys that were not remembered before."""
         if not (row.flags & Flag.READONLY or row.group == "scripting") or row.keys.access == "not_key":
-            return
+            return []
         try:
             keys = [args[at] for at in row.keys.indexes(args)]
         except CommandError:
-            return  # it will not read any
-        if keys:
-            self._node.tracking.remember(session, keys)
+            return []  # it will not read any
+        return self._node.tracking.remember(session, keys) if keys else []
 
     def _was_slow(self, row: Command, args: Args, session: Session, elapsed_us: int) -> None:
         if elapsed_us >= self._node.slowlog.threshold_us and not row.flags & Flag.SKIP_COMMANDLOG:

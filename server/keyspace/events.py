@@ -26,9 +26,9 @@ STREAM = 1 << 10
 KEY_MISS = 1 << 11
 MODULE = 1 << 13
 NEW = 1 << 14
-TRACKED = 1 << 15
+TRACKED = 1 << 16
 """For client-side caching (server/pubsub/tracking.py): (TRACKED, who changed it or nothing, database, key)."""
-FLUSHED = 1 << 16
+FLUSHED = 1 << 17
 """The same: everything may have changed. (FLUSHED, …, …, …)."""
 
 LETTERS = {

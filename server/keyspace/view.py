@@ -105,6 +105,17 @@ class Kept(dict[bytes, bytes | None]):
                 del self[key]
 
 
+class ScriptReads:
+    """What a script read, for clients that cache it."""
+
+    __slots__ = ("complete", "keys")
+
+    def __init__(self) -> None:
+        self.keys: set[bytes] = set()
+        self.complete = False
+        """The script has ended: `keys` are all."""
+
+
 class View:
     """The keys of one shard group, for the length of one command."""
 
@@ -138,6 +149,7 @@ class View:
         "protocol",
         "random",
         "revision",
+        "script_reads",
     )
 
     def __init__(
@@ -195,6 +207,8 @@ class View:
         """Classes of keyspace events (events.py) that somebody wants to hear of."""
         self.events: list[Event] = []
         """(class, name, db, key) of events since the last take; the executor publishes and clears them."""
+        self.script_reads: ScriptReads | None = None
+        """Where to note what scripts read, if anybody wants to know."""
         self.origin = b""
         """Who writes, where that matters: Session.origin."""
         self.random = random

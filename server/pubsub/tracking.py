@@ -125,20 +125,38 @@ class Tracking:
             self.keys.clear()
         self.on_wanted()
 
-    def remember(self, session: Session, keys: list[bytes]) -> None:
-        """`session` is about to read these."""
+    def remember(self, session: Session, keys: list[bytes]) -> list[bytes]:
+        """`session` is about to read these. Those that were not remembered before."""
         table, id_ = self.keys, session.id
+        new = []
         for key in keys:
             ids = table.get(key)
             if ids is None:
                 table[key] = {id_}
-            else:
+                new.append(key)
+            elif id_ not in ids:
                 ids.add(id_)
+                new.append(key)
         if self.keys_max and len(table) > self.keys_max:
             self.busy = True
         if self.unacknowledged(self._acknowledged):
             self._unsure.append((session, keys))
             self.busy = True
+        return new
+
+    def forget(self, session: Session, keys: list[bytes]) -> None:
+        """`session` did not read these after all."""
+        for key in keys:
+            ids = self.keys.get(key)
+            if ids is not None:
+                ids.discard(session.id)
+                if not ids:
+                    del self.keys[key]
+
+    def limit(self, keys_max: int) -> None:
+        """tracking-table-max-keys has a new value."""
+        self.keys_max = keys_max
+        self.busy = True
 
     @property
     def item_count(self) -> int:

@@ -51,7 +51,7 @@ from server.keyspace.layout import (
     head_key,
 )
 from server.keyspace.meta import Meta
-from server.keyspace.view import EVERYWHERE, Home, View
+from server.keyspace.view import EVERYWHERE, Home, ScriptReads, View
 from server.shard.call import Call, Transaction
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.effects import encode_effects
@@ -686,6 +686,10 @@ class Shard:
         )
         view.notify = self._notify
         return view
+
+    def note_script_reads(self, reads: ScriptReads | None) -> None:
+        """Have scripts that are evaluated from now on note what they read; None: no more."""
+        self._view.script_reads = reads
 
     def set_notify(self, classes: int) -> None:
         """Commands make keyspace events of these classes from now on."""

@@ -197,6 +197,30 @@ STORIES = [
         ),
     ),
     Story(
+        "of the keys of a script those that it reads",
+        (
+            *(
+                "a CLIENT TRACKING ON",
+                "c MSET k 1 l 1",
+                "a EVAL redis.call('set',KEYS[1],'x') 2 k l",
+                "c MSET k 2 l 2",
+            ),
+            *(
+                "a EVAL redis.call('get',KEYS[2]) 2 k l",
+                "c MSET k 3 l 3",
+                "a EVAL_RO redis.call('get',KEYS[1]) 2 k l",
+            ),
+            *(
+                "c MSET k 4 l 4",
+                "a EVAL redis.call('get','m') 0",
+                "c SET m 1",
+                "a GET k",
+                "a EVAL return(1) 1 k",
+                "c SET k 5",
+            ),
+        ),
+    ),
+    Story(
         "what is turned off is over",
         (
             *(
