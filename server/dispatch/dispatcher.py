@@ -303,7 +303,8 @@ class Dispatcher:
     def _run_script(
         self, connection: Connection, tracked: list[bytes], row: Command, args: Args
     ) -> bytes | None:
-        """Of the keys that a script names those are remembered that it read, if it ends here and now."""
+        """The keys that a script names are not remembered if it reads nothing, and others that it reads are, where it
+        ends here and now."""
         try:
             route = self.routes[next(iter(self._groups(row, args)))]
         except CommandError:
@@ -317,8 +318,10 @@ class Dispatcher:
         shard.note_script_reads(None)
         if reads.complete:
             session, tracking = connection.session, self._node.tracking
-            tracking.forget(session, [key for key in tracked if key not in reads.keys])
-            tracking.remember(session, list(reads.keys))
+            if reads.keys:
+                tracking.remember(session, list(reads.keys))
+            else:
+                tracking.forget(session, tracked)
         return reply
 
     def _remember(self, session: Session, row: Command, args: Args) -> list[bytes]:

@@ -197,7 +197,7 @@ STORIES = [
         ),
     ),
     Story(
-        "of the keys of a script those that it reads",
+        "a script's keys, if it reads",
         (
             *(
                 "a CLIENT TRACKING ON",
@@ -206,9 +206,9 @@ STORIES = [
                 "c MSET k 2 l 2",
             ),
             *(
-                "a EVAL redis.call('get',KEYS[2]) 2 k l",
+                "a EVAL redis.call('get',KEYS[1]) 1 k",
                 "c MSET k 3 l 3",
-                "a EVAL_RO redis.call('get',KEYS[1]) 2 k l",
+                "a EVAL_RO redis.call('get',KEYS[1]) 1 k",
             ),
             *(
                 "c MSET k 4 l 4",
@@ -216,8 +216,8 @@ STORIES = [
                 "c SET m 1",
                 "a GET k",
                 "a EVAL return(1) 1 k",
-                "c SET k 5",
             ),
+            *("c SET k 5", "a EVAL_RO redis.call('ping') 2 k l", "c MSET k 6 l 6"),
         ),
     ),
     Story(
