@@ -2,7 +2,8 @@
 
 from itertools import combinations
 
-from resp.values import OK
+from resp import encode
+from resp.values import OK, Raw
 from server.commands.arguments import integer
 from server.commands.client import ANY_TIME, PLAIN
 from server.commands.context import Context
@@ -115,6 +116,11 @@ def _check_overlap(prefix: bytes, other: bytes, what: bytes) -> None:
         )
 
 
+def _set_of(words: list[bytes]) -> Raw:
+    """A set in RESP3, in this order."""
+    return Raw(b"~%d\r\n" % len(words) + b"".join(encode(word, 3) for word in words))
+
+
 @command("client|caching", arity=3, flags=ANY_TIME, where=NODE, since="6.0.0", group="connection")
 def client_caching(context: Context, args: Args) -> Reply:
     """Instructs the server whether to track the keys in the next request."""
@@ -163,7 +169,7 @@ def client_trackinginfo(context: Context, args: Args) -> Reply:
     }
     holding = [name for name, holds in flags.items() if holds]
     return {
-        b"flags": holding if context.session.protocol == 2 else set(holding),
+        b"flags": holding if context.session.protocol == 2 else _set_of(holding),
         b"redirect": tracker.redirect,
         b"prefixes": sorted(tracker.prefixes),
     }

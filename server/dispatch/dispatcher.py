@@ -22,13 +22,13 @@ from server.commands.context import Context, Node
 from server.commands.table import COMMANDS, PLAIN, SHARD, SPREAD_ALL, SPREAD_KEYS, Args, Command, Flag, lookup
 from server.diagnostics import format_monitor_line
 from server.dispatch.blocking import BlockedSlot
+from server.dispatch.caching import GO_ON, Caching
 from server.dispatch.connection import Connection
 from server.dispatch.transactions import Transactions
 from server.errors import CROSS_SLOT, INTERNAL, NO_AUTH, ONLY_SUBSCRIBING, CommandError
 from server.keyspace.cache import MISSING
 from server.keyspace.slots import key_slot
-from server.keyspace.view import ScriptReads
-from server.session import Guard, Session, Tracker
+from server.session import Guard, Session
 from server.shard.call import Call, Later
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.gather import Gather, decode, split_by_group
@@ -53,7 +53,6 @@ _WHILE_SUBSCRIBED = frozenset(
     ]
 )
 """What a RESP2 client may do that listens to channels."""
-_GO_ON = b"go on"
 NULL = {protocol: encode(None, protocol) for protocol in (2, 3)}
 HOT = frozenset((b"GET", b"get"))
 """What `answer_hot` answers."""
@@ -100,6 +99,7 @@ class Dispatcher:
         self._hot_until_us = 0
         self._get = COMMANDS[b"get"]
         self._transactions = Transactions(self)
+        self._caching = Caching(self, node.tracking)
         self.attentive = False
         """Somebody MONITORs, or clients are paused: every command is looked at twice."""
         self.paused_until_ms = 0
@@ -158,7 +158,7 @@ class Dispatcher:
             return self._wrong_arity(session, row)
         if session.guards or self.attentive:
             reply = self._guarded(connection, row, args)
-            if reply is not _GO_ON:
+            if reply is not GO_ON:
                 return reply
         row.calls += 1
         session.last_command = row.name
@@ -244,7 +244,7 @@ class Dispatcher:
             counts[code] = counts.get(code, 0) + 1
 
     def _guarded(self, connection: Connection, row: Command, args: Args) -> bytes | None:
-        """What stands between a session that is not plain and its command; _GO_ON: nothing."""
+        """What stands between a session that is not plain and its command; GO_ON: nothing."""
         session = connection.session
         if not session.authenticated and not row.flags & Flag.NO_AUTH:
             row.rejected_calls += 1
@@ -269,70 +269,8 @@ class Dispatcher:
                 self._count_error(reply)
             return reply
         if session.tracking is not None and session.guards & Guard.TRACKING:
-            return self._tracked(connection, session.tracking, row, args)
-        return _GO_ON
-
-    def _tracked(self, connection: Connection, tracker: Tracker, row: Command, args: Args) -> bytes | None:
-        """A command of a client that caches: its keys are remembered before anybody reads them (pubsub/tracking.py),
-        and what it changes carries its name if it wants so; _GO_ON: all is done."""
-        session = connection.session
-        if row.name.startswith("client|"):
-            return _GO_ON
-        tracked: list[bytes] = []
-        remembers = tracker.remembers
-        if remembers:
-            if row.name == "exec":
-                for queued in session.queue or ():
-                    self._remember(session, queued.command, queued.args)
-            else:
-                tracked = self._remember(session, row, args)
-        if row.name != "multi":
-            tracker.caching = False
-        if row.is_node or not (row.group == "scripting" or (row.is_write and session.origin)):
-            return _GO_ON
-        row.calls += 1
-        session.last_command = row.name
-        began_ns = perf_counter_ns()
-        if remembers and row.group == "scripting":
-            reply = self._run_script(connection, tracked, row, args)
-        else:
-            reply = self._run(connection, row, args)
-        self._took(row, args, session, began_ns)
-        return reply
-
-    def _run_script(
-        self, connection: Connection, tracked: list[bytes], row: Command, args: Args
-    ) -> bytes | None:
-        """The keys that a script names are not remembered if it reads nothing, and others that it reads are, where it
-        ends here and now."""
-        try:
-            route = self.routes[next(iter(self._groups(row, args)))]
-        except CommandError:
-            return self._run(connection, row, args)
-        shard = route.shard
-        if not route.ready or shard is None:
-            return self._run(connection, row, args)
-        reads = ScriptReads()
-        shard.note_script_reads(reads)
-        reply = self._run(connection, row, args)
-        shard.note_script_reads(None)
-        if reads.complete:
-            session, tracking = connection.session, self._node.tracking
-            if reads.keys:
-                tracking.remember(session, list(reads.keys))
-            else:
-                tracking.forget(session, tracked)
-        return reply
-
-    def _remember(self, session: Session, row: Command, args: Args) -> list[bytes]:
-        """The keys that were not remembered before."""
-        if not (row.flags & Flag.READONLY or row.group == "scripting") or row.keys.access == "not_key":
-            return []
-        try:
-            keys = [args[at] for at in row.keys.indexes(args)]
-        except CommandError:
-            return []  # it will not read any
-        return self._node.tracking.remember(session, keys) if keys else []
+            return self._caching.run(connection, session.tracking, row, args)
+        return GO_ON
 
     def _was_slow(self, row: Command, args: Args, session: Session, elapsed_us: int) -> None:
         if elapsed_us >= self._node.slowlog.threshold_us and not row.flags & Flag.SKIP_COMMANDLOG:
@@ -343,6 +281,15 @@ class Dispatcher:
     def configure(self) -> None:
         """The thresholds of slowlog and latency monitor have changed."""
         self._slow_ns = 1000 * min(self._node.slowlog.threshold_us, self._node.latency.threshold_us)
+
+    def run_here(self, connection: Connection, row: Command, args: Args) -> bytes | None:
+        """`execute` from where guards have let the command pass, as a call that says whose it is."""
+        row.calls += 1
+        connection.session.last_command = row.name
+        began_ns = perf_counter_ns()
+        reply = self._run(connection, row, args)
+        self._took(row, args, connection.session, began_ns)
+        return reply
 
     def _run(self, connection: Connection, row: Command, args: Args) -> bytes | None:
         if row.is_node:

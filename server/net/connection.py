@@ -431,7 +431,7 @@ class Connection:
     @property
     def replies_due(self) -> bool:
         """See Outlet."""
-        return bool(self._waiting)
+        return any(type(place) is Pending and place.reply is None for place in self._waiting)
 
     def inform(self, data: bytes) -> None:
         """See Outlet."""

@@ -17,6 +17,8 @@ often, never too seldom. That rests on these:
   acknowledged, the keys of each read are told right behind its reply.
 * A new leader does not know whether what it inherits was told: it tells everybody to forget everything, as soon as it
   has committed what it inherits and before it answers anything. FLUSHDB, FLUSHALL and SWAPDB do the same.
+* With REDIRECT what is told and the replies go over two connections, and the client has to mind, as with Redis, that
+  it may hear of a change before it has the reply to a read that it has sent.
 * Clients that track are not answered by replicas, which may not have applied what was told already.
 
 What remains is time: a client of a node that is cut off is told when its node notices that, see raft/runtime/links.py.
@@ -69,6 +71,8 @@ class Tracking:
         self._changed: dict[bytes, bytes] = {}
         """Keys that changed in this turn, and who changed them; nobody in particular when there were several."""
         self._flushed = False
+        self._seen: dict[int, tuple[bytes, set[bytes]]] = {}
+        """Client id to the name of its latest transaction, and the keys of which it saw what that made of them."""
         self._unsure: list[tuple[Session, list[bytes]]] = []
         """Reads whose keys are told at the end of the turn, come what may."""
 
@@ -104,7 +108,7 @@ class Tracking:
         for prefix in tracker.prefixes:
             self.prefixes.setdefault(prefix, {})[session] = None
         session.tracking = tracker
-        session.origin = b"%d:%d" % (self._node, session.id) if tracker.noloop else b""
+        session.origin = self.name(session) if tracker.noloop else b""
         session.guard(Guard.TRACKING, not tracker.bcast or tracker.noloop)
         self.trackers[session] = None
         self.on_wanted()
@@ -117,6 +121,7 @@ class Tracking:
             self.prefixes[prefix].pop(session, None)
             if not self.prefixes[prefix]:
                 del self.prefixes[prefix]
+        self._seen.pop(session.id, None)
         session.tracking = None
         session.origin = b""
         session.guard(Guard.TRACKING, False)
@@ -144,6 +149,10 @@ class Tracking:
             self.busy = True
         return new
 
+    def has_seen(self, session: Session, origin: bytes, keys: set[bytes]) -> None:
+        """What `origin` does to these keys need not be told to `session`."""
+        self._seen[session.id] = (origin, keys)
+
     def forget(self, session: Session, keys: list[bytes]) -> None:
         """`session` did not read these after all."""
         for key in keys:
@@ -152,6 +161,10 @@ class Tracking:
                 ids.discard(session.id)
                 if not ids:
                     del self.keys[key]
+
+    def name(self, session: Session) -> bytes:
+        """Who a client is among all clients of all nodes."""
+        return b"%d:%d" % (self._node, session.id)
 
     def limit(self, keys_max: int) -> None:
         """tracking-table-max-keys has a new value."""
@@ -251,13 +264,17 @@ class Tracking:
             tracker = session.tracking if session is not None else None
             if session is None or tracker is None or tracker.bcast:
                 continue
-            own = tracker.noloop and origin == session.origin
+            own = (tracker.noloop and origin == session.origin) or self._saw(id_, origin, key)
             if own or session.outlet.replies_due:
                 kept.add(id_)
             if not own:
                 self._tell(session, tracker, [key])
         if kept:
             self.keys[key] = kept
+
+    def _saw(self, id_: int, origin: bytes, key: bytes) -> bool:
+        seen = self._seen.get(id_)
+        return seen is not None and origin == seen[0] and key in seen[1]
 
     def _tell(self, session: Session, tracker: Tracker, keys: list[bytes] | None) -> None:
         """Send the client of `session`, or the one that it names, these keys; None: everything."""

@@ -197,6 +197,19 @@ STORIES = [
         ),
     ),
     Story(
+        "a transaction that reads what it wrote",
+        (
+            *("a CLIENT TRACKING ON", "a MULTI ; SET k 1 ; GET k ; EXEC", "c SET k 2"),
+            *(
+                "a MULTI ; GET k ; SET k 3 ; EXEC",
+                "c SET k 4",
+                "a MULTI ; SET k 5 ; GET k ; SET k 6 ; EXEC",
+                "c SET k 7",
+            ),
+            *("a MULTI ; MSET k 1 l 1 ; PEXPIRE l 100000 ; GET l ; EXEC", "a DEL k", "c DEL l"),
+        ),
+    ),
+    Story(
         "a script's keys, if it reads",
         (
             *(
