@@ -17,6 +17,7 @@ from resp.values import (
     Attribute,
     BigNumber,
     Error,
+    Members,
     NullArray,
     Push,
     Raw,
@@ -175,6 +176,8 @@ def _opened(value: Any, protocol: int) -> tuple[bytes, Iterator[Any]]:
         return header, chain.from_iterable(value.items())
     if isinstance(value, (set, frozenset)):
         return b"%c%d\r\n" % (b"~" if resp3 else b"*", len(value)), iter(value)
+    if isinstance(value, Members):
+        return b"%c%d\r\n" % (b"~" if resp3 else b"*", len(value.value)), iter(value.value)
     if isinstance(value, Push):
         return b"%c%d\r\n" % (b">" if resp3 else b"*", len(value.value)), iter(value.value)
     if isinstance(value, Attribute):

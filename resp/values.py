@@ -14,6 +14,7 @@
 | BigNumber               | big number `(`   | bulk string                     |
 | Verbatim                | verbatim `=`     | bulk string without the format  |
 | Push                    | push `>`         | array                           |
+| Members                 | set `~`          | array                           |
 | Attribute               | `|`, then value  | the value alone                 |
 | NULL_ARRAY              | null `_`         | null array `*-1`                |
 | Raw                     | the bytes as they are, whatever the protocol       |
@@ -132,6 +133,16 @@ class Push(_Boxed):
 
 
 @final
+class Members(_Boxed):
+    """A set whose members stand in the order given."""
+
+    __slots__ = ()
+
+    def __init__(self, value: "Sequence[Value]") -> None:
+        self.value = value
+
+
+@final
 class Attribute(_Boxed):
     """`value` with out-of-band `attributes`, which only RESP3 clients are sent."""
 
@@ -174,7 +185,7 @@ OK: Final = Simple(b"OK")
 PONG: Final = Simple(b"PONG")
 QUEUED: Final = Simple(b"QUEUED")
 
-Marker: TypeAlias = Simple | Error | BigNumber | Verbatim | Push | Attribute | NullArray | Raw
+Marker: TypeAlias = Simple | Error | BigNumber | Verbatim | Push | Members | Attribute | NullArray | Raw
 Value: TypeAlias = (
     "bytes | int | bool | float | Sequence[Value] | Mapping[Any, Value] | AbstractSet[Any] | Marker | None"
 )

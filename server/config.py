@@ -20,7 +20,7 @@ from typing import Any
 
 from server.cluster.topology import NodeAddress, Topology
 from server.config_reader import ConfigError, Problems, hint, read_section, setting
-from server.config_sections import Clients, Log, NodeConfig, Raft, Storage
+from server.config_sections import Acl, Clients, Log, NodeConfig, Raft, Storage
 from server.settings import PARAMETER
 
 __all__ = [
@@ -80,6 +80,7 @@ class Config:
     nodes: dict[str, NodeConfig] = field(default_factory=lambda: {STANDALONE: NodeConfig()})
     """By name, in the order of the file, which also numbers them 1, 2, …"""
     clients: Clients = field(default_factory=Clients)
+    acl: Acl = field(default_factory=Acl)
     raft: Raft = field(default_factory=Raft)
     storage: Storage = field(default_factory=Storage)
     log: Log = field(default_factory=Log)
@@ -141,10 +142,16 @@ class Config:
 
     def redis_parameters(self) -> dict[str, str]:
         """[clients] in Redis's names, and [redis]: what the table of CONFIG SET starts with."""
-        return {**_client_parameters(self.clients), **self.redis}
+        return {**_client_parameters(self.clients), "aclfile": self.acl.file, **self.redis}
 
 
-SECTIONS: dict[str, type[Any]] = {"clients": Clients, "raft": Raft, "storage": Storage, "log": Log}
+SECTIONS: dict[str, type[Any]] = {
+    "clients": Clients,
+    "acl": Acl,
+    "raft": Raft,
+    "storage": Storage,
+    "log": Log,
+}
 """The tables of fixed settings. [nodes.NAME] and [redis] have keys of the operator's choice."""
 
 REDIS_NAMES = {
@@ -312,6 +319,8 @@ def _check(config: Config, document: dict[str, Any], problems: Problems) -> None
             _secret(config.raft.secret_file)
         except ConfigError as error:
             problems.add(("raft", "secret_file"), str(error))
+    if config.acl.file and config.acl.users:
+        problems.add(("acl", "users"), "give the users here or in acl.file, not both")
     if config.clients.output_buffer_soft_mb and not config.clients.output_buffer_soft_s:
         problems.add(
             ("clients", "output_buffer_soft_mb"), "has no effect without output_buffer_soft_s: set that too"

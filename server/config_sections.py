@@ -96,6 +96,30 @@ class Clients:
 
 
 @dataclass(frozen=True, slots=True)
+class Acl:
+    """[acl]: users and what they may do."""
+
+    file: str = setting(
+        "",
+        "",
+        "File with a line for each user, as ACL LIST shows them; ACL LOAD reads it again and ACL SAVE writes it. Every"
+        " node has its own, and all should say the same. Empty: none.",
+    )
+    users: str = setting(
+        "",
+        "",
+        'The same lines, here instead of in a file, such as "user ann on >secret ~ann:* +@all". A default user among'
+        " them takes the place of the one with requirepass.",
+    )
+    ignore_stored: bool = setting(
+        False,
+        "",
+        "Users that were changed while the cluster ran (ACL SETUSER, CONFIG SET requirepass) stay as they were changed,"
+        " whatever stands here. true: this node heeds only what stands here; for those who have locked themselves out.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Raft:
     """[raft]: how the nodes agree, and what they keep for each other."""
 

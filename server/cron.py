@@ -28,13 +28,22 @@ balance_after_s = 5.0
 members_period_s = 1.0
 disk_period_s = 1.0
 sweep_period_s = 0.5
+means_period_s = 0.5
 
 
 async def run_cron(node: Node) -> None:
     """All jobs, until cancelled."""
     async with trio.open_nursery() as nursery:
-        for job in (_deadlines, _rates, _expire, _clients, _balance, _members, _disk, _sweep):
+        for job in (_work, _deadlines, _rates, _expire, _clients, _balance, _members, _means, _disk, _sweep):
             nursery.start_soon(job, node)
+
+
+async def _work(node: Node) -> None:
+    """A slice of what takes long, then whatever else is ready; see shard/work.py."""
+    while True:
+        await node.workbench.wait()
+        while node.work_on():
+            await trio.lowlevel.checkpoint()
 
 
 async def _deadlines(node: Node) -> None:
@@ -44,7 +53,7 @@ async def _deadlines(node: Node) -> None:
         node.router.check_deadlines()
         dispatcher = node.dispatcher
         if dispatcher.paused_until_ms and dispatcher.paused_until_ms <= node.clock.now_ms:
-            dispatcher.pause(0, False)
+            node.pause_clients(0, False)
         node.end_turn()
 
 
@@ -59,6 +68,13 @@ async def _expire(node: Node) -> None:
         await trio.sleep(expire_period_s)
         while node.expire_due():  # noqa: ASYNC110 -- this is work in slices, not a wait
             await trio.sleep(expire_pause_s)
+
+
+async def _means(node: Node) -> None:
+    while True:
+        await trio.sleep(means_period_s)
+        if node.settings.maxmemory_bytes or node.settings.min_replicas_to_write:
+            node.check_means()
 
 
 async def _clients(node: Node) -> None:
@@ -104,6 +120,7 @@ async def _disk(node: Node) -> None:
             await node.hand_over()
         else:
             log.info("There is space on the disk again: this node takes writes")
+        node.disk_full = low
         for shard in node.shards.values():
             shard.refuse_writes = low
 
@@ -113,7 +130,9 @@ async def _sweep(node: Node) -> None:
         await trio.sleep(sweep_period_s)
         for shard in [shard for shard in node.shards.values() if shard.replica.sweep_due]:
             # Snapshots are read on the same thread, so one that begins now waits for the round.
-            while not node.host.snapshots.sending(shard.number) and await node.host.bulk.call(  # noqa: ASYNC110 -- as above
-                partial(sweep, node.store, shard.replica)
-            ):
+            more = True
+            while more and not node.host.snapshots.sending(shard.number):
+                more = await node.host.bulk.call(partial(sweep, node.store, shard.replica))
+                node.stats.lazyfreed_objects += shard.replica.swept_values
+                shard.replica.swept_values = 0
                 await trio.sleep(expire_pause_s)

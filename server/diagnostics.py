@@ -36,6 +36,13 @@ def redacted(args: list[bytes]) -> list[bytes]:
         for at in range(2, len(args) - 2):
             if args[at].lower() == b"auth":
                 return [*args[: at + 1], REDACTED, REDACTED, *args[at + 3 :]]
+    elif name == b"migrate":
+        for at in range(6, len(args) - 1):
+            count = {b"auth": 1, b"auth2": 2}.get(args[at].lower(), 0)
+            if count:
+                return [*args[: at + 1], *[REDACTED] * count, *args[at + 1 + count :]]
+    elif name == b"acl" and len(args) > 2 and args[1].lower() == b"setuser":
+        return [*args[:2], *[REDACTED] * (len(args) - 2)]
     elif name == b"config" and len(args) > 3 and args[1].lower() == b"set":
         shown = list(args)
         for at in range(2, len(args) - 1, 2):
@@ -191,7 +198,11 @@ def quoted(text: bytes) -> bytes:
     return ('"' + "".join([_QUOTED[byte] for byte in text]) + '"').encode()
 
 
-def format_monitor_line(now_s: float, db: int, address: str, args: list[bytes]) -> Simple:
-    """What MONITOR shows of a command, ready to be sent. `now_s`: Unix time; passwords are redacted."""
-    words = b" ".join([quoted(argument) for argument in redacted(args)])
+def monitored_words(args: list[bytes]) -> bytes:
+    """A request as MONITOR shows it; passwords are redacted."""
+    return b" ".join([quoted(argument) for argument in redacted(args)])
+
+
+def format_monitor_line(now_s: float, db: int, address: str, words: bytes) -> Simple:
+    """What MONITOR shows of a command, ready to be sent. `now_s`: Unix time; `words`: from monitored_words."""
     return Simple(b"%.6f [%d %b] %b" % (now_s, db, address.encode(), words))

@@ -82,6 +82,8 @@ ONLY_SUBSCRIBING = (
     b"in this context"
 )
 INTERNAL = b"ERR internal error, the command had no effect; the server's log has the details"
+NO_REPLICAS = b"NOREPLICAS Not enough good replicas to write."
+OUT_OF_MEMORY = b"OOM command not allowed when used memory > 'maxmemory'."
 DISK_FULL = (
     b"MISCONF The disk of this node is nearly full, so it takes no writes; the command was not applied."
     b" Free some space."

@@ -24,24 +24,30 @@ from raft.runtime.links import Links
 from raft.runtime.options import HostOptions
 from raft.storage import LogStore
 from resp import Limits
+from server.access.rules import DEFAULT_USER, User
+from server.access.users import STORED, Users, read_users
 from server.cluster.identity import PeerCheck, check_identity
 from server.cluster.membership import Membership
-from server.cluster.topology import Topology
+from server.cluster.state import ClusterState
+from server.cluster.topology import SYSTEM_GROUP, Topology
 from server.commands.context import GroupInfo
-from server.config import MIB, Config
+from server.config import MIB, Config, ConfigError
 from server.diagnostics import Latency, Slowlog
 from server.dispatch.dispatcher import Dispatcher
+from server.errors import DISK_FULL, OUT_OF_MEMORY
 from server.keyspace.cache import HotReplies
 from server.keyspace.leveldb import DataStore
 from server.keyspace.meta import DATABASES
 from server.keyspace.view import Home
 from server.net.connection import Connection
 from server.net.reactor import Reactor
+from server.process import resident_bytes
 from server.pubsub.hub import Hub
 from server.pubsub.lane import Exchange
 from server.pubsub.tracking import Tracking
 from server.rates import Rates
-from server.scripting.interpreter import limits as script_limits
+from server.scripting.functions import PREFIX as FUNCTIONS_PREFIX
+from server.scripting.functions import Functions
 from server.session import Session
 from server.settings import Settings
 from server.shard.clock import TurnClock
@@ -52,6 +58,7 @@ from server.shard.overlay import Overlay
 from server.shard.replica import Replica
 from server.shard.router import Router
 from server.shard.shard import Shard
+from server.shard.work import INTERRUPTED, Workbench
 from server.stats import Stats
 
 log = logging.getLogger("redraft.node")
@@ -101,6 +108,8 @@ class Node:
         self.clock = TurnClock()
         self.stopping = trio.Event()
         """Set when the process is to end cleanly."""
+        self.disk_full = False
+        """The disk is nearly full."""
         self.active_expire = True
         """DEBUG SET-ACTIVE-EXPIRE."""
         self._bind = (me.bind, me.port)
@@ -125,9 +134,6 @@ class Node:
         self.links_: Links | None = None
         self.exchange: Exchange | None = None
         if self.topology.clustered:
-            script_limits.time_max_s = (
-                config.raft.election_timeout_ms * 0.7 / 1000
-            )  # or it would lose its leaderships
             self.links_ = self._make_links()
         self.host = Host(
             self.topology.me,
@@ -153,8 +159,13 @@ class Node:
             self.topology, self.clock, self.hot, leader_wait_s=config.raft.leader_wait_ms / 1000
         )
         self.shards: dict[int, Shard] = {}
+        self.state = ClusterState()
+        self.workbench = Workbench()
         for group in self.topology.groups.values():
             self.router.add(group.number, self._make_shard(group.number, group.replicas))
+        self.state.follow(self.shards[SYSTEM_GROUP])
+        self.functions = Functions()
+        self.state.watch(FUNCTIONS_PREFIX, self.functions.changed)
         if self.links_ is not None:
             self.links_.poller = self.reactor
             self.router.forwarder = Forwarder(
@@ -164,6 +175,7 @@ class Node:
                 on_turn_start=self.clock.advance,
                 on_turn_end=self.end_turn,
                 on_link=self.router.link_opened,
+                when_applied=self.state.when_applied,
             )
             self.exchange = self.pubsub.outbound = Exchange(self.links_, self.pubsub)
             self.tracking.unacknowledged = self._can_ask_others_than
@@ -176,6 +188,12 @@ class Node:
             self, self.topology, self.router, self.clock, databases=DATABASES, end_turn=self.end_turn
         )
         self.reactor.connect(self.dispatcher)
+        self.pubsub.on_monitored = self.dispatcher.show_scripted
+        self.users = Users(
+            self.settings, self.sessions, _configured_users(config, self.settings), self._open_to_all
+        )
+        if not config.acl.ignore_stored:
+            self.state.watch(STORED, self.users.stored)
         self.settings.on_change(self._apply_settings)
         self._apply_settings(frozenset())
 
@@ -212,11 +230,18 @@ class Node:
             on_change=self.router.shard_changed,
             on_dirty=self.router.shard_dirty,
             on_events=self.pubsub.happened,
-            home=Home(number, self.topology.slot_groups),
+            on_applied=self.state.refresh if number == SYSTEM_GROUP else None,
+            home=Home(number, self.topology.slot_groups, self),
+            on_work=self.workbench.add,
         )
         shard.group = self.host.add_group(number, ConfState(tuple(sorted(replicas))), shard)
         self.shards[number] = shard
         return shard
+
+    @property
+    def data_shards(self) -> list[Shard]:
+        """Those that hold clients' keys."""
+        return [shard for number, shard in self.shards.items() if number != SYSTEM_GROUP]
 
     # -- turns -----------------------------------------------------------------------------------------------
 
@@ -257,13 +282,39 @@ class Node:
         reactor.keepalive_s = settings.tcp_keepalive_s
         reactor.output_limits = settings.output_limits["normal"]
         reactor.pubsub_limits = settings.output_limits["pubsub"]
-        reactor.authenticated_at_start = not settings.requirepass
         self.pubsub.configure(settings.notify_keyspace_events)
         self.tracking.limit(settings.tracking_table_keys_max)
+        self.dispatcher.configure()
+        self.check_means()
+        for shard in self.shards.values():
+            shard.busy_after_s = settings.busy_reply_threshold_ms / 1000
+
+    @property
+    def short_of_replicas(self) -> bool:
+        """See Protocol."""
+        return self.dispatcher.short_of_replicas
+
+    @property
+    def refusal(self) -> bytes:
+        """See Protocol."""
+        if self.disk_full:
+            return DISK_FULL
+        return OUT_OF_MEMORY if self.dispatcher.out_of_memory else b""
+
+    def check_means(self) -> None:
+        """Whether there are memory and replicas enough for writes. With `noeviction` this process takes no more of them
+        while it uses more memory than `maxmemory`. (With another policy it would give up values for more room, but
+        values are on disk here.) The other nodes are its replicas, while they are connected."""
+        settings, dispatcher = self.settings, self.dispatcher
+        limit = settings.maxmemory_bytes
+        dispatcher.out_of_memory = 0 < limit < resident_bytes() and settings.maxmemory_policy == b"noeviction"
+        wanted = settings.min_replicas_to_write if settings.min_replicas_max_lag_s else 0
+        dispatcher.short_of_replicas = wanted > 0 and len(list(self.links())) < wanted
+        dispatcher.watch_everything()
 
     def _notify(self, classes: int) -> None:
         """Keyspace events of these classes are wanted from now on."""
-        for shard in self.shards.values():
+        for shard in self.data_shards:
             shard.set_notify(classes)
 
     def _can_ask_others_than(self, nodes: set[int]) -> bool:
@@ -274,7 +325,12 @@ class Node:
             for number in self.topology.nodes
         )
 
+    def _open_to_all(self, is_open: bool) -> None:
+        """Whether clients need no password."""
+        self.reactor.authenticated_at_start = is_open
+
     def _new_session(self, session: Session) -> None:
+        self.users.admit(session)
         session.readonly = self.config.raft.reads == "stale"
         self.sessions[session.id] = session
 
@@ -286,7 +342,7 @@ class Node:
             session.blocked.unblock(error=False)
         if session in self.monitors:
             self.monitors.discard(session)
-            self.dispatcher.watch_everything()
+            self.monitors_changed()
 
     # -- commands.context.Node -------------------------------------------------------------------------------
 
@@ -323,11 +379,13 @@ class Node:
     def monitors_changed(self) -> None:
         """See Protocol."""
         self.dispatcher.watch_everything()
+        for shard in self.shards.values():
+            shard.set_monitored(bool(self.monitors))
 
     def keyspace(self) -> list[tuple[int, int]]:
         """See Protocol."""
         totals = [[0, 0] for _ in range(DATABASES)]
-        for shard in self.shards.values():
+        for shard in self.data_shards:
             for total, database in zip(totals, shard.meta().databases, strict=True):
                 total[0] += database.keys
                 total[1] += database.expires
@@ -340,6 +398,8 @@ class Node:
     def pause_clients(self, until_ms: int, writes_only: bool) -> None:
         """See Protocol."""
         self.dispatcher.pause(until_ms, writes_only)
+        for shard in self.shards.values():
+            shard.paused = bool(until_ms)
 
     def paused_until_ms(self) -> int:
         """See Protocol."""
@@ -359,6 +419,13 @@ class Node:
             if link is not None:
                 yield number, True, link.buffered_bytes
 
+    def unswept_groups(self) -> int:
+        """See Protocol."""
+        return sum(
+            shard.replica.sweep_due or shard.applied_index < shard.group.last_index
+            for shard in self.shards.values()
+        )
+
     def disk_bytes(self) -> int:
         """See Protocol."""
         total = 0
@@ -377,11 +444,42 @@ class Node:
         self.stopping.set()
         await trio.sleep_forever()
 
+    def work_on(self) -> bool:
+        """Give one command that takes long a slice; whether there is more to do."""
+        self.clock.advance()
+        more = self.workbench.go_on()
+        if self.router.forwarder is not None:
+            for group in self.workbench.due_notices():
+                self.router.forwarder.tell_busy(group)
+        self.end_turn()
+        return more
+
+    def end_work(self, session: Session) -> None:
+        """See Protocol."""
+        for shard in self.shards.values():
+            call = None if shard.work is None else shard.work.call
+            if call is not None and getattr(call.slot, "session", None) is session:
+                shard.kill_client(call)
+        if self.router.forwarder is not None:
+            self.router.forwarder.kill(session)
+
+    def running_function(self) -> tuple[list[bytes], int] | None:
+        """See Protocol."""
+        for shard in self.shards.values():
+            work = shard.work
+            if work is not None and work.function and work.call is not None:
+                return work.call.args, int(work.age_s * 1000)
+        return None
+
+    def busy_script(self) -> bytes | None:
+        """See Protocol."""
+        return next((shard.busy for shard in self.shards.values() if shard.busy is not None), None)
+
     async def digest(self) -> int:
         """See Protocol."""
         digests = [
             await trio.to_thread.run_sync(digest, shard.replica, abandon_on_cancel=True)
-            for shard in self.shards.values()
+            for shard in self.data_shards
         ]
         return sum(digests) % (1 << 8 * DIGEST_BYTES)
 
@@ -446,7 +544,7 @@ class Node:
 
     def expire_due(self) -> bool:
         """Let every group that is led here delete some of what is past its time; whether there may be more."""
-        if not self.active_expire:
+        if not self.active_expire or self.dispatcher.paused_until_ms:
             return False
         self.clock.advance()
         more = [shard.expire_due() for shard in self.shards.values() if shard.ready]
@@ -460,8 +558,28 @@ class Node:
 
     def close(self) -> None:
         """After everything has ended: close the stores."""
+        for shard in self.shards.values():
+            shard.end_work(INTERRUPTED)
         self.store.close()
         self.log_store.close()
+
+
+def _configured_users(config: Config, settings: Settings) -> dict[bytes, User]:
+    """The default user, and those of [acl]. Raises ConfigError."""
+    acl = config.acl
+    source, text = b"acl.users", acl.users.encode()
+    if acl.file:
+        source = acl.file.encode()
+        try:
+            text = Path(acl.file).read_bytes()
+        except OSError as error:
+            raise ConfigError(f"acl.file: {acl.file} can not be read: {error.strerror}") from error
+    try:
+        users = read_users(text, source, channels=settings.value("acl-pubsub-default") == b"allchannels")
+    except ValueError as error:
+        raise ConfigError(f"acl: {error}".rstrip()) from error
+    users.setdefault(DEFAULT_USER, User.default(settings.requirepass))
+    return users
 
 
 def _host_options(config: Config) -> HostOptions:

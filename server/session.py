@@ -46,6 +46,9 @@ class Blocked(Protocol):
     def unblock(self, *, error: bool) -> bool:
         """Answer it now, as if its time were over or with an error; whether it was waiting, as far as known here."""
 
+    def check(self) -> None:
+        """What the session's user may do has changed: answer with an error if that is not this any more."""
+
 
 class ReplyMode(IntEnum):
     """CLIENT REPLY."""
@@ -65,7 +68,9 @@ class Guard(IntFlag):
     IN_MULTI = 2
     SUBSCRIBED = 4
     """In RESP2 a subscriber may do little else."""
-    TRACKING = 8
+    RESTRICTED = 8
+    """Its user may not do everything, see access/users.py."""
+    TRACKING = 16
     """What it reads is remembered, or what it writes carries its name."""
 
 
@@ -130,6 +135,8 @@ class Session:
         "no_touch",
         "origin",
         "outlet",
+        "paused",
+        "permissions",
         "protocol",
         "queue_broken",
         "readonly",
@@ -155,6 +162,8 @@ class Session:
         self.protocol = 2
         self.db = 0
         self.user = b"default"
+        self.permissions: Any = None
+        """The access.rules.User that it acts as; None when that one may do everything."""
         self.guards = 0
         """Guard flags; see there."""
         self.name = b""
@@ -179,6 +188,8 @@ class Session:
         """Names of channels, patterns and sharded channels (the kinds of pubsub/hub.py); None when there are none."""
         self.blocked: Blocked | None = None
         """The command that waits for a key."""
+        self.paused = False
+        """CLIENT PAUSE holds up its next command."""
         self.no_evict = False
         self.no_touch = False
         self.tracking: Tracker | None = None

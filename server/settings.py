@@ -26,6 +26,8 @@ PARAMETER: dict[str, Parameter] = {
 class Settings:
     """The parameters' values."""
 
+    busy_reply_threshold_ms: int
+    """0: nobody is told BUSY."""
     client_query_buffer_limit: int
     """Bytes."""
     extended_compatibility: bool
@@ -38,6 +40,11 @@ class Settings:
     log_level: bytes
     """Heeded when it changes: at the start the config file's own [log] level counts."""
     maxclients: int
+    maxmemory_bytes: int
+    maxmemory_policy: bytes
+    min_replicas_max_lag_s: int
+    """0: `min_replicas_to_write` does not count."""
+    min_replicas_to_write: int
     output_limits: dict[str, tuple[int, int, int]]
     """normal, replica, pubsub -> (hard bytes, soft bytes, soft seconds); 0: no limit."""
     notify_keyspace_events: bytes

@@ -1,5 +1,8 @@
 """Counters of one node, for INFO; CONFIG RESETSTAT starts them again."""
 
+error_codes_max = 128
+"""Code words of error replies that are counted one by one; scripts can make up any number of them."""
+
 
 class Stats:
     """Plain counters; whoever does the thing counts it."""
@@ -14,6 +17,7 @@ class Stats:
         "forwarded_commands",
         "keyspace_hits",
         "keyspace_misses",
+        "lazyfreed_objects",
         "net_input_bytes",
         "net_output_bytes",
         "rejected_connections",
@@ -36,7 +40,16 @@ class Stats:
         self.forwarded_commands = 0
         self.keyspace_hits = 0
         self.keyspace_misses = 0
+        self.lazyfreed_objects = 0
         self.net_input_bytes = 0
         self.net_output_bytes = 0
         self.unexpected_errors = 0
         self.error_counts.clear()
+
+    def count_error(self, reply: bytes) -> None:
+        """An error was sent."""
+        self.error_replies += 1
+        code = reply[1:].split(None, 1)[0]
+        counts = self.error_counts
+        if code in counts or len(counts) < error_codes_max:
+            counts[code] = counts.get(code, 0) + 1

@@ -1,8 +1,8 @@
 """Nodes, shard groups and slots, as the config file fixes them.
 
-Group 0 holds no slots: it is the cluster's own. Groups 1..N divide the 16384 slots evenly, in order. Each
-group has `replicas` of the nodes, laid round robin, and prefers the first of them as its leader, so that
-leaderships spread.
+Group 0 holds no slots: it is the cluster's own, and every node has a replica of it (see state.py). Groups 1..N
+divide the 16384 slots evenly, in order. Each of them has `replicas` of the nodes, laid round robin, and prefers the
+first of them as its leader, so that leaderships spread.
 """
 
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ class Topology:
             start = (group - 1) % len(numbers)
             return tuple((numbers[start:] + numbers[:start])[:replicas])
 
-        self.groups = {SYSTEM_GROUP: Group(SYSTEM_GROUP, 0, -1, replicas_of(1))}
+        self.groups = {SYSTEM_GROUP: Group(SYSTEM_GROUP, 0, -1, tuple(numbers))}
         for number in range(1, group_count + 1):
             first = (number - 1) * SLOTS // group_count
             last = number * SLOTS // group_count - 1

@@ -4,7 +4,8 @@ from time import time
 
 from resp.values import OK, Raw, Verbatim
 from server.commands.arguments import INT64_MAX, integer
-from server.commands.client_filter import client_flags, select_clients
+from server.commands.client_filter import select_clients
+from server.commands.client_line import describe_client
 from server.commands.connection import BAD_NAME, is_printable
 from server.commands.context import Context
 from server.commands.help import help_reply
@@ -29,28 +30,6 @@ ANY_TIME = PLAIN | ALLOW_BUSY
 
 NO_REPLY = Raw(b"")
 """Nothing is sent at all."""
-
-
-def describe_client(session: Session) -> bytes:
-    """One line of CLIENT LIST, without its line end."""
-    now_s = time()
-    output_bytes = session.outlet.output_bytes
-    subscribed = [len(names) for names in session.subscriptions or ((), (), ())]
-    fields = (
-        f"id={session.id} addr={session.address} laddr={session.local_address} fd=-1 "
-        f"name={session.name.decode('latin-1')} age={int(now_s - session.connected_at_s)} "
-        f"idle={int(now_s - session.last_active_s)} flags={client_flags(session)} capa= db={session.db} "
-        f"sub={subscribed[0]} psub={subscribed[1]} ssub={subscribed[2]} "
-        f"multi={-1 if session.queue is None else len(session.queue)} "
-        f"watch={len(session.watched or ())} qbuf={session.outlet.query_bytes} qbuf-free=0 argv-mem=0 multi-mem=0 "
-        f"rbs=0 rbp=0 obl={output_bytes} oll=0 omem={output_bytes} "
-        f"tot-mem={session.outlet.query_bytes + output_bytes} events=r cmd={session.last_command} "
-        f"user={session.user.decode('latin-1')} "
-        f"redir={-1 if session.tracking is None else session.tracking.redirect} resp={session.protocol} "
-        f"lib-name={session.library_name.decode('latin-1')} lib-ver={session.library_version.decode('latin-1')} "
-        f"tot-cmds={session.total_commands}"
-    )
-    return fields.encode("latin-1")
 
 
 container(
@@ -118,6 +97,7 @@ def client_info(context: Context, args: Args) -> Reply:
 
 
 def _close(context: Context, session: Session) -> None:
+    context.node.end_work(session)
     session.outlet.close(after_reply=session is context.session)
 
 

@@ -35,7 +35,7 @@ def client_flags(session: Session) -> str:
             ("O", session.monitoring),
             ("P", session.subscriptions is not None),
             ("x", session.queue is not None),
-            ("b", session.blocked is not None),
+            ("b", session.blocked is not None or session.paused),
             ("t", session.tracking is not None),
             ("R", session.tracking is not None and session.tracking.broken),
             ("B", session.tracking is not None and session.tracking.bcast),
@@ -61,8 +61,6 @@ def _type(word: bytes) -> Test:
 
 
 def _user(name: bytes) -> Test:
-    if name != b"default":
-        raise CommandError(b"ERR No such user '%b'" % name)
     return lambda session: session.user == name
 
 
@@ -166,6 +164,8 @@ def select_clients(context: Context, args: list[bytes], skip_me: bool) -> list[S
             at += 2
             continue
         elif base in _PARSERS:
+            if base == b"user" and context.node.users.get(args[at + 1]) is None:
+                raise CommandError(b"ERR No such user '%b'" % args[at + 1])
             test = _PARSERS[base](args[at + 1])
             at += 2
         else:

@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from typing import Any
 
-from resp.values import Simple
+from resp.values import Members, Simple
 from server.commands.context import Context
 from server.commands.help import help_reply
+from server.commands.key_access import key_access, key_flags
 from server.commands.table import (
     COMMANDS,
     LOADING,
     NODE,
     STALE,
-    WRITE,
     Args,
     Command,
     Flag,
@@ -44,12 +44,8 @@ def find_command(name: bytes) -> Command | None:
     return row if row is not None and row.open else None
 
 
-def key_flags(row: Command, position: int) -> list[bytes]:
-    """Redis's flags of the key that comes as number `position` (from 0) in a request, in Redis's words."""
-    specs = row.keys.access.split(",") if row.keys.access else []
-    if specs:
-        return [word.encode() for word in specs[min(position, len(specs) - 1)].split()]
-    return [b"RW", b"access", b"update"] if row.flags & WRITE else [b"RO", b"access"]
+def _flags(row: Command, position: int) -> list[bytes]:
+    return [word.encode() for word in key_flags(row, position)]
 
 
 def key_specs(row: Command) -> list[dict[bytes, Any]]:
@@ -58,7 +54,11 @@ def key_specs(row: Command) -> list[dict[bytes, Any]]:
     says that it is not known where they begin."""
 
     def spec(flags: list[bytes], begin: dict[bytes, Any], find: dict[bytes, Any]) -> dict[bytes, Any]:
-        return {b"flags": {Simple(flag) for flag in flags}, b"begin_search": begin, b"find_keys": find}
+        return {
+            b"flags": Members([Simple(flag) for flag in flags]),
+            b"begin_search": begin,
+            b"find_keys": find,
+        }
 
     def at(index: int) -> dict[bytes, Any]:
         return {b"type": b"index", b"spec": {b"index": index}}
@@ -74,7 +74,7 @@ def key_specs(row: Command) -> list[dict[bytes, Any]]:
             count = len(keys.access.split(","))
             specs = [
                 spec(
-                    key_flags(row, number),
+                    _flags(row, number),
                     at(keys.first + number * keys.step),
                     span(keys.last if keys.last < 0 and number == count - 1 else 0, 1),
                 )
@@ -82,22 +82,22 @@ def key_specs(row: Command) -> list[dict[bytes, Any]]:
             ]
         else:
             last = keys.last - keys.first if keys.last > 0 else keys.last
-            specs = [spec(key_flags(row, 0), at(keys.first), span(last, keys.step))]
+            specs = [spec(_flags(row, 0), at(keys.first), span(last, keys.step))]
     if keys.count_at:
         counted = {
             b"type": b"keynum",
             b"spec": {b"keynumidx": 0, b"firstkey": 1, b"keystep": 1},
         }
         specs = specs[: len(keys.access.split(",")) - 1]
-        specs.append(spec(key_flags(row, len(specs)), at(keys.count_at), counted))
+        specs.append(spec(_flags(row, len(specs)), at(keys.count_at), counted))
     elif keys.keyword is not None:
         word, start = keys.keyword
         begin = {b"type": b"keyword", b"spec": {b"keyword": word.encode(), b"startfrom": start}}
         find = span(-1, 1)
         find[b"spec"][b"limit"] = 2
-        specs.append(spec(key_flags(row, 0), begin, find))
+        specs.append(spec(_flags(row, 0), begin, find))
     elif keys.find is not None and not keys.first:
-        specs.append(spec([*key_flags(row, 0), b"incomplete"], unknown, unknown))
+        specs.append(spec([*_flags(row, 0), b"incomplete"], unknown, unknown))
     return specs
 
 
@@ -216,7 +216,7 @@ def command_list(context: Context, args: Args) -> Reply:
     """Returns a list of command names."""
     rows = [one for row in open_commands() for one in (row, *row.subcommands.values())]
     if len(args) == 2:
-        return [row.error_name for row in open_commands()]
+        return [row.error_name for row in rows]
     if len(args) != 5 or args[2].lower() != b"filterby":
         raise CommandError(SYNTAX)
     kind, wanted = args[3].lower(), args[4]
@@ -231,7 +231,22 @@ def command_list(context: Context, args: Args) -> Reply:
     raise CommandError(SYNTAX)
 
 
-def _keys_of(request: Args) -> list[tuple[bytes, list[bytes]]]:
+_FLAG_ORDER = [
+    "RO",
+    "RW",
+    "OW",
+    "RM",
+    "access",
+    "insert",
+    "update",
+    "delete",
+    "not_key",
+    "incomplete",
+    "variable_flags",
+]
+
+
+def _keys_of(request: Args) -> list[tuple[bytes, frozenset[str]]]:
     """The keys of a request and their flags; raises CommandError with Valkey's texts."""
     row = COMMANDS.get(request[0].lower())
     if row is not None and row.subcommands and len(request) > 1:
@@ -244,10 +259,12 @@ def _keys_of(request: Args) -> list[tuple[bytes, list[bytes]]]:
     if (row.arity > 0 and count != row.arity) or count < -row.arity:
         raise CommandError(b"ERR Invalid number of arguments specified for command")
     try:
-        indexes = list(row.keys.indexes(request))
+        list(row.keys.indexes(request))
     except CommandError:
+        if row.flags & Flag.NO_MANDATORY_KEYS:
+            return []
         raise CommandError(b"ERR Invalid arguments specified for command") from None
-    return [(request[index], key_flags(row, number)) for number, index in enumerate(indexes) if index < count]
+    return [(request[index], flags) for index, flags in key_access(row, request)]
 
 
 @command(
@@ -277,7 +294,10 @@ def command_getkeys(context: Context, args: Args) -> Reply:
 )
 def command_getkeysandflags(context: Context, args: Args) -> Reply:
     """Extracts the key names and access flags for an arbitrary command."""
-    return [[key, {Simple(flag) for flag in flags}] for key, flags in _keys_of(args[2:])]
+    return [
+        [key, Members([Simple(flag.encode()) for flag in sorted(flags, key=_FLAG_ORDER.index)])]
+        for key, flags in _keys_of(args[2:])
+    ]
 
 
 @command(

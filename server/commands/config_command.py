@@ -1,6 +1,8 @@
 """CONFIG: parameters at run time, from server/settings.py."""
 
 from resp.values import OK
+from server.access.rules import DEFAULT_USER
+from server.commands.acl import change_user
 from server.commands.context import Context
 from server.commands.help import help_reply
 from server.commands.table import (
@@ -38,7 +40,16 @@ def config_set(context: Context, args: Args) -> Reply:
     """Sets configuration parameters in-flight."""
     if len(args) % 2:
         raise CommandError(SYNTAX)
-    context.node.settings.set(list(zip(args[2::2], args[3::2], strict=True)))
+    pairs = list(zip(args[2::2], args[3::2], strict=True))
+    context.node.settings.set(pairs)
+    passwords = [value for name, value in pairs if name.lower() == b"requirepass"]
+    return _change_password(context, passwords[-1]) if passwords else OK
+
+
+async def _change_password(context: Context, password: bytes) -> Reply:
+    """requirepass is the default user's password, on all nodes."""
+    words = [b"resetpass", b">" + password if password else b"nopass"]
+    await change_user(context, DEFAULT_USER, words)
     return OK
 
 

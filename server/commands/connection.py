@@ -1,9 +1,9 @@
 """Commands about the connection itself: PING, ECHO, HELLO, AUTH, SELECT, QUIT, RESET. CLIENT is in client.py."""
 
-from hmac import compare_digest
-
 from resp.values import OK, PONG, Simple
+from server.access.rules import DEFAULT_USER
 from server.commands.arguments import parse_int64
+from server.commands.client_line import describe_client
 from server.commands.context import Context
 from server.commands.table import (
     ALLOW_BUSY,
@@ -18,8 +18,7 @@ from server.commands.table import (
     command,
 )
 from server.errors import INVALID_DB, NOT_INTEGER, SYNTAX, CommandError
-from server.session import ReplyMode, Session
-from server.settings import Settings
+from server.session import ReplyMode
 from server.version import COMPATIBLE, REDIS_VERSION, SERVER_NAME
 
 WRONG_PASSWORD = b"WRONGPASS invalid username-password pair or user is disabled."
@@ -39,13 +38,14 @@ def is_printable(text: bytes) -> bool:
     return all(33 <= byte <= 126 for byte in text)
 
 
-def log_in(session: Session, settings: Settings, user: bytes, password: bytes) -> None:
-    """Authenticate the session; raises WRONGPASS. There is one user, `default`, with the password of requirepass or,
-    when that is empty, with any."""
-    if user != b"default" or (settings.requirepass and not compare_digest(settings.requirepass, password)):
+def log_in(context: Context, command_name: bytes, user: bytes, password: bytes) -> None:
+    """Let the client act as a user; raises WRONGPASS. `command_name`: for ACL LOG, as the client wrote it."""
+    session, users = context.session, context.node.users
+    if not users.log_in(session, user, password):
+        where = b"multi" if context.in_transaction else b"toplevel"
+        users.denied["auth"] += 1
+        users.log.add(b"auth", where, command_name, user, describe_client(session))
         raise CommandError(WRONG_PASSWORD)
-    session.user = user
-    session.authenticated = True
 
 
 @command("ping", arity=-1, flags=FAST, where=NODE, group="connection")
@@ -86,15 +86,14 @@ def select(context: Context, args: Args) -> Reply:
 )
 def auth(context: Context, args: Args) -> Reply:
     """Authenticates the connection."""
-    settings = context.node.settings
     if len(args) > 3:
         raise CommandError(SYNTAX)
     if len(args) == 2:
-        if not settings.requirepass:
+        if context.node.users.default.no_password:
             raise CommandError(NO_PASSWORD)
-        log_in(context.session, settings, b"default", args[1])
+        log_in(context, args[0], DEFAULT_USER, args[1])
     else:
-        log_in(context.session, settings, args[1], args[2])
+        log_in(context, args[0], args[1], args[2])
     return OK
 
 
@@ -108,7 +107,7 @@ def auth(context: Context, args: Args) -> Reply:
 )
 def hello(context: Context, args: Args) -> Reply:
     """Handshakes with the server."""
-    session, settings = context.session, context.node.settings
+    session = context.session
     protocol = session.protocol
     credentials: tuple[bytes, bytes] | None = None
     name: bytes | None = None
@@ -133,14 +132,14 @@ def hello(context: Context, args: Args) -> Reply:
         else:
             raise CommandError(b"ERR Syntax error in HELLO option '%b'" % args[at])
     if credentials is not None:
-        log_in(session, settings, *credentials)
-    if settings.requirepass and not session.authenticated:
+        log_in(context, args[0], *credentials)
+    if not session.authenticated:
         raise CommandError(HELLO_NEEDS_AUTH)
     if name is not None:
         session.name = name
     session.protocol = protocol
     server_name, redis_version = (
-        COMPATIBLE if settings.extended_compatibility else (SERVER_NAME, REDIS_VERSION)
+        COMPATIBLE if context.node.settings.extended_compatibility else (SERVER_NAME, REDIS_VERSION)
     )
     return {
         b"server": server_name.encode(),
@@ -182,8 +181,7 @@ def reset(context: Context, args: Args) -> Reply:
     context.node.tracking.disable(session)
     session.protocol = 2
     session.db = 0
-    session.user = b"default"
-    session.authenticated = not context.node.settings.requirepass
+    context.node.users.admit(session)
     session.name = b""
     session.reply_mode = ReplyMode.ON
     session.readonly = session.asking = False

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 from server.session import Session
 
 if TYPE_CHECKING:
+    from server.access.users import Users
     from server.cluster.membership import Membership
+    from server.cluster.state import ClusterState
     from server.cluster.topology import Topology
     from server.diagnostics import Latency, Slowlog
     from server.pubsub.hub import Hub
     from server.pubsub.tracking import Tracking
     from server.rates import Rates
+    from server.scripting.functions import Functions
     from server.settings import Settings
     from server.stats import Stats
 
@@ -71,8 +74,21 @@ class Node(Protocol):
     """Path, or empty."""
     membership: "Membership | None"
     """Members of the groups; None on a node that stands alone."""
+    state: "ClusterState"
+    """What all nodes share: users, functions."""
+    functions: "Functions"
+    """The libraries of functions."""
+    users: "Users"
     active_expire: bool
     """DEBUG SET-ACTIVE-EXPIRE."""
+
+    @property
+    def short_of_replicas(self) -> bool:
+        """Fewer of them are connected than min-replicas-to-write says."""
+
+    @property
+    def refusal(self) -> bytes:
+        """Why this node does nothing that needs space, as an error's text; empty: it does."""
 
     def group_infos(self) -> list[GroupInfo]:
         """Every group of the cluster."""
@@ -81,8 +97,8 @@ class Node(Protocol):
         """(keys, expires) of each database, from this node's replicas of all groups it holds."""
 
     async def call(self, group: int, db: int, args: list[bytes], protocol: int = 2) -> Any:
-        """Run a SHARD command on the leader of `group`, wherever that is, and return the decoded reply (an
-        hiredis.ReplyError object for an error reply, not raised)."""
+        """Run a SHARD or CLUSTER command on the leader of `group`, wherever that is, and return the decoded reply (an
+        hiredis.ReplyError object for an error reply, not raised). After a CLUSTER command `state` shows the change."""
 
     def pause_clients(self, until_ms: int, writes_only: bool) -> None:
         """CLIENT PAUSE until Unix time `until_ms`; 0 ends it."""
@@ -99,11 +115,23 @@ class Node(Protocol):
     def links(self) -> Iterable[tuple[int, bool, int]]:
         """(node, whether we dialed it, bytes waiting to be sent) of every connection to a peer."""
 
+    def unswept_groups(self) -> int:
+        """Of how many groups this node may still have values that are deleted, but whose space is not free."""
+
     def disk_bytes(self) -> int:
         """Size of the data directory's files."""
 
     async def shutdown(self, *, now: bool) -> None:
         """Hand the leaderships over (unless `now`), flush, and end the process. Does not return."""
+
+    def end_work(self, session: Session) -> None:
+        """The client was killed: a long command of its that is being evaluated did not happen."""
+
+    def busy_script(self) -> bytes | None:
+        """What clients are told because a script runs here for too long; None: none does."""
+
+    def running_function(self) -> tuple[list[bytes], int] | None:
+        """The request and the milliseconds so far of a function that runs here and takes long."""
 
     async def digest(self) -> int:
         """Of all that this node's replicas have applied, below 2**160 (shard/digest.py)."""

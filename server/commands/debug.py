@@ -68,8 +68,14 @@ def _leading_float(text: bytes) -> float:
 
 
 async def _sleep(context: Context, args: Args) -> Reply:
-    """Unlike Redis's, only this connection sleeps."""
-    await trio.sleep(min(_leading_float(args[2]), 86400.0))
+    """Unlike Redis's, only this connection sleeps. It counts as slow all the same: what it is used for."""
+    seconds = min(_leading_float(args[2]), 86400.0)
+    await trio.sleep(seconds)
+    node, micros = context.node, int(seconds * 1_000_000)
+    if micros >= node.slowlog.threshold_us:
+        node.slowlog.add(args, micros, context.session)
+    if micros >= node.latency.threshold_us:
+        node.latency.event(b"command", micros // 1000)
     return OK
 
 

@@ -88,7 +88,7 @@ def _clients(context: Context) -> Fields:
         "maxclients": node.settings.maxclients,
         "client_recent_max_input_buffer": max((one.outlet.query_bytes for one in sessions), default=0),
         "client_recent_max_output_buffer": max((one.outlet.output_bytes for one in sessions), default=0),
-        "blocked_clients": sum(1 for one in sessions if one.blocked is not None),
+        "blocked_clients": sum(1 for one in sessions if one.blocked is not None or one.paused),
         "tracking_clients": len(node.tracking.trackers),
         "pubsub_clients": sum(1 for one in sessions if one.subscriptions is not None),
         "watching_clients": sum(1 for one in sessions if one.watched),
@@ -119,7 +119,9 @@ def _memory(context: Context) -> Fields:
         "allocator_resident": used,
         **_sizes(total_system_memory=total_memory_bytes(), used_memory_lua=0, used_memory_scripts=0),
         **_zeros("used_memory_vm_eval used_memory_vm_functions used_memory_vm_total used_memory_functions"),
-        **_zeros("used_memory_scripts_eval number_of_cached_scripts number_of_functions number_of_libraries"),
+        **_zeros("used_memory_scripts_eval number_of_cached_scripts"),
+        "number_of_functions": node.functions.count(),
+        "number_of_libraries": len(node.functions.libraries),
         **_sizes(maxmemory=limit),
         "maxmemory_policy": node.settings.shown("maxmemory-policy").decode(),
         "allocator_frag_ratio": "1.00",
@@ -138,7 +140,9 @@ def _memory(context: Context) -> Fields:
         "mem_cluster_links": sum(waiting_bytes for _, _, waiting_bytes in node.links()),
         "mem_aof_buffer": 0,
         "mem_allocator": "libc",
-        **_zeros("active_defrag_running lazyfree_pending_objects lazyfreed_objects"),
+        "active_defrag_running": 0,
+        "lazyfree_pending_objects": node.unswept_groups(),
+        "lazyfreed_objects": node.stats.lazyfreed_objects,
     }
 
 
@@ -209,9 +213,7 @@ def _stats(context: Context) -> Fields:
         **_zeros("io_threaded_reads_processed io_threaded_writes_processed"),
         "forwarded_commands": stats.forwarded_commands,
         "evaluated_batches": stats.evaluated_batches,
-        **_zeros(
-            "acl_access_denied_auth acl_access_denied_cmd acl_access_denied_key acl_access_denied_channel"
-        ),
+        **{f"acl_access_denied_{what}": count for what, count in context.node.users.denied.items()},
     }
 
 

@@ -18,6 +18,7 @@ from server.commands.table import (
 )
 from server.errors import INVALID_DB, NO_SUCH_KEY, SYNTAX, CommandError
 from server.keyspace import events
+from server.keyspace.breath import breathe
 from server.keyspace.layout import TYPE_NAMES
 from server.keyspace.meta import DATABASES
 from server.keyspace.view import View
@@ -31,6 +32,7 @@ _NO_TYPE = Simple(b"none")
 def _delete(view: View, args: Args) -> Reply:
     count = 0
     for key in args[1:]:
+        breathe()
         if view.delete(key):
             count += 1
             view.event(events.GENERIC, b"del", key)

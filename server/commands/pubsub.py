@@ -37,13 +37,21 @@ def _notice(session: Session, word: bytes, name: bytes | None, count: int) -> by
     return encode(Push([word, name, count]), session.protocol)
 
 
+def _notices(session: Session, notices: list[bytes]) -> Reply:
+    """The answer to a subscriber. As in Redis it is sent like a message, which CLIENT REPLY does not silence."""
+    data = b"".join(notices)
+    if session.reply_mode:
+        session.outlet.send(data)
+    return Raw(data)
+
+
 def _subscribe(context: Context, args: Args, kind: int, word: bytes) -> Reply:
     session, hub = context.session, context.node.pubsub
     if kind == PATTERN:
         for pattern in args[1:]:
             compile_glob(pattern)  # raises before anything has happened
-    return Raw(
-        b"".join(_notice(session, word, name, hub.subscribe(kind, session, name)) for name in args[1:])
+    return _notices(
+        session, [_notice(session, word, name, hub.subscribe(kind, session, name)) for name in args[1:]]
     )
 
 
@@ -53,13 +61,15 @@ def _unsubscribe(context: Context, args: Args, kind: int, word: bytes) -> Reply:
     if not names and session.subscriptions is not None:
         names = list(session.subscriptions[kind])
     if not names:
-        return Raw(_notice(session, word, None, subscription_count(session, kind)))
-    return Raw(b"".join(_notice(session, word, name, hub.unsubscribe(kind, session, name)) for name in names))
+        return _notices(session, [_notice(session, word, None, subscription_count(session, kind))])
+    return _notices(
+        session, [_notice(session, word, name, hub.unsubscribe(kind, session, name)) for name in names]
+    )
 
 
 def _publish(context: Context, args: Args, kind: int) -> Reply:
-    # Inside of a transaction there is no place behind the command's own reply.
-    publisher = None if context.in_transaction else context.session
+    # Inside of a transaction, or where replies are silenced, there is no place behind the command's own reply.
+    publisher = None if context.in_transaction or context.session.reply_mode else context.session
     count, own = context.node.pubsub.publish(kind, args[1], args[2], publisher)
     return Raw(encode(count, 2) + own) if own else count
 

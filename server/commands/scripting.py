@@ -4,19 +4,23 @@ A script is one command of the group of its keys (of the first data group when i
 all that it writes. `redis.call` runs other commands' handlers on the same view: commands whose keys live in the same
 group, declared or not. After each command that wrote, `view.keep()`: what a script wrote before it failed stays.
 
-To let a NODE command run in scripts: a function in `_IN_SCRIPTS`, of the view and the words.
+A NODE command that Redis allows in scripts and that does not wait runs on the leader's node; what needs more, or less,
+is a function in `_IN_SCRIPTS`, of the view and the words.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 from functools import partial
 from hashlib import sha1
+from inspect import iscoroutinefunction
 from typing import Any
 
 import hiredis
 import trio
 
 from resp.values import OK, PONG, Error
+from server.access.caller import Caller
 from server.commands.arguments import database, integer
 from server.commands.context import Context
 from server.commands.help import help_reply
@@ -27,6 +31,7 @@ from server.commands.table import (
     NODE,
     NOSCRIPT,
     READONLY,
+    REPLICATED,
     SKIP_MONITOR,
     SPREAD_ALL,
     STALE,
@@ -39,19 +44,27 @@ from server.commands.table import (
     container,
     lookup,
 )
-from server.errors import CROSS_SLOT, INTERNAL, CommandError, WouldBlock
+from server.diagnostics import monitored_words
+from server.errors import CROSS_SLOT, INTERNAL, NO_REPLICAS, CommandError, WouldBlock
+from server.keyspace.breath import current
 from server.keyspace.view import View
+from server.pubsub.hub import CHANNEL
+from server.pubsub.hub import SHARD as SHARD_CHANNEL
 from server.scripting.interpreter import interpreter
+from server.scripting.library import ENGINE
 from server.scripting.script import EVALUATED, LOADED, find_text, forget_texts, keep_text
+from server.session import Session
 
 log = logging.getLogger("redraft.script")
 
+NOT_BUSY = b"NOTBUSY No scripts in execution right now."
 NO_SCRIPT = b"NOSCRIPT No matching script."
 UNKNOWN = b"ERR Unknown command called from script"
 WRONG_COUNT = b"ERR Wrong number of args calling command from script"
 NOT_ALLOWED = b"ERR This Valkey command is not allowed from script"
 READ_ONLY = b"ERR Write commands are not allowed from read-only scripts."
-_EVAL_FLAGS = NOSCRIPT | STALE | SKIP_MONITOR | Flag.NO_MANDATORY_KEYS
+EVAL_FLAGS = NOSCRIPT | STALE | SKIP_MONITOR | Flag.NO_MANDATORY_KEYS
+kill_patience_s = 1.0
 _SCRIPT_FLAGS = NOSCRIPT | STALE
 
 
@@ -88,12 +101,55 @@ def _time(view: View, args: Args) -> Reply:
     return [b"%d" % (view.now_ms // 1000), b"%d" % (view.now_ms % 1000 * 1000)]
 
 
+def _publish(kind: int, view: View, args: Args) -> Reply:
+    view.publish(args[1], args[2], kind)
+    node = view.home.node
+    return 0 if node is None else node.pubsub.count(kind, args[1])
+
+
+def _on_node(row: Command, view: View, args: Args) -> Reply:
+    """A command that the leader's node answers by itself, as if a client of no account had sent it there."""
+    if view.home.node is None or row.handler is None or iscoroutinefunction(row.handler):
+        raise CommandError(NOT_ALLOWED)
+    session = Session(0, _NOWHERE, "", "", view.now_ms / 1000)
+    session.protocol, session.db = view.protocol, view.db
+    return row.handler(Context(view.home.node, session), args)
+
+
+class _Nowhere:
+    """The Outlet of that client."""
+
+    output_bytes = query_bytes = output_limit_bytes = 0
+
+    def push(self, value: Any) -> None:
+        """See Outlet."""
+
+    def send(self, data: bytes) -> None:
+        """See Outlet."""
+
+    @property
+    def replies_due(self) -> bool:
+        """See Outlet."""
+        return False
+
+    def inform(self, data: bytes) -> None:
+        """See Outlet."""
+
+    def close(self, after_reply: bool = False) -> None:
+        """See Outlet."""
+
+
+_NOWHERE = _Nowhere()
+
+
 _IN_SCRIPTS: dict[str, Callable[[View, Args], Reply]] = {
     "ping": _ping,
     "echo": lambda view, args: args[1],
     "select": _select,
     "time": _time,
     "wait": lambda view, args: 0,
+    "publish": partial(_publish, CHANNEL),
+    "spublish": partial(_publish, SHARD_CHANNEL),
 }
 
 
@@ -111,30 +167,45 @@ def _find(args: Args, readonly: bool) -> Command:
         raise CommandError(WRONG_COUNT)
     if row.flags & NOSCRIPT:
         raise CommandError(NOT_ALLOWED)
-    if readonly and row.is_write:
+    if readonly and (row.is_write or row.name in REPLICATED):
         raise CommandError(READ_ONLY)
     return row
 
 
-def _call(view: View, readonly: bool, args: Args, protocol: int) -> Any:
-    """One command of a script; `protocol` 0 only asks whether there is such a command."""
+def call_command(view: View, readonly: bool, before: int, args: Args, protocol: int) -> Any:
+    """One command of a script; `protocol` 0 only asks whether there is such a command, and whether it is allowed.
+    `before`: see `effects_before`."""
+    caller = view.caller if isinstance(view.caller, Caller) else None
     if not protocol:
-        return Error(UNKNOWN) if lookup(args) is None else None
+        row = lookup(args)
+        return Error(UNKNOWN) if row is None else caller is None or caller.may(row, args, view.db)
     view.protocol = protocol
     try:
         row = _find(args, readonly)
+        refusal = caller and caller.refusal(row, args, view.db)
+        if refusal:
+            raise CommandError(refusal)
         handler: Any = _IN_SCRIPTS.get(row.name)
         if handler is None:
             row = COMMANDS.get(b"_" + row.error_name, row)
             handler = row.handler
-            if row.where is NODE:
-                raise CommandError(NOT_ALLOWED)
-            if row.where is SPREAD_ALL:
+            if row.is_node:
+                handler = partial(_on_node, row)
+            elif row.where is SPREAD_ALL:
                 if not view.home.is_all:
                     raise CommandError(CROSS_SLOT)
             elif not all(view.home.owns(args[at]) for at in row.keys.indexes(args)):
                 raise CommandError(CROSS_SLOT)
+        if row.is_write and view.home.node is not None and view.home.node.short_of_replicas:
+            raise CommandError(NO_REPLICAS)
+        if row.needs_space and len(view.effects) <= before and (refusal := _refusal(view)):
+            raise CommandError(refusal)
         row.calls += 1
+        if view.monitored:
+            view.show(monitored_words(args))
+        work = current()
+        if work is not None and row.is_write:
+            work.wrote = True
         if view.script_reads is not None and row.flags & READONLY:
             view.script_reads.keys.update(args[at] for at in row.keys.indexes(args))
         reply = handler(view, args)
@@ -147,7 +218,7 @@ def _call(view: View, readonly: bool, args: Args, protocol: int) -> Any:
         view.rollback()
         log.exception("A command of a script failed; the script was told so")
         return Error(INTERNAL)
-    if view.effects:
+    if view.effects or view.events:
         view.keep()
     return reply
 
@@ -155,22 +226,52 @@ def _call(view: View, readonly: bool, args: Args, protocol: int) -> Any:
 # -- EVAL --------------------------------------------------------------------------------------------------------
 
 
-def _run(view: View, args: Args, digest: bytes, text: bytes, readonly: bool) -> Reply:
-    count = len(_script_keys(args))
+def check_flags(view: View, flags: Container[bytes], readonly: bool) -> None:
+    """Raises CommandError when a script or function that says what it does may not run here and now. `readonly`: it was
+    called by a command that must not write."""
+    if b"no-cluster" in flags and not view.home.is_all:
+        raise CommandError(b"ERR Can not run script on cluster, 'no-cluster' flag is set.")
+    if b"no-writes" not in flags:
+        if readonly:
+            raise CommandError(b"ERR Can not execute a script with write flag using *_ro command.")
+        if b"allow-oom" not in flags and (refusal := _refusal(view)):
+            raise CommandError(refusal)
+
+
+def _refusal(view: View) -> bytes:
+    """Why nothing that needs space is done here now; empty: it is."""
+    return view.home.node.refusal if view.home.node is not None else b""
+
+
+def effects_before(view: View, flags: Container[bytes]) -> int:
+    """How many effects there are before a script runs. While there are no more, it has not written, and what needs
+    space is refused when the disk is nearly full; -1 if the script may have it all the same."""
+    return -1 if b"allow-oom" in flags else len(view.effects)
+
+
+@contextmanager
+def in_script(view: View) -> Iterator[int]:
+    """The client's RESP version; that and the database are what they were when the script has ended."""
     protocol, db = view.protocol, view.db
-    script = interpreter().compile(digest, text)
-    if script.declared and readonly and b"no-writes" not in script.flags:
-        raise CommandError(b"ERR Can not execute a script with write flag using *_ro command.")
-    call = partial(_call, view, readonly or b"no-writes" in script.flags)
     try:
-        reply = interpreter().run(digest, text, args[3 : 3 + count], args[3 + count :], protocol, call)
+        yield protocol
         if view.script_reads is not None:
             view.script_reads.complete = True
-        return reply
     finally:
         view.protocol = protocol
         if view.db != db:
             view.select(db)
+
+
+def _run(view: View, args: Args, digest: bytes, text: bytes, readonly: bool) -> Reply:
+    count = len(_script_keys(args))
+    script = interpreter().compile(digest, text)
+    if script.declared:
+        check_flags(view, script.flags, readonly)
+    readonly = readonly or b"no-writes" in script.flags
+    call = partial(call_command, view, readonly, effects_before(view, script.flags))
+    with in_script(view) as protocol:
+        return interpreter().run(digest, text, args[3 : 3 + count], args[3 + count :], protocol, call)
 
 
 def _eval(view: View, args: Args, readonly: bool) -> Reply:
@@ -201,18 +302,18 @@ def _evalsha(view: View, args: Args, readonly: bool) -> Reply:
     return _run(view, args, digest, text, readonly)
 
 
-_DEPENDS = "Depends on the script that is executed."
+DEPENDS = "Depends on the script that is executed."
 
 
 @command(
     "eval",
     arity=-3,
-    flags=_EVAL_FLAGS,
+    flags=EVAL_FLAGS,
     keys=_KEYS_RW,
     writes=True,
     since="2.6.0",
     group="scripting",
-    complexity=_DEPENDS,
+    complexity=DEPENDS,
 )
 def eval_(view: View, args: Args) -> Reply:
     """Executes a server-side Lua script."""
@@ -222,11 +323,11 @@ def eval_(view: View, args: Args) -> Reply:
 @command(
     "eval_ro",
     arity=-3,
-    flags=_EVAL_FLAGS | READONLY,
+    flags=EVAL_FLAGS | READONLY,
     keys=_KEYS_RO,
     since="7.0.0",
     group="scripting",
-    complexity=_DEPENDS,
+    complexity=DEPENDS,
 )
 def eval_ro(view: View, args: Args) -> Reply:
     """Executes a read-only server-side Lua script."""
@@ -236,12 +337,13 @@ def eval_ro(view: View, args: Args) -> Reply:
 @command(
     "evalsha",
     arity=-3,
-    flags=_EVAL_FLAGS,
+    flags=EVAL_FLAGS,
     keys=_KEYS_RW,
     writes=True,
     since="2.6.0",
     group="scripting",
-    complexity=_DEPENDS,
+    complexity=DEPENDS,
+    needs_text=True,
 )
 def evalsha(view: View, args: Args) -> Reply:
     """Executes a server-side Lua script by SHA1 digest."""
@@ -251,11 +353,12 @@ def evalsha(view: View, args: Args) -> Reply:
 @command(
     "evalsha_ro",
     arity=-3,
-    flags=_EVAL_FLAGS | READONLY,
+    flags=EVAL_FLAGS | READONLY,
     keys=_KEYS_RO,
     since="7.0.0",
     group="scripting",
-    complexity=_DEPENDS,
+    complexity=DEPENDS,
+    needs_text=True,
 )
 def evalsha_ro(view: View, args: Args) -> Reply:
     """Executes a read-only server-side Lua script by SHA1 digest."""
@@ -269,6 +372,13 @@ def evalsha_ro(view: View, args: Args) -> Reply:
 def script_load_group(view: View, args: Args) -> Reply:
     """Lets a group know a text."""
     keep_text(view, sha1(args[1]).digest(), args[1], LOADED)
+    return OK
+
+
+@command("_scriptkeep", arity=2, writes=True, group="scripting")
+def script_keep_group(view: View, args: Args) -> Reply:
+    """Lets a group know a text that another one has from EVAL."""
+    keep_text(view, sha1(args[1]).digest(), args[1], EVALUATED)
     return OK
 
 
@@ -374,15 +484,45 @@ async def script_flush(context: Context, args: Args) -> Reply:
 
 
 @command("script|kill", arity=2, flags=NOSCRIPT | ALLOW_BUSY, where=NODE, since="2.6.0", group="scripting")
-def script_kill(context: Context, args: Args) -> Reply:
+async def script_kill(context: Context, args: Args) -> Reply:
     """Terminates a server-side Lua script during execution."""
-    raise CommandError(b"NOTBUSY No scripts in execution right now.")
+    return await kill_scripts(context, b"script")
+
+
+@command("_scriptkill", arity=2, flags=READONLY | ALLOW_BUSY, group="scripting")
+def script_kill_group(view: View, args: Args) -> Reply:
+    """Ends the script that runs in a group. Its shard does that while there is one (shard/work.py)."""
+    raise CommandError(NOT_BUSY)
+
+
+async def kill_scripts(context: Context, kind: bytes) -> Reply:
+    """SCRIPT KILL and FUNCTION KILL, `kind` being `script` or `function`: all that run anywhere. Raises CommandError
+    when there is none, or one of them has written."""
+    answers: list[Any] = []
+
+    async def ask(group: int) -> None:
+        answers.append(await context.node.call(group, 0, [b"_scriptkill", kind]))
+
+    with trio.move_on_after(kill_patience_s):  # a group without a leader runs nothing
+        async with trio.open_nursery() as nursery:
+            for group in context.node.topology.data_groups:
+                nursery.start_soon(ask, group)
+    refusals = [str(answer) for answer in answers if isinstance(answer, hiredis.ReplyError)]
+    if len(refusals) < len(answers):
+        return OK
+    raise CommandError(next((text.encode() for text in refusals if not text.startswith("NOTBUSY")), NOT_BUSY))
 
 
 @command("script|debug", arity=-3, flags=NOSCRIPT, where=NODE, since="3.2.0", group="scripting")
 def script_debug(context: Context, args: Args) -> Reply:
     """Sets the debug mode of server-side Lua scripts."""
     mode = args[2].lower()
+    if len(args) > 4:
+        raise CommandError(
+            b"ERR unknown subcommand or wrong number of arguments for '" + args[1] + b"'. Try SCRIPT HELP."
+        )
+    if len(args) == 4 and args[3].upper() != ENGINE:
+        raise CommandError(b"ERR No scripting engine found with name '" + args[3] + b"' to enable debug")
     if mode == b"no":
         return OK
     if mode in (b"yes", b"sync"):

@@ -191,6 +191,9 @@ async def shutdown(context: Context, args: Args) -> Reply:
         raise CommandError(SYNTAX)
     if b"abort" in words:
         raise CommandError(b"ERR No shutdown in progress.")
+    busy = context.node.busy_script()
+    if busy is not None and b"nosave" not in words:
+        raise CommandError(busy)
     await context.node.shutdown(now=b"now" in words)
     return OK
 

@@ -28,6 +28,7 @@ from server.commands.table import (
 )
 from server.errors import SYNTAX, WRONG_TYPE, CommandError, wrong_arity
 from server.keyspace import events
+from server.keyspace.breath import breathe
 from server.keyspace.layout import STRING, Head
 from server.keyspace.view import View
 from server.types import lcs as lcs_type
@@ -233,6 +234,7 @@ def mset(view: View, args: Args) -> Reply:
     if len(args) % 2 == 0:
         raise wrong_arity(b"mset")
     for at in range(1, len(args), 2):
+        breathe()
         view.put(args[at], STRING, args[at + 1])
         _was_set(view, args[at])
     return OK
@@ -254,6 +256,7 @@ def msetnx(view: View, args: Args) -> Reply:
     if any(view.exists(args[at]) for at in range(1, len(args), 2)):
         return 0
     for at in range(1, len(args), 2):
+        breathe()
         view.put(args[at], STRING, args[at + 1])
         _was_set(view, args[at])
     return 1
@@ -284,6 +287,7 @@ def msetex(view: View, args: Args) -> Reply:
     if options.condition and any(view.exists(args[at]) != (options.condition == b"XX") for at in places):
         return 0
     for at in places:
+        breathe()
         _write(view, args[at], args[at + 1], view.head(args[at]), options, expire)
     return 1
 

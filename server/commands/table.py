@@ -20,6 +20,8 @@ A pure
 MGET.
 * SPREAD_ALL: as SHARD once on every group, replies joined (SUM, FIRST, ORDER as concatenation): DBSIZE,
 FLUSHALL.
+* CLUSTER: `handler(view, args)` as SHARD, on the leader of group 0, which keeps what all nodes share (users,
+  functions; see cluster/state.py). The reply leaves when the client's node knows of the change. It has no keys.
 * NODE: `handler(context, args)` on the node the client talks to; may be `async def` when it has to wait.
   See dispatch/context.py.
 
@@ -33,6 +35,7 @@ from enum import Enum, IntFlag
 from typing import Any, TypeAlias
 
 from server.errors import SYNTAX, CommandError, wrong_arity
+from server.keyspace.breath import begin_attempt, end_attempt
 
 Args: TypeAlias = list[bytes]
 Reply: TypeAlias = Any
@@ -92,10 +95,14 @@ class Where(Enum):
     SHARD = "shard"
     SPREAD_KEYS = "spread keys"
     SPREAD_ALL = "spread all"
+    CLUSTER = "cluster"
     NODE = "node"
 
 
-SHARD, SPREAD_KEYS, SPREAD_ALL, NODE = Where.SHARD, Where.SPREAD_KEYS, Where.SPREAD_ALL, Where.NODE
+REPLICATED = frozenset(("pfcount", "publish", "spublish"))
+"""Commands that are no writes, and yet Redis sends them to replicas: read-only scripts may not use them."""
+SHARD, SPREAD_KEYS, SPREAD_ALL = Where.SHARD, Where.SPREAD_KEYS, Where.SPREAD_ALL
+CLUSTER, NODE = Where.CLUSTER, Where.NODE
 
 
 class Join(Enum):
@@ -140,6 +147,10 @@ class Keys:
         last = self.last if self.last >= 0 else len(args) + self.last
         return range(self.first, last + 1, self.step)
 
+
+MANY_ARGUMENTS = 100
+"""Fewer, each of them quickly done, are done at once."""
+NEVER_LONG = 1 << 62
 
 NO_KEYS = Keys()
 FIRST = Keys(1, 1)
@@ -193,12 +204,20 @@ class Command:
     needs_space: bool = False
     """Refused while the disk is nearly full."""
     is_node: bool = False
+    """It is no matter of the data groups: NODE, CLUSTER."""
     open: bool = True
     """Clients may call it; names that begin with _ are for nodes among themselves."""
     blocks: bool = False
     """It may wait for a key."""
     single_key: bool = False
     """A SHARD command whose only key is its first argument: the hot path."""
+    needs_text: bool = False
+    """It names a script or function that its group may not know: dispatch/texts.py sees to it first."""
+    long_from: int = NEVER_LONG
+    """With so many arguments, the name included, it may take long (keyspace/breath.py). It follows from the flags and
+    the complexity."""
+    attempt: Handler | None = None
+    """The handler, for a slice if it may take long; see keyspace/breath.py."""
     calls: int = 0
     """Statistics of this node, for INFO commandstats."""
     failed_calls: int = 0
@@ -207,6 +226,12 @@ class Command:
     """Nanoseconds that its calls kept the loop."""
     buckets: list[int] = field(default_factory=lambda: [0] * 64)
     """Bucket n: calls that took from 2**(n-1) up to 2**n microseconds; 0: less than one."""
+
+    def count(self, elapsed_ns: int) -> None:
+        """It was called and kept the loop for so long. (The hot path has the same lines in itself.)"""
+        self.calls += 1
+        self.elapsed_ns += elapsed_ns
+        self.buckets[(elapsed_ns // 1000).bit_length()] += 1
 
     def forget_statistics(self) -> None:
         """CONFIG RESETSTAT."""
@@ -279,15 +304,19 @@ def command(
     complexity: str = "O(1)",
     categories: str = "",
     writes: bool = False,
+    needs_text: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Declare a command; see the head of this file. A name `container|sub` declares a subcommand. `writes`: it may,
-    though Redis does not flag it so (EVAL).
+    though Redis does not flag it so (EVAL). `needs_text`: see Command.
 
     Raises AssertionError at import when the declaration contradicts itself.
     """
 
     def declare(handler: Handler) -> Handler:
-        _add(name, handler, arity, flags, keys, where, join, since, group, complexity, categories, writes)
+        row = _add(
+            name, handler, arity, flags, keys, where, join, since, group, complexity, categories, writes
+        )
+        row.needs_text = needs_text
         return handler
 
     return declare
@@ -333,14 +362,15 @@ def _add(
     complexity: str,
     categories: str,
     writes: bool = False,
-) -> None:
+) -> Command:
     assert name == name.lower(), name
     assert arity != 0, name
     assert not (flags & WRITE and flags & READONLY), name
     assert where is not SPREAD_KEYS or keys is not NO_KEYS, name
     assert where is not SPREAD_ALL or keys is NO_KEYS, name
     assert where is not SHARD or keys is not NO_KEYS or name.startswith("_"), name
-    assert where is NODE or writes or flags & (WRITE | READONLY), name
+    assert where is not CLUSTER or keys is NO_KEYS, name
+    assert where in (NODE, CLUSTER) or writes or flags & (WRITE | READONLY), name
     if keys.find is not None:
         flags |= Flag.MOVABLEKEYS
     summary = (handler.__doc__ or "").strip().split("\n")[0] if handler is not None else ""
@@ -359,12 +389,16 @@ def _add(
         complexity=complexity,
         categories=_categories(flags, group if handler is not None else "", categories),
         error_name=name.encode(),
-        is_write=writes or bool(flags & WRITE),
+        is_write=writes or bool(flags & WRITE) or where is CLUSTER,
         needs_space=bool(flags & DENYOOM),
-        is_node=where is NODE,
+        is_node=where in (NODE, CLUSTER),
         open=not name.startswith("_"),
         blocks=bool(flags & BLOCKING) and where is SHARD,
         single_key=where is SHARD and keys.find is None and keys.first == keys.last == 1,
+    )
+    row.long_from = _long_from(row)
+    row.attempt = (
+        handler if handler is None or row.long_from == NEVER_LONG else _attempted(handler, row.long_from)
     )
     parent, _, sub = name.partition("|")
     table = COMMANDS[parent.encode()].subcommands if sub else COMMANDS
@@ -376,6 +410,7 @@ def _add(
             PLAIN.pop(spelling, None)
     elif handler is not None and row.open:
         PLAIN[key] = PLAIN[key.upper()] = row
+    return row
 
 
 def every_command() -> Iterator[Command]:
@@ -383,6 +418,32 @@ def every_command() -> Iterator[Command]:
     for row in COMMANDS.values():
         yield row
         yield from row.subcommands.values()
+
+
+def _attempted(handler: Handler, long_from: int) -> Handler:
+    def attempt(view: Any, args: Args) -> Any:
+        if len(args) < long_from:
+            return handler(view, args)
+        begin_attempt()
+        try:
+            return handler(view, args)
+        finally:
+            end_attempt()
+
+    return attempt
+
+
+def _long_from(row: Command) -> int:
+    """What the declaration says of the time that a command may take."""
+    if row.is_node:
+        return NEVER_LONG
+    words = row.complexity
+    counts = any(word in words for word in ("returned", "popped", "evicted", "passed count", "COUNT"))
+    if row.flags & FAST and not counts:
+        return MANY_ARGUMENTS if row.arity < 0 else NEVER_LONG
+    if words == "O(1)" and row.open:
+        return NEVER_LONG
+    return MANY_ARGUMENTS if "number of keys" in words or "number of provided keys" in words else 0
 
 
 def lookup(args: Args) -> Command | None:

@@ -9,6 +9,7 @@ who runs it (`where` in the command table).
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from inspect import isawaitable
 from time import perf_counter_ns, time
 from typing import Any
@@ -16,24 +17,50 @@ from typing import Any
 import trio
 
 from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
-from resp import Error, encode
-from server.cluster.topology import Topology
+from resp import Error, Raw, encode
+from server.access.caller import Caller
+from server.access.check import Denial, check, check_sort
+from server.access.rules import User
+from server.cluster.topology import SYSTEM_GROUP, Topology
+from server.commands.client_line import describe_client
 from server.commands.context import Context, Node
-from server.commands.table import COMMANDS, PLAIN, SHARD, SPREAD_ALL, SPREAD_KEYS, Args, Command, Flag, lookup
-from server.diagnostics import format_monitor_line
+from server.commands.table import (
+    CLUSTER,
+    COMMANDS,
+    PLAIN,
+    REPLICATED,
+    SHARD,
+    SPREAD_ALL,
+    SPREAD_KEYS,
+    Args,
+    Command,
+    Flag,
+    lookup,
+)
+from server.diagnostics import format_monitor_line, monitored_words
 from server.dispatch.blocking import BlockedSlot
 from server.dispatch.caching import GO_ON, Caching
 from server.dispatch.connection import Connection
+from server.dispatch.texts import SCRIPT_CALLS, Texts
 from server.dispatch.transactions import Transactions
-from server.errors import CROSS_SLOT, INTERNAL, NO_AUTH, ONLY_SUBSCRIBING, CommandError
+from server.errors import (
+    CROSS_SLOT,
+    INTERNAL,
+    NO_AUTH,
+    NO_REPLICAS,
+    ONLY_SUBSCRIBING,
+    OUT_OF_MEMORY,
+    CommandError,
+)
 from server.keyspace.cache import MISSING
 from server.keyspace.slots import key_slot
 from server.session import Guard, Session
-from server.shard.call import Call, Later
+from server.shard.call import Call, Later, Transaction
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.gather import Gather, decode, split_by_group
 from server.shard.route import Route
 from server.shard.router import Router
+from server.shard.work import Unfinished
 
 log = logging.getLogger("redraft.dispatch")
 
@@ -53,11 +80,14 @@ _WHILE_SUBSCRIBED = frozenset(
     ]
 )
 """What a RESP2 client may do that listens to channels."""
+_LAST_WORDS = frozenset(("reset", "quit"))
 NULL = {protocol: encode(None, protocol) for protocol in (2, 3)}
 HOT = frozenset((b"GET", b"get"))
 """What `answer_hot` answers."""
 
 
+everywhere_wait_s = 0.5
+"""How long the reply to a change of what all nodes share waits for those that the client does not talk to."""
 shown_bytes_max = 128
 """So much of a request stands in an error text."""
 
@@ -86,6 +116,11 @@ class Dispatcher:
         self.routes = routes = router.routes
         self.databases = databases
         self.data_groups = topology.data_groups
+        self.anywhere = topology.data_groups[:1]
+        """The groups of a command without keys."""
+        self.nodes = topology.nodes
+        alone = len(topology.nodes) == len(topology.data_groups) == 1
+        self._only_shard = routes[topology.data_groups[0]].shard if alone else None
         self.end_turn = end_turn
         self._slot_groups = topology.slot_groups
         self._slot_routes = [routes[group] for group in topology.slot_groups]
@@ -98,10 +133,15 @@ class Dispatcher:
         """The turn for which `_hot_until_us` was asked; 0: to be asked anew."""
         self._hot_until_us = 0
         self._get = COMMANDS[b"get"]
+        self.texts = Texts(self, node.functions, clock)
         self._transactions = Transactions(self)
         self._caching = Caching(self, node.tracking)
         self.attentive = False
-        """Somebody MONITORs, or clients are paused: every command is looked at twice."""
+        """Somebody MONITORs, clients are paused, or memory or replicas are short: every command is looked at twice."""
+        self.out_of_memory = False
+        """Commands that may need more memory are refused."""
+        self.short_of_replicas = False
+        """Writes are refused."""
         self.paused_until_ms = 0
         self._paused_writes_only = False
         self._paused: list[Connection] = []
@@ -167,16 +207,20 @@ class Dispatcher:
             route = self._slot_routes[key_slot(args[1])]
             if route.ready:
                 shard = route.shard
-                reply = shard.evaluate(row, args, session.db, session.protocol)  # type: ignore[union-attr]
-                if reply[0] == 45:
-                    self._count_error(reply)
+                try:
+                    reply = shard.evaluate(row, args, session.db, session.protocol)  # type: ignore[union-attr]
+                except Unfinished:
+                    shard.adopt(Call(row, args, session.db, session.protocol, connection.defer()))  # type: ignore[union-attr]
+                    return None
                 elapsed_ns = perf_counter_ns() - began_ns
                 row.elapsed_ns += elapsed_ns
                 row.buckets[(elapsed_ns // 1000).bit_length()] += 1
                 if elapsed_ns >= self._slow_ns:
                     self._was_slow(row, args, session, elapsed_ns // 1000)
                 if shard.is_free():  # type: ignore[union-attr]
-                    if row is self._get:
+                    if reply[0] == 45:
+                        self._stats.count_error(reply)
+                    elif row is self._get:
                         shard.settle(args[1], reply)  # type: ignore[union-attr]
                         self._hot_turn = 0
                     return reply
@@ -184,10 +228,10 @@ class Dispatcher:
                 return None
             return self._elsewhere(connection, route, row, args, key_slot(args[1]))
         reply_or_later = self._run(connection, row, args)
-        self._took(row, args, session, began_ns)
+        self.took(row, args, session, began_ns)
         return reply_or_later
 
-    def _took(self, row: Command, args: Args, session: Session, began_ns: int) -> None:
+    def took(self, row: Command, args: Args, session: Session, began_ns: int) -> None:
         """Note how long a command kept the loop."""
         elapsed_ns = perf_counter_ns() - began_ns
         row.elapsed_ns += elapsed_ns
@@ -232,16 +276,8 @@ class Dispatcher:
         return self._failed(encode(Error(text), session.protocol))
 
     def _failed(self, reply: bytes) -> bytes:
-        self._count_error(reply)
+        self._stats.count_error(reply)
         return reply
-
-    def _count_error(self, reply: bytes) -> None:
-        stats = self._stats
-        stats.error_replies += 1
-        code = reply[1:].split(None, 1)[0]
-        counts = stats.error_counts
-        if code in counts or len(counts) < 128:
-            counts[code] = counts.get(code, 0) + 1
 
     def _guarded(self, connection: Connection, row: Command, args: Args) -> bytes | None:
         """What stands between a session that is not plain and its command; GO_ON: nothing."""
@@ -251,32 +287,109 @@ class Dispatcher:
             if session.queue is not None:
                 session.queue_broken = True
             return self._failed(encode(Error(NO_AUTH), session.protocol))
+        if session.guards & Guard.RESTRICTED:
+            refusal = self._refusal(session, row, args)
+            if refusal is not None:
+                row.rejected_calls += 1
+                if session.queue is not None:
+                    session.queue_broken = True
+                return self._failed(encode(Error(refusal), session.protocol))
         if session.guards & Guard.SUBSCRIBED and session.protocol == 2 and row.name not in _WHILE_SUBSCRIBED:
             row.rejected_calls += 1
             if session.queue is not None:
                 session.queue_broken = True
             return self._failed(encode(Error(ONLY_SUBSCRIBING % row.name.encode()), session.protocol))
-        if self.paused_until_ms and self._must_pause(session, row):
+        if self.out_of_memory and self._needs_memory(session, row, args):
+            return self._refused(session, row, OUT_OF_MEMORY)
+        if self.short_of_replicas and self._needs_replicas(session, row, args):
+            return self._refused(session, row, NO_REPLICAS)
+        if self.paused_until_ms and self._must_pause(session, row, args):
             connection.postpone(args)
+            session.paused = True
             self._paused.append(connection)
             return None
-        if self._node.monitors and not row.flags & (Flag.SKIP_MONITOR | Flag.ADMIN):
-            self._monitor(session, args)
         if session.queue is not None and row.name not in _IN_MULTI:
+            busy = self._busy(row)
+            if busy is not None:
+                return self._refused(session, row, busy)
             reply = self._transactions.queue(session, row, args)
             if reply[0] == 45:
                 row.rejected_calls += 1
-                self._count_error(reply)
+                self._stats.count_error(reply)
             return reply
+        if self._node.monitors:
+            self._monitor(session, row, args)
         if session.tracking is not None and session.guards & Guard.TRACKING:
             return self._caching.run(connection, session.tracking, row, args)
         return GO_ON
+
+    def _busy(self, row: Command) -> bytes | None:
+        """Where all keys are one node's and one group's, a script that takes too long holds up everything, as in Redis;
+        what is said then."""
+        shard = self._only_shard
+        if shard is None or shard.work is None or row.flags & Flag.ALLOW_BUSY:
+            return None
+        return shard.busy
+
+    def _needs_memory(self, session: Session, row: Command, args: Args) -> bool:
+        if row.name == "exec":
+            return any(queued.command.needs_space for queued in session.queue or ())
+        if row.name not in SCRIPT_CALLS:
+            return row.needs_space
+        flags = self.texts.flags(row, args)
+        return flags is not None and b"allow-oom" not in flags and b"no-writes" not in flags
+
+    def _needs_replicas(self, session: Session, row: Command, args: Args) -> bool:
+        if row.name == "exec":
+            return any(queued.command.is_write for queued in session.queue or ())
+        if row.name not in SCRIPT_CALLS:
+            return row.is_write
+        flags = self.texts.flags(row, args)
+        return flags is not None and b"no-writes" not in flags
+
+    def _refused(self, session: Session, row: Command, text: bytes) -> bytes:
+        """An error before the command ran: the transaction that it belongs to will not run either, or has ended."""
+        row.rejected_calls += 1
+        if row.name == "exec":
+            session.leave_transaction()
+            text = b"EXECABORT Transaction discarded because of: " + text
+        elif session.queue is not None:
+            session.queue_broken = True
+        return self._failed(encode(Error(text), session.protocol))
+
+    def _refusal(self, session: Session, row: Command, args: Args) -> bytes | None:
+        """Why the session's user may not run the command, as an error's text."""
+        session.last_command = row.name
+        user = session.permissions
+        queued = session.queue is not None
+        db = session.multi_db if queued else session.db
+        denial = check(user, row, args, db)
+        if denial is not None:
+            self.report_denial(session, b"multi" if queued else b"toplevel", user, denial)
+            return b"NOPERM " + denial.message(user)
+        return None if queued else check_sort(user, row, args, db)
+
+    def report_denial(self, session: Session, where: bytes, user: User, denial: Denial) -> None:
+        """Note in ACL LOG that the client was refused something."""
+        self._node.users.report(user, denial, where, describe_client(session))
+
+    def caller_of(self, session: Session, rows: Iterable[Command]) -> Caller | None:
+        """For whom scripts among these commands run; None when there are none, or everything is allowed."""
+        if all(row.group != "scripting" for row in rows):
+            return None
+        return Caller(session.permissions, partial(self.report_denial, session, b"lua"))
 
     def _was_slow(self, row: Command, args: Args, session: Session, elapsed_us: int) -> None:
         if elapsed_us >= self._node.slowlog.threshold_us and not row.flags & Flag.SKIP_COMMANDLOG:
             self._node.slowlog.add(args, elapsed_us, session)
         if elapsed_us >= self._node.latency.threshold_us:
             self._node.latency.command(row, elapsed_us)
+
+    def was_run(self, transaction: Transaction, session: Session) -> None:
+        """Of an EXEC the commands are slow, not EXEC itself."""
+        for (row, args, _), elapsed_ns in zip(transaction.commands, transaction.elapsed_ns, strict=False):
+            if elapsed_ns >= self._slow_ns:
+                self._was_slow(row, args, session, elapsed_ns // 1000)
 
     def configure(self) -> None:
         """The thresholds of slowlog and latency monitor have changed."""
@@ -288,7 +401,7 @@ class Dispatcher:
         connection.session.last_command = row.name
         began_ns = perf_counter_ns()
         reply = self._run(connection, row, args)
-        self._took(row, args, connection.session, began_ns)
+        self.took(row, args, connection.session, began_ns)
         return reply
 
     def _run(self, connection: Connection, row: Command, args: Args) -> bytes | None:
@@ -296,6 +409,14 @@ class Dispatcher:
             return self._run_node(connection, row, args)
         session = connection.session
         try:
+            if row.needs_text:
+                ready = self.texts.at_hand(row, args)
+                if ready is None:
+                    connection.start(
+                        self.texts.run(connection, row, args), connection.defer(), session.protocol
+                    )
+                    return None
+                row, args = ready
             groups = self._groups(row, args)
         except CommandError as error:
             return self._failed(encode(Error(error.text), session.protocol))
@@ -317,11 +438,13 @@ class Dispatcher:
     def _submit(self, connection: Connection, route: Route, row: Command, args: Args) -> None:
         session = connection.session
         if row.blocks:
-            slot = BlockedSlot(connection, route, connection.defer())
+            slot = BlockedSlot(connection, route, connection.defer(), self._refusal)
             slot.submit(Call(row, args, session.db, session.protocol, slot, origin=session.origin))
         else:
-            slot_ = connection.defer()
-            route.submit(Call(row, args, session.db, session.protocol, slot_, origin=session.origin))
+            call = Call(row, args, session.db, session.protocol, connection.defer(), origin=session.origin)
+            if session.permissions is not None:
+                call.caller = self.caller_of(session, (row,))
+            route.submit(call)
 
     def groups_of(self, row: Command, args: Args) -> Iterable[int]:
         """The groups of a command that is not NODE. One whose keys can not be told has none in particular: the
@@ -329,7 +452,7 @@ class Dispatcher:
         try:
             return self._groups(row, args)
         except CommandError:
-            return self.data_groups[:1]
+            return self.anywhere
 
     def _groups(self, row: Command, args: Args) -> list[int] | tuple[int, ...]:
         """The group of each key, or all groups. Raises CommandError."""
@@ -337,14 +460,15 @@ class Dispatcher:
             return self.data_groups
         slot_groups = self._slot_groups
         groups = [slot_groups[key_slot(args[at])] for at in row.keys.indexes(args)]
-        return groups or self.data_groups[:1]
+        return groups or self.anywhere
 
     def _elsewhere(
         self, connection: Connection, route: Route, row: Command, args: Args, slot: int
     ) -> bytes | None:
         """The group is not ready here: a replica's answer, MOVED, or the way to its leader."""
         session = connection.session
-        if session.readonly and not row.is_write and route.shard is not None:
+        by_anybody = session.permissions is None or row.group != "scripting"
+        if session.readonly and not row.is_write and by_anybody and route.shard is not None:
             if session.tracking is None:  # or it would be told of a change before this replica has it
                 reply = route.shard.evaluate_stale(row, args, session.db, session.protocol)
                 if reply is not None:
@@ -376,12 +500,15 @@ class Dispatcher:
 
     def _run_node(self, connection: Connection, row: Command, args: Args) -> bytes | None:
         session = connection.session
+        busy = self._busy(row)
+        if busy is not None:
+            return self._refused(session, row, busy)
         if row.name == "exec":
             return self._transactions.execute(connection, args)
         if row.name == "watch":
             return self._transactions.watch(connection, args)
         try:
-            value = row.handler(self.context(connection), args)  # type: ignore[misc]
+            value = self.value_of(row, self.context(connection), args)
         except CommandError as error:
             row.failed_calls += 1
             return self._failed(encode(Error(error.text), session.protocol))
@@ -398,6 +525,15 @@ class Dispatcher:
     def context(self, connection: Connection) -> Context:
         """What a NODE handler is given."""
         return Context(self._node, connection.session)
+
+    def value_of(self, row: Command, context: Context, args: Args) -> Any:
+        """The reply of a NODE or CLUSTER command, or something to await that gives it."""
+        if row.where is CLUSTER:
+            return self._change_cluster(args, context.session.protocol)
+        return row.handler(context, args)  # type: ignore[misc]
+
+    async def _change_cluster(self, args: Args, protocol: int) -> Raw:
+        return Raw(await self._ask(SYSTEM_GROUP, 0, args, protocol))
 
     def log_failure(self, row: Command) -> None:
         """A handler raised what it must not raise."""
@@ -427,8 +563,11 @@ class Dispatcher:
             raise CommandError(b"MOVED %d %b:%d" % (slot, leader.host.encode(), leader.port))
 
     async def call(self, group: int, db: int, args: Args, protocol: int = 2) -> Any:
-        """Run a SHARD command on a group's leader and return the decoded reply (errors as
+        """Run a SHARD or CLUSTER command on a group's leader and return the decoded reply (errors as
         hiredis.ReplyError)."""
+        return decode(await self._ask(group, db, args, protocol))
+
+    async def _ask(self, group: int, db: int, args: Args, protocol: int) -> bytes:
         done = trio.Event()
         answer: list[bytes] = []
 
@@ -438,21 +577,67 @@ class Dispatcher:
 
         row = lookup(args)
         assert row is not None
-        self.routes[group].submit(Call(row, args, db, protocol, Later(take)))
+        call = Call(row, args, db, protocol, Later(take))
+        self.routes[group].submit(call)
         self.end_turn()
         await done.wait()
-        return decode(answer[0])
+        if row.where is CLUSTER:
+            await self._node.state.wait_applied(call.gate)
+            if not row.flags & Flag.READONLY and call.gate and answer[0][:1] != b"-":
+                await self._wait_everywhere(call.gate)
+        return answer[0]
+
+    async def _wait_everywhere(self, index: int) -> None:
+        """Return when the nodes that can be reached have applied group 0's log up to `index`, or soon anyway."""
+        forwarder = self._router.forwarder
+        if forwarder is None:
+            return
+        others = [node for node in self.nodes if node != self._topology.me]
+        done = trio.Event()
+        asked = heard = 0
+
+        def hear() -> None:
+            nonlocal heard
+            heard += 1
+            if heard == asked:
+                done.set()
+
+        asked = forwarder.ask_applied(others, index, hear)
+        self.end_turn()
+        if asked:
+            with trio.move_on_after(everywhere_wait_s):
+                await done.wait()
 
     # -- MONITOR and CLIENT PAUSE ----------------------------------------------------------------------------
 
-    def _monitor(self, session: Session, args: Args) -> None:
-        line = format_monitor_line(time(), session.db, session.address, args)
+    def _monitor(self, session: Session, row: Command, args: Args) -> None:
+        """Show a command to those who MONITOR, and with EXEC what it runs: what is queued may never be run."""
+        if row.name == "exec" and not session.queue_broken:
+            for queued in session.queue or ():
+                self._show(session, queued.command, queued.args, queued.db)
+        # Who says RESET or QUIT does not listen any more.
+        self._show(session, row, args, session.db, session if row.name in _LAST_WORDS else None)
+
+    def _show(self, session: Session, row: Command, args: Args, db: int, but: Session | None = None) -> None:
+        # Redis flags scripts so, since it shows them by other means, before what they do.
+        if row.flags & (Flag.SKIP_MONITOR | Flag.ADMIN) and row.group != "scripting":
+            return
+        line = format_monitor_line(time(), db, session.address, monitored_words(args))
+        for monitor in self._node.monitors:
+            if monitor is not but:
+                monitor.outlet.push(line)
+
+    def show_scripted(self, db: int, words: bytes) -> None:
+        """Show a command of a script to those who MONITOR."""
+        line = format_monitor_line(time(), db, "lua", words)
         for monitor in self._node.monitors:
             monitor.outlet.push(line)
 
     def watch_everything(self) -> None:
         """Look again whether anybody monitors or clients are paused."""
-        self.attentive = bool(self._node.monitors) or bool(self.paused_until_ms)
+        self.attentive = bool(
+            self._node.monitors or self.paused_until_ms or self.out_of_memory or self.short_of_replicas
+        )
 
     def pause(self, until_ms: int, writes_only: bool) -> None:
         """CLIENT PAUSE until Unix time `until_ms`; 0 ends it."""
@@ -462,13 +647,21 @@ class Dispatcher:
         if not until_ms:
             paused, self._paused = self._paused, []
             for connection in paused:
+                connection.session.paused = False
                 connection.unblock()
 
-    def _must_pause(self, session: Session, row: Command) -> bool:
+    def _must_pause(self, session: Session, row: Command, args: Args) -> bool:
         if row.name == "client" or row.name.startswith("client|"):
             return False
         if not self._paused_writes_only:
             return True
         if row.name == "exec":
-            return any(queued.command.is_write for queued in session.queue or ())
-        return row.is_write and session.queue is None
+            return any(self._may_write(queued.command, queued.args) for queued in session.queue or ())
+        return session.queue is None and self._may_write(row, args)
+
+    def _may_write(self, row: Command, args: Args) -> bool:
+        """What CLIENT PAUSE WRITE holds up. A script that says that it writes nothing is taken at its word."""
+        if row.name in SCRIPT_CALLS:
+            flags = self.texts.flags(row, args)
+            return flags is None or b"no-writes" not in flags
+        return row.is_write or row.name in REPLICATED

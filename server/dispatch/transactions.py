@@ -14,11 +14,13 @@ Error semantics: https://redis.io/docs/latest/develop/interact/transactions/#err
 
 from collections.abc import Callable
 from inspect import isawaitable
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 import trio
 
 from resp import NULL_ARRAY, OK, QUEUED, Error, Raw, encode
+from server.access.check import EXEC_REASONS, EXEC_TEXT, check, check_sort
 from server.commands.arguments import parse_int64
 from server.commands.context import Context
 from server.commands.table import (
@@ -39,6 +41,7 @@ from server.commands.table import (
     Keys,
     Reply,
     command,
+    lookup,
 )
 from server.dispatch.connection import Connection
 from server.errors import CROSS_SLOT, INTERNAL, CommandError
@@ -117,6 +120,12 @@ def exec_(context: Context, args: Args) -> Reply:
     raise AssertionError("run by Transactions.execute")
 
 
+@command("_refuse", arity=2, where=NODE, group="transactions")
+def refuse(context: Context, args: Args) -> Reply:
+    """Answers with an error."""
+    raise CommandError(args[1])
+
+
 @command("_watch", arity=2, flags=READONLY, keys=ALL, where=SHARD, group="transactions")
 def watch_key(view: View, args: Args) -> Reply:
     """The revision of a key, for WATCH."""
@@ -130,6 +139,7 @@ class Transactions:
         self._dispatcher = dispatcher
         self._watch_row = COMMANDS[b"_watch"]
         self._exec_row = COMMANDS[b"exec"]
+        self._fail_row = COMMANDS[b"_fail"]
 
     def queue(self, session: Session, row: Command, args: Args) -> bytes:
         """A command between MULTI and EXEC: check what can be checked now, and keep it."""
@@ -205,6 +215,8 @@ class Transactions:
             return encode(
                 Error(b"EXECABORT Transaction discarded because of previous errors."), session.protocol
             )
+        if session.permissions is not None:
+            queue = self._check_again(session, queue)
         try:
             route = self._route(queue, watched)
         except CommandError as error:
@@ -213,22 +225,49 @@ class Transactions:
             )
         keyed = [queued for queued in queue if not queued.command.is_node]
         slot = connection.defer()
-        if route is None or len(keyed) < len(queue):
+        if route is None or len(keyed) < len(queue) or any(queued.command.needs_text for queued in keyed):
             connection.start(self._execute_mixed(connection, queue, watched, route), slot, session.protocol)
         else:
-            route.submit(self._call(keyed, watched, session, slot))
+            transaction = self._transaction(keyed, watched)
+            route.submit(self._call(transaction, session, slot))
+            self._dispatcher.was_run(transaction, session)
         return None
 
-    def _call(
-        self, keyed: list[Queued], watched: dict[tuple[int, bytes], int], session: Session, slot: Slot
-    ) -> Call:
-        transaction = Transaction(
+    def _transaction(self, keyed: list[Queued], watched: dict[tuple[int, bytes], int]) -> Transaction:
+        return Transaction(
             [(queued.command, queued.args, queued.db) for queued in keyed],
             [(db, key, revision) for (db, key), revision in watched.items()],
         )
-        return Call(
+
+    def _check_again(self, session: Session, queue: list[Queued]) -> list[Queued]:
+        """The commands that the client's user may run now; in the place of the others, errors."""
+        user, db = session.permissions, session.db
+        checked = []
+        for queued in queue:
+            row = lookup(queued.args)
+            assert row is not None
+            denial = check(user, row, queued.args, db)
+            if denial is not None:
+                self._dispatcher.report_denial(session, b"multi", user, denial)
+                error: bytes | None = EXEC_TEXT + EXEC_REASONS[denial.reason]
+            else:
+                error = check_sort(user, row, queued.args, db)
+            if error is not None:
+                checked.append(Queued(COMMANDS[b"_refuse"], [b"_refuse", error], db))
+                continue
+            checked.append(Queued(queued.command, queued.args, db))
+            if row.name == "select":
+                selected = parse_int64(queued.args[1])
+                db = selected if selected is not None and 0 <= selected < self._dispatcher.databases else db
+        return checked
+
+    def _call(self, transaction: Transaction, session: Session, slot: Slot) -> Call:
+        call = Call(
             self._exec_row, [b"exec"], session.db, session.protocol, slot, transaction, session.origin
         )
+        if session.permissions is not None:
+            call.caller = self._dispatcher.caller_of(session, (row for row, _, _ in transaction.commands))
+        return call
 
     def _route(self, queue: list[Queued], watched: dict[tuple[int, bytes], int]) -> Route | None:
         """The one group of all that is queued and watched; None when there is none. Raises CommandError."""
@@ -236,9 +275,13 @@ class Transactions:
         groups = {dispatcher.group_of(key) for _, key in watched}
         for queued in queue:
             if not queued.command.is_node:
-                groups.update(dispatcher.groups_of(queued.command, queued.args))
+                found = dispatcher.groups_of(queued.command, queued.args)
+                if found is not dispatcher.anywhere:
+                    groups.update(found)
         if len(groups) > 1:
             raise CommandError(CROSS_SLOT)
+        if not groups and any(not queued.command.is_node for queued in queue):
+            groups.update(dispatcher.anywhere)
         return dispatcher.routes[groups.pop()] if groups else None
 
     async def _execute_mixed(
@@ -269,6 +312,7 @@ class Transactions:
     async def _ask(
         self, route: Route, keyed: list[Queued], watched: dict[tuple[int, bytes], int], session: Session
     ) -> bytes:
+        keyed = [await self._prepare(queued, route.group) for queued in keyed]
         done = trio.Event()
         answer: list[bytes] = []
 
@@ -276,17 +320,31 @@ class Transactions:
             answer.append(reply)
             done.set()
 
-        route.submit(self._call(keyed, watched, session, Later(take)))
+        transaction = self._transaction(keyed, watched)
+        route.submit(self._call(transaction, session, Later(take)))
         self._dispatcher.end_turn()
         await done.wait()
+        self._dispatcher.was_run(transaction, session)
         return answer[0]
+
+    async def _prepare(self, queued: Queued, group: int) -> Queued:
+        """The command with the text that it needs; one that can not be, as one that fails."""
+        if not queued.command.needs_text:
+            return queued
+        try:
+            row, args = await self._dispatcher.texts.fetch(queued.command, queued.args, group)
+        except CommandError as error:
+            row, args = self._fail_row, [b"_fail", error.text]
+        return Queued(row, args, queued.db)
 
     async def _run_node(self, connection: Connection, queued: Queued) -> Any:
         try:
-            assert queued.command.handler is not None
             context = self._dispatcher.context(connection)
             context.in_transaction = True
-            value = queued.command.handler(context, queued.args)
+            queued.command.calls += 1
+            began_ns = perf_counter_ns()
+            value = self._dispatcher.value_of(queued.command, context, queued.args)
+            self._dispatcher.took(queued.command, queued.args, connection.session, began_ns)
             return await value if isawaitable(value) else value
         except CommandError as error:
             return Error(error.text)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from server.keyspace.breath import breathe
 from server.keyspace.layout import (
     COMPACT_META_BYTES,
     ELEMENT_PREFIX,
@@ -101,6 +102,7 @@ class Collection:
         """Set `element`, new or not."""
         compact = self._compact
         if compact is None:
+            breathe()
             self._view.effects[self._prefix + element] = value
             return
         old = compact.get(element)
@@ -117,6 +119,7 @@ class Collection:
         """Delete `element`; nothing when it is not there."""
         compact = self._compact
         if compact is None:
+            breathe()
             self._view.effects[self._prefix + element] = None
             return
         old = compact.pop(element, None)

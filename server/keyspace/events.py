@@ -9,7 +9,7 @@ Event: TypeAlias = tuple[int, bytes, int, bytes]
 """(class, name, database, key)."""
 
 PUBLISHED = 0
-"""The class of a message that a script publishes: (PUBLISHED, message, database, channel). It waits for the commit like
+"""The class of a message that a script publishes: (PUBLISHED, message, kind, channel). It waits for the commit like
 an event, and goes to everybody whatever the setting."""
 
 KEYSPACE = 1 << 0
@@ -26,6 +26,9 @@ STREAM = 1 << 10
 KEY_MISS = 1 << 11
 MODULE = 1 << 13
 NEW = 1 << 14
+MONITORED = 1 << 15
+"""The class of a script's command while somebody MONITORs: (MONITORED, its words as MONITOR shows them, database, b"").
+Not for subscribers."""
 TRACKED = 1 << 16
 """For client-side caching (server/pubsub/tracking.py): (TRACKED, who changed it or nothing, database, key)."""
 FLUSHED = 1 << 17

@@ -10,6 +10,7 @@ first byte is the table:
     'q' space:u32                            -> ''              a space that was flushed and waits to be swept
     'e' id:u64 element                       -> value           elements of large collections, see collection.py
     's' sha1                                 -> script          texts of Lua scripts, see scripting/script.py
+    'f' sha1                                 -> library         texts of functions, likewise
     'i' id:u64                               -> ''              elements that nobody owns any more wait to be swept
 
 All integers are big endian, so byte order is numeric order. A *space* is what a database's keys lie in;

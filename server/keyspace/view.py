@@ -14,11 +14,13 @@ deletes it through the log (`expired` collects those that a command stumbled upo
 
 from collections.abc import Iterator, Sequence
 from random import Random
+from typing import Any
 
 from server.errors import WRONG_TYPE, CommandError
+from server.keyspace.breath import breathe, paced
 from server.keyspace.cache import MISSING, HotReplies, RecordCache
 from server.keyspace.collection import Collection, parse_payload
-from server.keyspace.events import EXPIRED, FLUSHED, KEY_MISS, NEW, PUBLISHED, TRACKED, Event
+from server.keyspace.events import EXPIRED, FLUSHED, KEY_MISS, MONITORED, NEW, PUBLISHED, TRACKED, Event
 from server.keyspace.layout import (
     ELEMENT_PREFIX,
     ELEMENT_PREFIX_BYTES,
@@ -49,25 +51,32 @@ from server.keyspace.layout import (
     spread_id,
 )
 from server.keyspace.meta import DATABASES, Database, Meta
+from server.keyspace.order import Order, few_max, in_range, overlaid
 from server.keyspace.slots import key_slot
 from server.keyspace.store import Store
 
 deletions_max = 4096
 """Deletions that a view remembers, for WATCH."""
+fresh_max = 4096
+"""Records of one command that go into the cache: the last."""
 _NULL_BYTES_MAX = 5
 """A null is shorter than any string's reply."""
 _ATTACHED = EXPIRES | SPREAD | ELEMENTS_EXPIRE
 """A head with one of these has more than its record."""
 _decode_prefix = HEAD_PREFIX.unpack_from
+_HEAD = ord("h")
+_REVISION_BYTES = slice(REVISION_OFFSET, REVISION_OFFSET + REVISION_AT.size)
 
 
 class Home:
-    """The slots of a group."""
+    """The slots of a group, and where it is."""
 
-    __slots__ = ("_groups", "_number", "is_all")
+    __slots__ = ("_groups", "_number", "is_all", "node")
 
-    def __init__(self, number: int, groups: Sequence[int]) -> None:
-        """`groups`: slot to group number."""
+    def __init__(self, number: int, groups: Sequence[int], node: Any = None) -> None:
+        """`groups`: slot to group number; `node`: the node that this is (commands/context.py), for those commands of a
+        script that it answers by itself."""
+        self.node = node
         self._number = number
         self._groups = groups
         self.is_all = all(group == number for group in groups)
@@ -95,14 +104,17 @@ class Kept(dict[bytes, bytes | None]):
         self.undo.append((key, key in self, self.get(key)))
         super().__setitem__(key, value)
 
-    def restore(self) -> None:
-        """As at the last `keep`."""
+    def restore(self) -> list[bytes]:
+        """As at the last `keep`; the keys that are gone."""
+        gone = []
         while self.undo:
             key, was_there, value = self.undo.pop()
             if was_there:
                 super().__setitem__(key, value)
             else:
                 del self[key]
+                gone.append(key)
+        return gone
 
 
 class ScriptReads:
@@ -130,19 +142,24 @@ class View:
         "_fresh",
         "_hot",
         "_kept_events",
+        "_kept_undo",
         "_meta",
         "_meta_before",
+        "_meta_first",
+        "_order",
         "_pending",
         "_replies",
         "_space",
         "_spaces_index",
         "_undo",
+        "caller",
         "db",
         "effects",
         "events",
         "expired",
         "home",
         "meta_changed",
+        "monitored",
         "notify",
         "now_ms",
         "origin",
@@ -174,7 +191,11 @@ class View:
         self._undo: list[tuple[int, int, int]] = []
         """(database, keys, expires) added to Meta's counts by this command."""
         self._meta_before: tuple[bytes, int] | None = None
-        """Meta and the length of `_undo` before this command's first FLUSHDB or SWAPDB."""
+        """Meta and the length of `_undo` before this command's first FLUSHDB or SWAPDB since the last `keep`."""
+        self._meta_first: tuple[bytes, int] | None = None
+        """Likewise, before that `keep`."""
+        self._kept_undo = 0
+        """The length of `_undo` at the last `keep`."""
         self._counts_index = 0
         """Log index of the last change to Meta's counts: who was told of one waits for it, as for a record."""
         self._spaces_index = 0
@@ -201,9 +222,13 @@ class View:
         """Of what the present command writes: (index << 16 | its number in the entry)."""
         self.effects: dict[bytes, bytes | None] = {}
         """Store key to new value, or None to delete it."""
+        self._order: Order | None = None
+        """Of the keys of `effects`, when there are many and somebody scans."""
         self.expired: list[tuple[int, bytes]] = []
         """(space, key) of keys that a read found past their time."""
         self.notify = 0
+        self.monitored = False
+        """Somebody MONITORs this node: what scripts do is to be told."""
         """Classes of keyspace events (events.py) that somebody wants to hear of."""
         self.events: list[Event] = []
         """(class, name, db, key) of events since the last take; the executor publishes and clears them."""
@@ -212,6 +237,8 @@ class View:
         self.origin = b""
         """Who writes, where that matters: Session.origin."""
         self.random = random
+        self.caller: object = None
+        """The access.caller.Caller for whom scripts run; None: one who may do everything."""
         self.home = home
         """Which keys live in this group, for scripts, whose keys nobody has looked at."""
         self._kept_events = 0
@@ -260,7 +287,10 @@ class View:
         of it, see `meta_changed`."""
         effects = self.effects
         self.effects = {}
+        self._order = None
         if self._fresh:
+            if len(self._fresh) > fresh_max:
+                del self._fresh[:-fresh_max]
             for key, where in self._fresh:
                 record = effects[where]
                 if record is not None:
@@ -269,11 +299,26 @@ class View:
         if self._undo:
             self._undo.clear()
             self._counts_index = self.revision >> 16
-        if self._meta_before is not None:
-            self._meta_before = None
+        if self._meta_before is not None or self._meta_first is not None:
+            self._meta_before = self._meta_first = None
             self._counts_index = self._spaces_index = self.revision >> 16
-        self._kept_events = 0
+        self._kept_events = self._kept_undo = 0
         return effects
+
+    def restamp(self, revision: int) -> None:
+        """The command goes into another entry than it was begun for: what it wrote has this revision. It breathes."""
+        old, self.revision = self.revision, revision
+        before, after = REVISION_AT.pack(old), REVISION_AT.pack(revision)
+        effects = self.effects
+        for where, record in effects.items():
+            breathe()
+            if record is not None and where[0] == _HEAD and record[_REVISION_BYTES] == before:
+                dict.__setitem__(
+                    effects, where, record[:REVISION_OFFSET] + after + record[_REVISION_BYTES.stop :]
+                )
+        for place, at in self._deleted.items():
+            if at == old:
+                self._deleted[place] = revision
 
     def keep(self) -> None:
         """What was written so far stays when the handler raises later: a script's commands are done one by one."""
@@ -282,34 +327,50 @@ class View:
             effects.undo.clear()
         else:
             self.effects = Kept(effects)
-        if self._undo:
-            self._undo.clear()
-            self._counts_index = self.revision >> 16
+        self._kept_undo = len(self._undo)
         if self._meta_before is not None:
+            self._meta_first = self._meta_first or self._meta_before
             self._meta_before = None
-            self._counts_index = self._spaces_index = self.revision >> 16
         self._kept_events = len(self.events)
 
     def rollback(self) -> None:
         """Forget the writes since the last take, or `keep`: the handler raised."""
         if isinstance(self.effects, Kept):
-            self.effects.restore()
+            gone = self.effects.restore()
+            if self._order is not None:
+                for where in gone:
+                    self._order.discard(where)
         else:
             self.effects = {}
+            self._order = None
         del self.events[self._kept_events :]
         self._fresh.clear()
+        self._restore_meta(self._meta_before, self._kept_undo)
+        self._meta_before = None
+
+    def abandon(self) -> None:
+        """Forget all writes since the last take, kept or not: the command is not done, or will be done again."""
+        self.effects = {}
+        self._order = None
+        self.events.clear()
+        self._fresh.clear()
+        self._restore_meta(self._meta_first or self._meta_before, 0)
+        self._meta_before = self._meta_first = None
+        self._kept_events = self._kept_undo = 0
+
+    def _restore_meta(self, before: tuple[bytes, int] | None, length: int) -> None:
+        """The counts as they were when `_undo` had `length`; `before`: the first FLUSHDB or SWAPDB since then."""
         undo = self._undo
-        if self._meta_before is not None:
-            record, length = self._meta_before
-            before = Meta.decode(record)
-            self._meta.databases = before.databases
-            self._meta.next_space = before.next_space
-            del undo[length:]
-            self._meta_before = None
-        for db, keys, expires in undo:
+        if before is not None:
+            record, at = before
+            meta = Meta.decode(record)
+            self._meta.databases = meta.databases
+            self._meta.next_space = meta.next_space
+            del undo[at:]
+        for db, keys, expires in undo[length:]:
             self._meta.databases[db].keys -= keys
             self._meta.databases[db].expires -= expires
-        undo.clear()
+        del undo[length:]
         self._enter(self._meta.databases[self.db].space)
 
     def expire(self, index_key: bytes) -> bool:
@@ -423,6 +484,7 @@ class View:
 
     def exists(self, key: bytes) -> bool:
         """Whether `key` is there."""
+        breathe()
         return self.record(key) is not None
 
     def watch_revision(self, key: bytes) -> int:
@@ -458,43 +520,32 @@ class View:
         how many it takes, can count it."""
         start, stop = head_range(self._space, first_slot, first_crc, stop_slot)
         now_ms = self.now_ms
-        for where, record in self._scan(start, stop):
+        for where, record in self.elements(start, stop, False):
             _, _, slot, crc = _decode_prefix(where)
             dead = record[1] & EXPIRES and EXPIRE_AT.unpack_from(record, EXPIRE_OFFSET)[0] <= now_ms
             yield slot, crc, where[HEAD_PREFIX_BYTES:], None if dead else record
 
     def _scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """The base's range, in key order or its reverse, with this command's own writes laid over it."""
-        mine = sorted(
-            ((key, value) for key, value in self.effects.items() if start <= key < stop), reverse=not reverse
-        )
-        if not mine:
-            yield from self._base.scan(start, stop, reverse)
-            return
-        for where, record in self._base.scan(start, stop, reverse):
-            while mine and (mine[-1][0] > where if reverse else mine[-1][0] < where):
-                key, value = mine.pop()
-                if value is not None:
-                    yield key, value
-            if mine and mine[-1][0] == where:
-                key, value = mine.pop()
-                if value is not None:
-                    yield key, value
-            else:
-                yield where, record
-        while mine:
-            key, value = mine.pop()
-            if value is not None:
-                yield key, value
+        effects = self.effects
+        if len(effects) <= few_max:
+            mine = in_range(effects, start, stop, reverse)
+        else:
+            if self._order is None:
+                self._order = Order()
+            self._order.follow(effects)
+            mine = self._order.range(start, stop, reverse)
+        return overlaid(self._base.scan(start, stop, reverse), mine, effects.get, reverse)
 
     def element(self, where: bytes) -> bytes | None:
         """For Collection: the value of the element that lies at `where`."""
         effects = self.effects
+        breathe()
         return effects[where] if where in effects else self._base.get(where)
 
     def elements(self, start: bytes, stop: bytes, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
         """For Collection: where each element in [start, stop) lies, and its value."""
-        return self._scan(start, stop, reverse)
+        return paced(self._scan(start, stop, reverse))
 
     # -- writing ---------------------------------------------------------------------------------------------
 
@@ -504,9 +555,21 @@ class View:
         if self.notify & class_:
             self.events.append((class_, name, self.db, key))
 
-    def publish(self, channel: bytes, message: bytes) -> None:
-        """Publish `message` on every node if this command goes through: PUBLISH in a script."""
-        self.events.append((PUBLISHED, message, self.db, channel))
+    def show(self, words: bytes) -> None:
+        """Tell those who MONITOR that a script runs a command, whatever becomes of it."""
+        self.events.append((MONITORED, words, self.db, b""))
+        self._kept_events = len(self.events)
+
+    def publish(self, channel: bytes, message: bytes, kind: int = 0) -> None:
+        """Publish `message` on every node if this command goes through: PUBLISH in a script, or by `kind`
+        (pubsub/hub.py) SPUBLISH."""
+        self.events.append((PUBLISHED, message, kind, channel))
+
+    def take_events(self) -> list[Event]:
+        """For the executor: the events since the last take."""
+        events, self.events = self.events, []
+        self._kept_events = 0
+        return events
 
     def new_id(self) -> int:
         """An id for a new collection's elements."""
@@ -523,7 +586,8 @@ class View:
         id_ = self.new_id()
         start, stop = element_range(ID.unpack_from(head.payload)[0])
         target = ELEMENT_PREFIX.pack(b"e", id_)
-        for where, value in list(self._scan(start, stop)):
+        for where, value in list(self.elements(start, stop, False)):
+            breathe()
             self.effects[target + where[ELEMENT_PREFIX_BYTES:]] = value
         return head._replace(payload=ID.pack(id_) + head.payload[ID_BYTES:])
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import select
 import socket
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from resp import Error, ProtocolError, QueryBufferOverflow, RequestParser, encode
@@ -50,10 +51,15 @@ class Pending:
         self.reply: bytes | None = None
         self.muted = False
 
+    @property
+    def session(self) -> Session:
+        """Whose reply it is."""
+        return self._connection.session
+
     def fill(self, reply: bytes) -> None:
         """See Slot."""
         self.reply = b"" if self.muted else reply
-        self._connection.arrived(len(reply))
+        self._connection.arrived(reply)
 
 
 class Connection:
@@ -200,12 +206,11 @@ class Connection:
         waiting = self._waiting
         count = len(waiting)
         reply = self._reactor.execute(self, args)
-        if len(waiting) > count:
-            place = waiting[-1]
-            assert isinstance(place, Pending)
-            place.muted = True
-            if place.reply is not None:
-                place.reply = b""
+        for place in islice(waiting, count, None):
+            if isinstance(place, Pending):  # others are messages, which are sent all the same
+                place.muted = True
+                if place.reply is not None:
+                    place.reply = b""
         if session.reply_mode is ReplyMode.ON and reply is not None:  # CLIENT REPLY ON answers
             self._emit(reply)
         elif session.reply_mode is ReplyMode.SKIP:
@@ -232,8 +237,11 @@ class Connection:
             self._output.append(reply)
             self._output_bytes += len(reply)
 
-    def arrived(self, size: int) -> None:
-        """A reply of `size` bytes that was due is there."""
+    def arrived(self, reply: bytes) -> None:
+        """A reply that was due is there."""
+        size = len(reply)
+        if reply[:1] == b"-":
+            self._reactor.stats.count_error(reply)
         if size * self._window > waiting_bytes_max:
             self._window = max(waiting_bytes_max // size, 1)
         self.mark()

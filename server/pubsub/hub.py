@@ -25,6 +25,7 @@ from server.keyspace.events import (
     KEYEVENT,
     KEYSPACE,
     LETTERS,
+    MONITORED,
     PUBLISHED,
     TRACKED,
     Event,
@@ -75,6 +76,8 @@ class Hub:
         """None on a node that stands alone."""
         self.notify = 0
         """What this node's own setting says: classes, KEYSPACE and KEYEVENT."""
+        self.on_monitored: Callable[[int, bytes], None] = lambda db, words: None
+        """Told of the database and the words of each command of a script, while somebody MONITORs."""
         self._matchers: dict[bytes, Matcher] = {}
         """Of every pattern in `subscribers`."""
         self.tracking = tracking or Tracking({})
@@ -165,6 +168,15 @@ class Hub:
                     own += _send(list(listeners), [b"pmessage", pattern, channel, message], publisher)
         return count, own
 
+    def count(self, kind: int, channel: bytes) -> int:
+        """How many clients of this node would get a message to `channel` (of `kind` CHANNEL or SHARD)."""
+        count = len(self.subscribers[kind].get(channel, ()))
+        if kind == CHANNEL:
+            for pattern, matches in self._matchers.items():
+                if matches(channel):
+                    count += len(self.subscribers[PATTERN].get(pattern, ()))
+        return count
+
     # -- keyspace events -------------------------------------------------------------------------------------
 
     def configure(self, setting: bytes) -> None:
@@ -200,7 +212,9 @@ class Hub:
         elsewhere = []
         for event in events:
             if event[0] == PUBLISHED:
-                self.publish(CHANNEL, event[3], event[1])
+                self.publish(event[2], event[3], event[1])
+            elif event[0] == MONITORED:
+                self.on_monitored(event[2], event[1])
             elif event[0] & self._wanted_elsewhere:
                 elsewhere.append(event)
         if elsewhere and self.outbound is not None:

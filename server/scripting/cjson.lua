@@ -252,6 +252,8 @@ return function(fail)
     return ...
   end
 
+  local keeps_buffer = true -- there is none to keep, but a script may ask
+
   return {
     _NAME = 'cjson',
     _VERSION = '2.1.0',
@@ -268,6 +270,10 @@ return function(fail)
         fail("bad argument #1 to 'decode' (string expected, got " .. type(text) .. ')')
       end
       return reader(text)
+    end,
+    encode_keep_buffer = function(keep)
+      if keep ~= nil then keeps_buffer = keep and keep ~= 'off' end
+      return keeps_buffer
     end,
   }
 end

@@ -1,12 +1,14 @@
-"""Runs scripts: one Lua 5.1 state per process, a sandbox in it (sandbox.lua), and the way from there to commands.
+"""Runs scripts: a Lua 5.1 state, a sandbox in it (sandbox.lua), and the way from there to commands.
 
 A script calls back through `Host.call`, a function that the caller of `run` gives: it takes the words of a command and
 the RESP version, and returns a value of resp.values, or an Error. So this room knows no command. Values go to
 Lua here, and come back as encoded RESP (reply.lua), which reads tables raw.
 
-A script may take `limits.time_max_s` of wall clock, looked at every 20,000 instructions; then it is ended with an
-error, whatever it catches. That, and the number of bytes that Lua may have, are the only things that are not a
-function of the view. One long call into C (a pattern that backtracks for ever) is not interrupted.
+A script may take as long as it likes: every 20,000 instructions, and with each command that it calls, it breathes
+(keyspace/breath.py), and meanwhile another script may come to run, which gets another Lua state. SCRIPT KILL ends it
+with an error that it can not catch, and so does whoever ends the work that it is. That, and the number of bytes that
+Lua may have, are the only things that are not a function of the view. One long call into C (a pattern that backtracks
+for ever) is not interrupted.
 
 lupa: a Python exception that passes through Lua is userdata there; the sandbox asks `pending` for its error table.
 """
@@ -14,43 +16,36 @@ lupa: a Python exception that passes through Lua is userdata there; the sandbox 
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import lru_cache
 from hashlib import sha1
+from math import inf
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final
+from typing import Any
 
 import lupa.lua51 as lua51
 
 from resp import format_double
 from resp.values import NULL_ARRAY, BigNumber, Error, Raw, Simple, Verbatim
 from server.errors import CommandError
+from server.keyspace.breath import Ended, breathe, current
 from server.scripting.libraries import LIBRARIES
+from server.scripting.library import FLAGS, Function, is_name, parse_library
 from server.scripting.script import Script, parse_script
 from server.version import REDIS_VERSION, SERVER_NAME
 
 log = logging.getLogger("redraft.script")
 
 Call = Callable[[list[bytes], int], Any]
-"""Words of a command and the RESP version of its reply to that reply."""
+"""Words of a command and the RESP version of its reply to that reply; version 0: to whether it may be run."""
 
 memory_bytes_max = 256 << 20
-"""What Lua may have, for all scripts together; a script that wants more fails."""
+"""What Lua may have, for all scripts of a state together; a script that wants more fails."""
 compiled_max = 500
-"""Compiled scripts that are kept, the last used."""
+"""Compiled scripts that are kept, the last used; and so many libraries."""
+load_time_max_s = 0.4
+"""What the text of a library may take to register its functions while a client waits for just that."""
 _EXACT = 1 << 53
 _LEVELS = (logging.DEBUG, logging.DEBUG, logging.INFO, logging.WARNING)
-
-
-class Limits:
-    """What a script may use."""
-
-    time_max_s = 5.0
-    """Wall clock. A node that has peers sets it below the election timeout: a loop that stands still longer loses
-    its leaderships."""
-
-
-limits: Final = Limits()
 
 
 class ScriptFailure(Exception):
@@ -58,7 +53,7 @@ class ScriptFailure(Exception):
 
 
 class Interpreter:
-    """The Lua state. Runs one script at a time; a script can not start another."""
+    """A Lua state. Runs one script at a time; a script can not start another."""
 
     def __init__(self) -> None:
         self._lua: Any = lua51.LuaRuntime(
@@ -69,10 +64,16 @@ class Interpreter:
             max_memory=memory_bytes_max,
         )
         self._compiled: OrderedDict[bytes, tuple[Script, Any]] = OrderedDict()
+        self._loaded: OrderedDict[bytes, dict[bytes, tuple[Function, Any]]] = OrderedDict()
+        """By sha1 of a library's text: its functions by name."""
         self._pending: Any = None
-        self._call: Call
+        self._call: Call = _nobody
         self._resp = 2
-        self._deadline_s = 0.0
+        self._deadline_s = inf
+        self.running = False
+        """A script runs, or breathes."""
+        self._over: BaseException | None = None
+        """Why the script is being ended."""
         libraries = {
             name: self._lua.table_from({key: self._answering(f) for key, f in functions.items()})
             for name, functions in LIBRARIES.items()
@@ -83,13 +84,14 @@ class Interpreter:
                 b"call": self._run_command,
                 b"pcall": self._try_command,
                 b"pending": self._take_pending,
-                b"expired": lambda: monotonic() >= self._deadline_s,
-                b"time_over": _TIME_OVER,
+                b"over": self._is_over,
+                b"reason": lambda: str(self._over).encode(),
                 b"sha1hex": lambda text: sha1(text).hexdigest().encode(),
                 b"log": _log,
                 b"setresp": self._set_resp,
                 b"resp": lambda: self._resp,
-                b"is_command": lambda name: not isinstance(self._call([name], 0), Error),
+                b"is_flag": lambda text: text in FLAGS,
+                b"may_run": self._may_run,
                 b"format_double": lambda number: format_double(float(number)),
                 b"version": REDIS_VERSION.encode(),
                 b"version_number": major << 16 | minor << 8 | patch,
@@ -130,19 +132,101 @@ class Interpreter:
     ) -> Raw:
         """What the script returns, encoded in RESP `protocol`. Raises CommandError when it fails."""
         _, function = self._find(digest, text)
+        return self._run(b"run", function, keys, argv, protocol, call)
+
+    def load(self, digest: bytes, text: bytes) -> tuple[Function, ...]:
+        """Run the text of a library, whose sha1 is `digest`: what it registers. Raises CommandError."""
+        return tuple(function for function, _ in self._load(digest, text).values())
+
+    def has(self, digest: bytes) -> bool:
+        """Whether the library is loaded, so that its text does not matter."""
+        return digest in self._loaded
+
+    def function(self, digest: bytes, text: bytes, name: bytes) -> Function:
+        """The function `name` of a library. Raises CommandError, as `load`."""
+        return self._load(digest, text)[name][0]
+
+    def call_function(
+        self,
+        digest: bytes,
+        text: bytes,
+        name: bytes,
+        keys: list[bytes],
+        argv: list[bytes],
+        protocol: int,
+        call: Call,
+    ) -> Raw:
+        """What the function `name` of a library (see `load`) returns, encoded in RESP `protocol`. Raises CommandError
+        when it fails."""
+        return self._run(b"call", self._load(digest, text)[name][1], keys, argv, protocol, call)
+
+    def _run(
+        self, entry: bytes, function: Any, keys: list[bytes], argv: list[bytes], protocol: int, call: Call
+    ) -> Raw:
         lua = self._lua
+        self._begin(call)
+        try:
+            done, *said = self._sandbox[entry](function, lua.table_from(keys), lua.table_from(argv), protocol)
+        except (lua51.LuaError, ScriptFailure) as error:
+            done, said = False, [b"ERR " + str(error).encode(errors="replace"), 1]
+        finally:
+            self.running = False
+            self._call = _nobody
+        self._check_end()
+        if done:
+            return Raw(said[0])
+        unit = b"user_script" if entry == b"run" else b"user_function"
+        raise CommandError(b"%b script: on @%b:%d." % (said[0], unit, said[1]))
+
+    def _load(self, digest: bytes, text: bytes) -> dict[bytes, tuple[Function, Any]]:
+        found = self._loaded.get(digest)
+        if found is not None:
+            self._loaded.move_to_end(digest)
+            return found
+        _, body = parse_library(text)
+        self._begin(_nobody)
+        self._deadline_s = monotonic() + load_time_max_s
+        try:
+            done, registered = self._sandbox[b"load"](body)
+        except (lua51.LuaError, ScriptFailure) as error:
+            done, registered = False, b"Error compiling function: " + str(error).encode(errors="replace")
+        finally:
+            self.running = False
+        self._check_end()
+        if not done:
+            raise CommandError(b"ERR " + registered)
+        functions: dict[bytes, tuple[Function, Any]] = {}
+        for entry in registered.values():
+            name, flags = entry[b"name"], set(entry[b"flags"].values())
+            if not is_name(name):
+                raise CommandError(
+                    b"ERR Function names can only contain letters, numbers, or underscores(_) and must be at least"
+                    b" one character long"
+                )
+            if any(name.lower() == other.lower() for other in functions):
+                raise CommandError(b"ERR Function already exists in the library")
+            function = Function(name, entry[b"description"], tuple(flag for flag in FLAGS if flag in flags))
+            functions[name] = function, entry[b"callback"]
+        if not functions:
+            raise CommandError(b"ERR No functions registered")
+        self._loaded[digest] = functions
+        if len(self._loaded) > compiled_max:
+            self._loaded.popitem(last=False)
+        return functions
+
+    def _begin(self, call: Call) -> None:
+        """Something is about to run."""
         self._call = call
         self._resp = 2
         self._pending = None
-        self._deadline_s = monotonic() + limits.time_max_s
-        try:
-            answer = self._sandbox[b"run"](function, lua.table_from(keys), lua.table_from(argv), protocol)
-        except (lua51.LuaError, ScriptFailure) as error:
-            text = str(error).encode(errors="replace")
-            raise CommandError(b"ERR " + text + b" script: on @user_script:1.") from None
-        if answer[0]:
-            return Raw(answer[1])
-        raise CommandError(b"%b script: on @user_script:%d." % (answer[1], answer[2]))
+        self._deadline_s = inf
+        self._over = None
+        self.running = True
+
+    def _check_end(self) -> None:
+        """It has run. Raises Ended when it was ended."""
+        if isinstance(self._over, Ended):
+            raise self._over
 
     def _answering(self, function: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
         """`function` with its exception as an answer: (True, results...) or (False, message)."""
@@ -175,7 +259,29 @@ class Interpreter:
     def _try_command(self, *words: Any) -> Any:
         return self._to_lua(self._evaluate(words))
 
-    def _evaluate(self, words: tuple[Any, ...]) -> Any:
+    def _may_run(self, *words: Any) -> bool | None:
+        """Whether the script's user may run the command; None for none."""
+        allowed = self._evaluate(words, 0)
+        return None if isinstance(allowed, Error) else bool(allowed)
+
+    def _is_over(self) -> bool:
+        """Called every so many instructions: whether the script is to end now, whatever it does."""
+        work = current()
+        if work is None:
+            if monotonic() >= self._deadline_s:
+                self._over = TimeoutError(_LOAD_TIMEOUT)
+            return self._over is not None
+        try:
+            breathe()
+        except Ended as ended:
+            self._over = ended
+        if work.killed and self._over is None:
+            self._over = InterruptedError(_KILLED % work.killed)
+        return self._over is not None
+
+    def _evaluate(self, words: tuple[Any, ...], resp: int | None = None) -> Any:
+        if self._over is not None:
+            return Error(str(self._over).encode())
         if not words:
             return Error(b"ERR Please specify at least one argument for this call")
         args = []
@@ -188,7 +294,12 @@ class Interpreter:
                 args.append(format_double(word))
             else:
                 return Error(b"ERR Command arguments must be strings or integers")
-        return self._call(args, self._resp)
+        try:
+            breathe()
+            return self._call(args, self._resp if resp is None else resp)
+        except Ended as ended:
+            self._over = ended
+            return Error(b"ERR ended")
 
     def _take_pending(self) -> Any:
         pending, self._pending = self._pending, None
@@ -239,11 +350,17 @@ class Interpreter:
         return self._lua.table_from([self._to_lua(item) for item in value])
 
 
-_TIME_OVER = b"ERR The script ran for too long and was ended; what it had written before stays"
+_LOAD_TIMEOUT = "ERR FUNCTION LOAD timeout"
+_KILLED = "ERR Script killed by user with %s KILL."
 
 
 def _no_attributes(obj: Any, name: Any, is_setting: bool) -> Any:
     raise AttributeError("scripts have no business in Python's objects")
+
+
+def _nobody(words: list[bytes], protocol: int) -> Any:
+    """Whom to call while no script runs, and while a library is loaded: there are no commands."""
+    return Error(b"ERR Unknown command called from script")
 
 
 def _two(answer: Any) -> tuple[Any, Any]:
@@ -254,7 +371,14 @@ def _log(level: float, text: bytes) -> None:
     log.log(_LEVELS[int(level)], "%s", text.decode(errors="replace"))
 
 
-@lru_cache(maxsize=1)
+_interpreters: list[Interpreter] = []
+
+
 def interpreter() -> Interpreter:
-    """This process's; made when the first script comes."""
-    return Interpreter()
+    """One that runs nothing; there are as many as ever ran scripts at the same time: one, and one more for each group
+    whose script takes long."""
+    for one in _interpreters:
+        if not one.running:
+            return one
+    _interpreters.append(Interpreter())
+    return _interpreters[-1]

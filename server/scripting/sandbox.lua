@@ -4,7 +4,11 @@
 -- proxy to what it stands for. A call into the server that fails raises a Python exception, which Lua sees as
 -- userdata: `translate` makes the error table of it, wherever a script could catch one.
 --
--- Scripts are called user_script in error texts. A tail call loses the caller's line; then line 1 is named.
+-- Scripts are called user_script in error texts, the text of a library user_function. A tail call loses the caller's
+-- line; then line 1 is named.
+--
+-- The globals of a library are `function_globals`, behind a proxy of their own; while its text runs, to register
+-- functions, there is nothing in the world but the library `registering`.
 
 local host, make_cjson, make_reply = ...
 local raw = {}
@@ -16,28 +20,30 @@ local TICKS = 20000
 
 local hidden = setmetatable({}, {__mode = 'k'})
 local real = {}
+local globals -- of what runs
+local unit = '@user_script' -- what runs, as its chunk is called
 
 local function line()
   for level = 3, 200 do
     local info = getinfo(level, 'Sl')
     if not info then break end
-    if info.source == '@user_script' then return info.currentline end
+    if info.source == unit then return info.currentline end
   end
   return 1
 end
 
 local function fail(message)
-  error('user_script:' .. line() .. ': ' .. message, 0)
+  error(unit:sub(2) .. ':' .. line() .. ': ' .. message, 0)
 end
+
+-- What scripts see as the metatable of what they can not change.
+local frozen = setmetatable({}, {__newindex = function() fail(READONLY) end, __metatable = false})
 
 local function protect(library)
   local proxy = {}
   hidden[proxy] = library
-  return setmetatable(proxy, {
-    __index = library,
-    __newindex = function() fail(READONLY) end,
-    __metatable = false,
-  })
+  local metatable = {__index = library, __newindex = function() fail(READONLY) end, __metatable = frozen}
+  return setmetatable(proxy, metatable), metatable
 end
 
 local function translate(e)
@@ -57,7 +63,7 @@ end
 local function load_text(text, name)
   if text:sub(1, 1) == '\27' then return nil, 'binary chunks are not allowed' end
   local f, problem = raw.loadstring(text, name)
-  if f then raw.setfenv(f, real._G) end
+  if f then raw.setfenv(f, globals) end
   return f, problem
 end
 
@@ -136,14 +142,14 @@ real.math = protect(copy(math))
 real.os = protect({clock = os.clock})
 getmetatable('').__metatable = false
 
--- the time limit
+-- the end of scripts that go on for too long
 
 local running = false
 
 local function tick()
-  if running and host.expired() then
+  if running and host.over() then
     sethook(tick, '', 1) -- at every instruction from now on, so that no pcall outlives it
-    error({err = host.time_over}, 0)
+    error({err = host.reason()}, 0)
   end
 end
 
@@ -207,8 +213,16 @@ local redis = {
   breakpoint = function() return false end,
   debug = function() end,
   replicate_commands = function() return true end,
-  set_repl = function() end,
 }
+
+function redis.set_repl(...)
+  local flags = ...
+  if select('#', ...) ~= 1 then refuse('server.set_repl() requires one argument.') end
+  flags = tonumber(flags) or 0
+  if flags < 0 or flags >= 4 then
+    refuse('Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.')
+  end
+end
 
 function redis.sha1hex(...)
   if select('#', ...) ~= 1 then refuse('wrong number of arguments') end
@@ -236,9 +250,10 @@ function redis.setresp(...)
 end
 
 function redis.acl_check_cmd(...)
-  if select('#', ...) == 0 then refuse('Please specify at least one argument for this server.acl_check_cmd() call') end
-  if not host.is_command(tostring((...))) then refuse('Invalid command passed to server.acl_check_cmd()') end
-  return true
+  if select('#', ...) == 0 then refuse('Please specify at least one argument for this call') end
+  local allowed = host.may_run(...)
+  if allowed == nil then refuse('Invalid command passed to server.acl_check_cmd()') end
+  return allowed
 end
 
 real.redis = protect(redis)
@@ -261,11 +276,102 @@ for library, functions in raw.pairs(host.libraries) do
 end
 real.cjson = protect(make_cjson(fail))
 
-raw.setmetatable(real, {
+local strict = {
   __index = function(_, name)
     fail("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'")
   end,
-})
+}
+raw.setmetatable(real, strict)
+globals = real._G
+
+-- libraries of functions
+
+local registered -- what the text of a library has registered so far, while it runs
+
+local function read_flags(given)
+  if type(given) ~= 'table' then
+    refuse('flags argument to server.register_function must be a table representing function flags')
+  end
+  local flags = {}
+  for _, flag in ipairs(given) do
+    if type(flag) ~= 'string' or not host.is_flag(flag:lower()) then refuse('unknown flag given') end
+    flags[#flags + 1] = flag:lower()
+  end
+  return flags
+end
+
+local function read_text(given, name)
+  if type(given) ~= 'string' and type(given) ~= 'number' then
+    refuse(name .. ' argument given to server.register_function must be a string')
+  end
+  return tostring(given)
+end
+
+local function read_named(given)
+  if type(given) ~= 'table' then
+    refuse('calling server.register_function with a single argument is only applicable to Lua table '
+      .. '(representing named arguments).')
+  end
+  local found = {flags = {}}
+  for key, value in raw.next, given do
+    if type(key) ~= 'string' and type(key) ~= 'number' then
+      refuse('named argument key given to server.register_function is not a string')
+    end
+    key = tostring(key):lower()
+    if key == 'function_name' then
+      found.name = read_text(value, key)
+    elseif key == 'description' then
+      found.description = read_text(value, key)
+    elseif key == 'callback' then
+      if type(value) ~= 'function' then
+        refuse('callback argument given to server.register_function must be a function')
+      end
+      found.callback = value
+    elseif key == 'flags' then
+      found.flags = read_flags(value)
+    else
+      refuse('unknown argument given to server.register_function')
+    end
+  end
+  if not found.name then refuse('server.register_function must get a function name argument') end
+  if not found.callback then refuse('server.register_function must get a callback argument') end
+  return found
+end
+
+local function register_function(...)
+  local count, first, callback = select('#', ...), ...
+  if not registered then refuse('server.register_function can only be called on FUNCTION LOAD command') end
+  if count < 1 or count > 2 then refuse('wrong number of arguments to server.register_function') end
+  local found
+  if count == 1 then
+    found = read_named(first)
+  else
+    if type(first) ~= 'string' and type(first) ~= 'number' then
+      refuse('first argument to server.register_function must be a string')
+    end
+    if type(callback) ~= 'function' then
+      refuse('second argument to server.register_function must be a function')
+    end
+    found = {name = tostring(first), callback = callback, flags = {}}
+  end
+  registered[#registered + 1] = found
+end
+
+local registering = {register_function = register_function, log = redis.log}
+local calling = copy(redis)
+for name, value in raw.pairs(redis) do
+  if type(value) ~= 'function' and name:sub(1, 5) ~= 'REPL_' then registering[name] = value end
+end
+for _, name in ipairs {'breakpoint', 'debug', 'replicate_commands'} do calling[name] = nil end
+registering = protect(raw.setmetatable(registering, strict))
+registering = raw.setmetatable({redis = registering, server = registering}, strict)
+
+local function_globals = copy(real)
+local function_proxy, function_index = protect(function_globals)
+function_globals._G = function_proxy
+function_globals.redis = protect(calling)
+function_globals.server = function_globals.redis
+raw.setmetatable(function_globals, strict)
 
 -- running
 
@@ -288,16 +394,48 @@ function sandbox.compile(text)
   return f, problem
 end
 
-function sandbox.run(f, keys, argv, protocol)
-  real.KEYS, real.ARGV = keys, argv
+local function start(source, env)
+  unit, globals = source, env
   running = true
   sethook(tick, '', TICKS)
-  local ok, value = raw.xpcall(f, on_error)
+end
+
+local function finish(ok, value, protocol)
   running = false
   sethook()
-  if ok then return true, encode(value, protocol) end
+  if ok then return true, protocol and encode(value, protocol) end
   if type(value) ~= 'table' then return false, 'ERR ' .. tostring(value), 1 end -- out of memory: no handler ran
   return false, value[1], value[2]
+end
+
+function sandbox.run(f, keys, argv, protocol)
+  real.KEYS, real.ARGV = keys, argv
+  start('@user_script', real._G)
+  local ok, value = raw.xpcall(f, on_error)
+  return finish(ok, value, protocol)
+end
+
+function sandbox.call(f, keys, argv, protocol)
+  start('@user_function', function_proxy)
+  local ok, value = raw.xpcall(function() return f(keys, argv) end, on_error)
+  return finish(ok, value, protocol)
+end
+
+-- Run the text of a library: true and what it registers, or false and why not.
+function sandbox.load(text)
+  local f, problem = raw.loadstring(text, '@user_function')
+  if not f then return false, 'Error compiling function: ' .. problem end
+  raw.setfenv(f, function_proxy)
+  registered = {}
+  function_index.__index = registering
+  start('@user_function', function_proxy)
+  local ok, value = raw.xpcall(f, on_error)
+  local found = registered
+  registered = nil
+  function_index.__index = function_globals
+  ok, problem = finish(ok, value)
+  if ok then return true, found end
+  return false, 'Error registering functions: ' .. problem
 end
 
 return sandbox

@@ -1,27 +1,35 @@
-"""A script's text: its shebang line, and the table of texts that every group keeps.
+"""A script's text: its shebang line, and the tables of texts that every group keeps.
 
 Texts are records of the group, so that whoever leads it knows them: EVALSHA asks the group of its keys. SCRIPT LOAD
 writes to all groups, EVAL to its own; SCRIPT EXISTS copies a text that some groups have to those that lack it before
 it says yes.
 
     's' sha1:20 -> kind:u8 revision:u64 text
+    'f' sha1:20 -> kind:u8 revision:u64 text      a library of functions
 
 `kind` tells what SCRIPT LOAD brought from what EVAL left. Of the latter a group keeps the newest `evaluated_max`;
 who counts on a text loads it, as in Redis.
+
+Libraries of functions belong to group 0. The text of one lies here too from its first call in the group on, put there
+by the node that was asked to call (dispatch/texts.py), so that the call names the text that it means and the leader
+need not know what group 0 says at this moment. They are kept like what EVAL left.
 """
 
 from struct import Struct
 from typing import NamedTuple
 
+from resp import split_inline
 from server.errors import CommandError
 from server.keyspace.view import View
+from server.scripting.library import ENGINE, FLAGS
 
 LOADED, EVALUATED = range(2)
 evaluated_max = 500
 """Texts of EVAL that a group keeps."""
+SCRIPTS, LIBRARIES = b"s", b"f"
+"""The tables."""
 
 _HEADER = Struct(">BQ")
-_FLAGS = frozenset((b"no-writes", b"allow-oom", b"allow-stale", b"no-cluster", b"allow-cross-slot-keys"))
 _NO_FLAGS: frozenset[bytes] = frozenset()
 
 
@@ -42,42 +50,49 @@ def parse_script(text: bytes) -> Script:
     first, newline, rest = text.partition(b"\n")
     if not newline:
         raise CommandError(b"ERR Invalid script shebang")
-    words = first[2:].split()
-    engine = words[0] if words else b""
-    if engine.lower() != b"lua":
-        raise CommandError(b"ERR Could not find scripting engine '" + engine + b"'")
+    try:
+        engine, *options = split_inline(first)
+    except ValueError:
+        raise CommandError(b"ERR Invalid engine in script shebang") from None
     flags: set[bytes] = set()
-    for word in words[1:]:
-        if not word.startswith(b"flags="):
-            raise CommandError(b"ERR Unknown lua shebang option: " + word)
-        for flag in filter(None, word[6:].split(b",")):
-            if flag not in _FLAGS:
+    for option in options:
+        if not option.startswith(b"flags="):
+            raise CommandError(b"ERR Unknown lua shebang option: " + option)
+        for flag in option[6:].split(b",") if option[6:] else ():
+            if flag not in FLAGS:
                 raise CommandError(b"ERR Unexpected flag in script shebang: " + flag)
             flags.add(flag)
+    if engine[2:].upper() != ENGINE:
+        raise CommandError(b"ERR Could not find scripting engine '" + engine[2:] + b"'")
     return Script(b"\n" + rest, True, frozenset(flags))
 
 
-def find_text(view: View, digest: bytes) -> bytes | None:
+def find_text(view: View, digest: bytes, table: bytes = SCRIPTS) -> bytes | None:
     """The text with sha1 `digest` (20 bytes), None when the group has none."""
-    record = view.element(b"s" + digest)
-    return None if record is None else record[_HEADER.size :]
+    record = view.element(table + digest)
+    return None if record is None else text_in(record)
 
 
-def keep_text(view: View, digest: bytes, text: bytes, kind: int) -> None:
+def text_in(record: bytes) -> bytes:
+    """The text of a record of the table."""
+    return record[_HEADER.size :]
+
+
+def keep_text(view: View, digest: bytes, text: bytes, kind: int, table: bytes = SCRIPTS) -> None:
     """Let the group know `text`. LOADED stays what it is."""
-    where = b"s" + digest
+    where = table + digest
     record = view.element(where)
     if record is not None and record[0] <= kind:
         return
     if kind == EVALUATED:
-        _make_room(view)
+        _make_room(view, table)
     view.effects[where] = _HEADER.pack(kind, view.revision) + text
 
 
-def _make_room(view: View) -> None:
+def _make_room(view: View, table: bytes) -> None:
     evaluated = sorted(
         (record[: _HEADER.size], where)
-        for where, record in view.elements(b"s", b"t", False)
+        for where, record in view.elements(table, bytes((table[0] + 1,)), False)
         if record[0] == EVALUATED
     )
     for _, where in evaluated[: max(0, len(evaluated) - evaluated_max + 1)]:

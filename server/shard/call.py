@@ -4,7 +4,9 @@ from collections.abc import Callable
 from itertools import count
 from typing import Protocol
 
+from server.access.caller import Caller
 from server.commands.table import Args, Command
+from server.stats import Stats
 
 _order = count(1)
 
@@ -20,7 +22,7 @@ class Slot(Protocol):
 class Transaction:
     """What EXEC runs on one group: the queued commands, and what was watched."""
 
-    __slots__ = ("commands", "watched")
+    __slots__ = ("commands", "elapsed_ns", "watched")
 
     def __init__(
         self, commands: list[tuple[Command, Args, int]], watched: list[tuple[int, bytes, int]]
@@ -29,6 +31,15 @@ class Transaction:
         """(row, args, db) in order."""
         self.watched = watched
         """(db, key, revision at WATCH time)."""
+        self.elapsed_ns: list[int] = []
+        """How long each command took; empty when the group is led elsewhere, or nothing was run."""
+
+    def count(self, replies: list[bytes], stats: Stats) -> None:
+        """Statistics of the commands, which have been run; `replies`: theirs."""
+        for (command, _, _), elapsed_ns, reply in zip(self.commands, self.elapsed_ns, replies, strict=True):
+            command.count(elapsed_ns)
+            if reply[:1] == b"-":
+                stats.count_error(reply)
 
 
 class Call:
@@ -36,6 +47,7 @@ class Call:
 
     __slots__ = (
         "args",
+        "caller",
         "command",
         "db",
         "deadline_s",
@@ -89,6 +101,8 @@ class Call:
         """Loop time until which it may wait for a leader; 0: not waiting yet."""
         self.forwarded: Refusable | None = None
         """It came from another node, which is told when it can not be done here; it is never sent on."""
+        self.caller: Caller | None = None
+        """For whom it runs, when it is a script or may have one in it, and that user may not do everything."""
         self.epoch = 0
         self.stale = False
         """A replica may answer it."""

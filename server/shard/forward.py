@@ -10,22 +10,31 @@ client is told so); anything else is asked again.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 
 import msgspec
 
 from raft.runtime.frames import UNDECODABLE, FrameError
 from raft.runtime.links import Link, Links
-from resp import Error, encode
-from server.commands.table import lookup
+from resp import OK, Error, encode
+from server.access.caller import Caller, user_of
+from server.access.check import Denial, Reason
+from server.access.rules import User
+from server.cluster.topology import SYSTEM_GROUP
+from server.commands.table import CLUSTER, COMMANDS, READONLY, Args, Reply, command, lookup
 from server.errors import OUTCOME_UNKNOWN
-from server.shard.call import Call, Transaction
+from server.keyspace.view import View
+from server.session import Session
+from server.shard.call import Call, Later, Transaction
 from server.shard.route import Route
+from server.shard.shard import Shard
 
 log = logging.getLogger("redraft.forward")
 
 LANE = "forward"
+_APPLIED = b"+OK\r\n"
 buffer_bytes_max = 64 << 20
 """Bytes waiting for one node; calls wait in their route above it."""
 frame_bytes_max = 1 << 30
@@ -45,6 +54,8 @@ class Request(msgspec.Struct, array_like=True):
     watched: list[tuple[int, bytes, int]] = []
     cancel: bool | None = None
     """Not a call: the one with this id need not wait any longer; whether it is answered with an error."""
+    user: tuple[bytes, bytes] | None = None
+    """Name and rules of the user for whom a script runs."""
     origin: bytes = b""
     """See Call."""
 
@@ -56,11 +67,23 @@ class Response(msgspec.Struct, array_like=True):
     reply: bytes | None
     """None: refused."""
     leader: int = 0
+    """With the id 0: nobody's answer, but the number of a group that is at work on a long command."""
+    index: int = 0
+    """Of a CLUSTER command: what the node that asked has to have applied to know as much."""
+    denied: list[tuple[int, int, bytes]] | None = None
+    """What a script was refused (access.check.Denial), for the log of the client's node."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_requests = msgspec.msgpack.Decoder(list[Request]).decode
 _decode_responses = msgspec.msgpack.Decoder(list[Response]).decode
+
+
+@command("_applied", arity=2, flags=READONLY, group="server")
+def applied(view: View, args: Args) -> Reply:
+    """Tells when the node has applied group 0's log up to an index. Asked of a node and not of a group; when the
+    connection breaks it comes here instead, and nobody waits for it any more."""
+    return OK
 
 
 class _Peer:
@@ -90,11 +113,16 @@ class _Visitor:
         self.refused_epochs: dict[int, int] = {}
         """Group to the newest epoch of which something was refused."""
 
+    def asked(self, call: Call, id_: int) -> bool:
+        """Whether `call` is the request with this id."""
+        slot = call.slot
+        return isinstance(slot, _Visit) and slot.is_of(self, id_)
+
 
 class _Visit:
     """The slot of a forwarded call."""
 
-    __slots__ = ("_dirty", "_epoch", "_group", "_id", "_visitor")
+    __slots__ = ("_denied", "_dirty", "_epoch", "_group", "_id", "_visitor", "call", "shard")
 
     def __init__(self, visitor: _Visitor, request: Request, dirty: set[_Visitor]) -> None:
         self._visitor = visitor
@@ -102,13 +130,28 @@ class _Visit:
         self._group = request.group
         self._epoch = request.epoch
         self._dirty = dirty
+        self.call: Call | None = None
+        self.shard: Shard | None = None
+        """Of a CLUSTER command: the index goes along with the reply, of its own change or of what it found."""
+        self._denied: list[tuple[int, int, bytes]] | None = None
+
+    def is_of(self, visitor: _Visitor, id_: int) -> bool:
+        """Whether it is the way back to this request."""
+        return self._visitor is visitor and self._id == id_
 
     def fill(self, reply: bytes) -> None:
         """See Slot."""
         self._visitor.due -= 1
         self._visitor.waiting.pop(self._id, None)
-        self._visitor.outbox.append(Response(self._id, reply))
+        index = 0
+        if self.call is not None and self.shard is not None:
+            index = max(self.call.gate, self.shard.applied_index)
+        self._visitor.outbox.append(Response(self._id, reply, 0, index, self._denied))
         self._dirty.add(self._visitor)
+
+    def deny(self, user: User, denial: Denial) -> None:
+        """A script of the call was refused something."""
+        self._denied = [*(self._denied or ()), (denial.reason, denial.at, denial.object)]
 
     def refuse(self, leader: int) -> None:
         """See Refusable."""
@@ -132,15 +175,18 @@ class Forwarder:
         on_turn_start: Callable[[], None],
         on_turn_end: Callable[[], None],
         on_link: Callable[[], None],
+        when_applied: Callable[[int, Callable[[], None]], None],
     ) -> None:
         """Frames arrive within a turn of whoever polls the links; `on_receive`: one has. `on_turn_start`,
-        `on_turn_end`: make a turn when a connection breaks; `on_link`: one came up."""
+        `on_turn_end`: make a turn when a connection breaks; `on_link`: one came up;
+        `when_applied`: see ClusterState."""
         self._links = links
         self._routes = routes
         self._on_receive = on_receive
         self._on_turn_start = on_turn_start
         self._on_turn_end = on_turn_end
         self._on_link = on_link
+        self._when_applied = when_applied
         self._ids = count(1)
         self._peers: dict[int, _Peer] = {}
         self._visitors: dict[Link, _Visitor] = {}
@@ -168,6 +214,8 @@ class Forwarder:
         if call.transaction is not None:
             request.commands = [(args, db) for _, args, db in call.transaction.commands]
             request.watched = call.transaction.watched
+        if call.caller is not None:
+            request.user = (call.caller.user.name, call.caller.user.describe())
         peer.asked[request.id] = (route, call)
         if call.command.blocks and call.transaction is None:
             peer.waiting[call] = request.id
@@ -184,6 +232,30 @@ class Forwarder:
                 self._dirty_peers.add(node)
                 return True
         return False
+
+    def ask_applied(self, nodes: Sequence[int], index: int, then: Callable[[], None]) -> int:
+        """Ask `nodes` to say when they have applied group 0's log up to `index`, and call `then` for each that does.
+
+        Returns how many were asked: the others can not be reached."""
+        row = COMMANDS[b"_applied"]
+        calls = [Call(row, [b"_applied", b"%d" % index], 0, 2, Later(lambda reply: then())) for _ in nodes]
+        route = self._routes[SYSTEM_GROUP]
+        return sum(self.send(route, node, call) for node, call in zip(nodes, calls, strict=True))
+
+    def kill(self, session: Session) -> None:
+        """The client was killed: what other nodes are at work on for it is to end."""
+        for node, peer in self._peers.items():
+            for id_, (route, call) in peer.asked.items():
+                if getattr(call.slot, "session", None) is session and call not in peer.waiting:
+                    peer.outbox.append(Request(id_, route.group, 0, 0, 2, [], cancel=False))
+                    self._dirty_peers.add(node)
+
+    def tell_busy(self, group: int) -> None:
+        """Let those that wait for something of `group` wait on: it is at work."""
+        for visitor in self._visitors.values():
+            if visitor.due:
+                visitor.outbox.append(Response(0, None, group))
+                self._dirty_visitors.add(visitor)
 
     def flush(self) -> None:
         """Send the frames of this turn."""
@@ -254,11 +326,18 @@ class Forwarder:
         if peer is None:
             return
         for response in responses:
+            if not response.id:
+                self._routes[response.leader].still_busy()
+                continue
             route, call = peer.asked.pop(response.id)
             peer.waiting.pop(call, None)
             if response.reply is None:
                 route.refused(call, response.leader)
             else:
+                call.gate = response.index
+                for reason, at, what in response.denied or ():
+                    assert call.caller is not None
+                    call.caller.report(Denial(Reason(reason), at, what))
                 call.slot.fill(response.reply)
                 route.answered(call)
 
@@ -266,8 +345,11 @@ class Forwarder:
         route = self._routes[request.group]
         if request.cancel is not None:
             waiting = visitor.waiting.get(request.id)
+            work = None if route.shard is None else route.shard.work
             if waiting is not None:
                 route.unblock(waiting[1], error=request.cancel)
+            elif work is not None and work.call is not None and visitor.asked(work.call, request.id):
+                route.shard.kill_client(work.call)  # type: ignore[union-attr]
             return
         visit = _Visit(visitor, request, self._dirty_visitors)
         visitor.due += 1
@@ -275,11 +357,18 @@ class Forwarder:
         transaction = None
         row = lookup(request.args)
         assert row is not None
+        if row.name == "_applied":
+            self._when_applied(int(request.args[1]), partial(visit.fill, _APPLIED))
+            return
         if request.commands is not None:
             rows = [(lookup(args), args, db) for args, db in request.commands]
             transaction = Transaction([(r, a, d) for r, a, d in rows if r is not None], request.watched)
         call = Call(row, request.args, request.db, request.protocol, visit, transaction, request.origin)
         call.forwarded = visit
+        if request.user is not None:
+            call.caller = Caller(user_of(*request.user), visit.deny)
+        if row.where is CLUSTER:
+            visit.call, visit.shard = call, route.shard
         if row.blocks and transaction is None:
             visitor.waiting[request.id] = (route, call)
         if request.epoch <= visitor.refused_epochs.get(request.group, -1) or not route.accept(call):

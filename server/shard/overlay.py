@@ -10,12 +10,16 @@ from collections import deque
 from collections.abc import Iterator
 
 from server.keyspace.leveldb import DataStore
+from server.keyspace.order import Order, few_max, in_range, overlaid
+
+scans_min = 8
+"""So many scans of the same pending effects are worth an order of their keys."""
 
 
 class Overlay:
     """The Store (keyspace/store.py) of one group at its leader. Keys are relative to the group."""
 
-    __slots__ = ("_get", "_prefix", "_store", "_unapplied", "observed", "pending")
+    __slots__ = ("_get", "_order", "_prefix", "_scans", "_store", "_unapplied", "observed", "pending")
 
     def __init__(self, store: DataStore, prefix: bytes) -> None:
         self._store = store
@@ -26,6 +30,10 @@ class Overlay:
         them."""
         self._unapplied: deque[tuple[int, list[bytes | None]]] = deque()
         """(index, keys and values in turn) of proposed entries, in log order."""
+        self._scans = 0
+        """Since something was applied, with much in `pending`."""
+        self._order: Order | None = None
+        """Of the keys of `pending`, when it is worth it."""
         self.observed = 0
 
     def get(self, key: bytes) -> bytes | None:
@@ -43,28 +51,24 @@ class Overlay:
         """See Store."""
         prefix = self._prefix
         cut = len(prefix)
-        below = self._store.scan(prefix + start, prefix + stop, reverse)
-        above = sorted((key for key in self.pending if start <= key < stop), reverse=not reverse)
-        if not above:
-            for key, value in below:
-                yield key[cut:], value
-            return
-        for full, value in below:
-            key = full[cut:]
-            while above and ((above[-1] > key) if reverse else (above[-1] < key)):
-                yield from self._take(above.pop())
-            if above and above[-1] == key:
-                yield from self._take(above.pop())
-            else:
-                yield key, value
-        while above:
-            yield from self._take(above.pop())
+        below = ((row[0][cut:], row[1]) for row in self._store.scan(prefix + start, prefix + stop, reverse))
+        pending = self.pending
+        if len(pending) > few_max:
+            self._scans += 1
+        if self._scans < scans_min:
+            above = in_range(pending, start, stop, reverse)
+        else:
+            if self._order is None:
+                self._order = Order()
+            self._order.follow(pending)
+            above = self._order.range(start, stop, reverse)
+        return overlaid(below, above, self._take, reverse)
 
-    def _take(self, key: bytes) -> Iterator[tuple[bytes, bytes]]:
+    def _take(self, key: bytes) -> bytes | None:
         index, value = self.pending[key]
-        self.observed = max(self.observed, index)
-        if value is not None:
-            yield key, value
+        if index > self.observed:
+            self.observed = index
+        return value
 
     def proposed(self, index: int, operations: list[bytes | None]) -> None:
         """The entry at `index` was proposed with these keys and values in turn, which are in `pending` already."""
@@ -74,6 +78,8 @@ class Overlay:
         """Everything up to `index` is in the data store."""
         unapplied = self._unapplied
         pending = self.pending
+        self._scans = 0
+        self._order = None
         while unapplied and unapplied[0][0] <= index:
             at, operations = unapplied.popleft()
             for key in operations[::2]:
@@ -84,6 +90,7 @@ class Overlay:
     def forget(self) -> None:
         """Drop the effects that were never proposed."""
         self.pending.clear()
+        self._order = None
         for index, operations in self._unapplied:
             for key, value in zip(operations[::2], operations[1::2], strict=True):
                 self.pending[key] = (index, value)  # type: ignore[index]

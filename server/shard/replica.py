@@ -49,6 +49,9 @@ class Replica:
         """See Store: what is applied is committed."""
         self.sweep_due = True
         """There may be something to sweep, see sweeper.py."""
+        self.swept_values = 0
+        """Values that were swept: those whose elements lay apart, and all keys of flushed databases. Of one worker
+        thread."""
         self._applied_key = APPLIED_KEY.pack(b"a", group)
         self._staging_key = APPLIED_KEY.pack(b"s", group)
         self._drop_staging()

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from raft.core.node import Role
 from resp import Error, encode
 from resp.values import NULL_ARRAY
+from server.commands.table import ALLOW_BUSY
 from server.errors import CLIENT_UNBLOCKED, CLUSTERDOWN, OUTCOME_UNKNOWN, not_applied
 from server.shard.call import Call
 from server.shard.clock import TurnClock
@@ -126,6 +127,8 @@ class Route:
         if self.ready:
             assert self.shard is not None
             self.shard.submit(call)
+        elif call.command.flags & ALLOW_BUSY and self._leads_here:
+            self.shard.interrupt(call)  # type: ignore[union-attr]
         elif self.parked or self._refused or not self._forward(call):
             self._park(call)
 
@@ -134,17 +137,33 @@ class Route:
         if self.ready:
             assert self.shard is not None
             self.shard.submit(call)
-        elif self.shard is not None and self.shard.role == Role.LEADER:
-            self._park(call)
+        elif self._leads_here:
+            if call.command.flags & ALLOW_BUSY:
+                self.shard.interrupt(call)  # type: ignore[union-attr]
+            else:
+                self._park(call)
         else:
             return False
         return True
 
+    @property
+    def _leads_here(self) -> bool:
+        return self.shard is not None and self.shard.role == Role.LEADER
+
     def _park(self, call: Call) -> None:
+        busy = None if self.shard is None else self.shard.busy
+        if busy is not None:
+            self._turn_away(call, busy)
+            return
         if not call.deadline_s:
             call.deadline_s = self._clock.now_s + self._leader_wait_s
         self.parked.append(call)
         self._on_dirty(self)
+
+    def _turn_away(self, call: Call, busy: bytes) -> None:
+        if call.transaction is not None:
+            busy = b"EXECABORT Transaction discarded because of: " + busy
+        call.slot.fill(encode(Error(busy), call.protocol))
 
     def _forward(self, call: Call) -> bool:
         """Send to the leader if that is another node we can reach."""
@@ -183,6 +202,10 @@ class Route:
             self._settled_at_s = 0.0
             if self._refused or self.parked:
                 self._on_dirty(self)
+
+    def still_busy(self) -> None:
+        """The node that was asked is at work on a command that takes long: have patience with it."""
+        self.outstanding = dict.fromkeys(self.outstanding, self._clock.now_s)
 
     def refused(self, call: Call, leader: int) -> None:
         """The other node did not do `call`; it says that `leader` may."""
@@ -271,7 +294,11 @@ class Route:
             and now_s > self._orphans_since_s + self._leader_wait_s
         ):
             self.shard.give_up_orphans()
-        while self.parked and self.parked[0].deadline_s <= now_s:
+        working = self.shard is not None and self.shard.work is not None
+        busy = None if self.shard is None else self.shard.busy
+        while busy is not None and self.parked:
+            self._turn_away(self.parked.popleft(), busy)
+        while self.parked and not working and self.parked[0].deadline_s <= now_s:
             call = self.parked.popleft()
             call.slot.fill(encode(Error(CLUSTERDOWN), call.protocol))
         patience_s = self._leader_wait_s

@@ -20,8 +20,9 @@ committed is in the data), no transfer is going on, and the log and the store ke
 import logging
 from collections import deque
 from collections.abc import Callable
-from itertools import islice
+from functools import partial
 from random import Random
+from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from raft.core.errors import NotLeader, ProposalDropped
@@ -39,28 +40,22 @@ from server.errors import (
     CommandError,
     WouldBlock,
 )
+from server.keyspace.breath import TooLong, begin_attempt, end_attempt
 from server.keyspace.cache import HotReplies
 from server.keyspace.events import FLUSHED, KEY_MISS, Event
-from server.keyspace.layout import (
-    META_KEY,
-    decode_head,
-    elements_expiry_range,
-    expiry_key,
-    expiry_range,
-    expiry_time,
-    head_key,
-)
+from server.keyspace.layout import META_KEY
 from server.keyspace.meta import Meta
 from server.keyspace.view import EVERYWHERE, Home, ScriptReads, View
 from server.shard.call import Call, Transaction
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.effects import encode_effects
+from server.shard.expirer import Expirer
 from server.shard.misses import told
 from server.shard.overlay import Overlay
 from server.shard.replica import Replica
 from server.shard.waiters import Waiter, Waiters
+from server.shard.work import INTERRUPTED, Unfinished, Worker
 from server.stats import Stats
-from server.types import hashes
 
 if TYPE_CHECKING:
     from raft.runtime.group import Group
@@ -71,8 +66,6 @@ entry_bytes_max = 1 << 20
 """An entry is closed when it has grown past this; one command's effects are never divided."""
 entry_commands_max = 0xF000
 """The number of a command within its entry is the low half of its revision."""
-expire_keys_per_turn_max = 200
-"""Keys deleted by active expiry in one go: about a millisecond."""
 overlay_keys_max = 500_000
 """Effects that are committed but not applied; the leader takes no more commands above it until the store
 catches up."""
@@ -83,7 +76,7 @@ served_per_round_max = 1000
 _NULL_ARRAY = {2: b"*-1\r\n", 3: b"_\r\n"}
 
 
-class Shard:
+class Shard(Worker, Expirer):
     """One group on this node; the StateMachine that raft.runtime drives, and the executor of its commands."""
 
     def __init__(
@@ -100,10 +93,14 @@ class Shard:
         on_change: Callable[["Shard"], None],
         on_dirty: Callable[["Shard"], None],
         on_events: Callable[[list[Event]], None] = lambda events: None,
+        on_applied: Callable[[], None] | None = None,
         home: Home = EVERYWHERE,
+        on_work: Callable[["Shard"], None] = lambda shard: None,
     ) -> None:
         """`on_change`: readiness or leader changed; `on_dirty`: there is something to `flush` this turn; `on_events`:
-        keyspace events happened, what made them is committed."""
+        keyspace events happened, what made them is committed; `on_applied`: the data store has more; `on_work`: from
+        now on `go_on` has to be called, until `work` is None."""
+        super().__init__()
         self.replica = replica
         self.number = replica.group
         self.group: Group
@@ -115,6 +112,8 @@ class Shard:
         """After `evaluate`: the index that the reply waits for, 0 for none."""
         self.wrote = False
         """After `evaluate`: whether there were effects."""
+        self.paused = False
+        """CLIENT PAUSE: nothing is deleted because its time has come."""
         self.refuse_writes = False
         """The disk is nearly full: commands that need more of it are refused."""
         self.orphans: list[tuple[int, Call]] = []
@@ -132,7 +131,10 @@ class Shard:
         self._on_change = on_change
         self._on_dirty = on_dirty
         self._on_events = on_events
+        self._on_applied = on_applied
+        self._on_work = on_work
         self._notify = 0
+        self._monitored = False
         self._events: deque[tuple[int, list[Event]]] = deque()
         """(index, events) of commands whose effects are not committed yet, in index order."""
         self._orphan_events: deque[tuple[int, list[Event]]] = deque()
@@ -171,7 +173,7 @@ class Shard:
 
     def evaluate(self, command: Command, args: Args, db: int, protocol: int) -> bytes:
         """Run one command on the newest state and return its encoded reply. Only when `ready`. Sets `gate`
-        and `wrote`."""
+        and `wrote`. Raises Unfinished."""
         if self._turn != self._clock.turn:
             self._begin_turn()
         elif self._now_ms < self._clock.now_ms:
@@ -183,13 +185,15 @@ class Shard:
         try:
             if self.refuse_writes and command.needs_space:
                 raise CommandError(DISK_FULL)
-            reply = encode(command.handler(view, args), protocol)  # type: ignore[misc]
+            reply = encode(command.attempt(view, args), protocol)  # type: ignore[misc]
         except Exception as error:
             reply = self._failed(command, error, protocol)
+        except TooLong:
+            self._start_work(partial(self.evaluate, command, args, db, protocol), command)
         if view.effects:
             self.wrote = True
-            self.gate = self._next_index
             self._collect()
+            self.gate = self._next_index
         else:
             self.wrote = False
             self.gate = base.observed
@@ -197,7 +201,7 @@ class Shard:
             if self._notify & KEY_MISS:
                 view.events = told(command, args, view.events)
             self._keep_events()
-        if self.waiters.woken:
+        if self.waiters.woken and self.work is None:
             self._serve()
         if view.expired:
             self._on_dirty(self)
@@ -205,7 +209,10 @@ class Shard:
 
     def evaluate_transaction(self, transaction: Transaction, protocol: int) -> bytes:
         """Run an EXEC: all effects in one entry, or a null when a watched key has changed. Sets `gate` and
-        `wrote`."""
+        `wrote`. Raises Unfinished."""
+        attempt = self.work is None and any(
+            len(args) >= command.long_from for command, args, _ in transaction.commands
+        )
         if self._turn != self._clock.turn:
             self._begin_turn()
         elif self._now_ms < self._clock.now_ms:
@@ -214,6 +221,7 @@ class Shard:
         view = self._view
         base.observed = 0
         self.wrote = False
+        transaction.elapsed_ns.clear()
         for db, key, revision in transaction.watched:
             view.begin(db, protocol)
             if view.watch_revision(key) != revision:
@@ -221,20 +229,39 @@ class Shard:
                 return _NULL_ARRAY[protocol]
         replies = [b"*%d\r\n" % len(transaction.commands)]
         revision = view.revision + 1  # one for all: nobody sees a state in between
-        for command, args, db in transaction.commands:
-            view.begin(db, protocol)
-            view.revision = revision
-            replies.append(self._run(command, args, protocol))
-            if view.effects:
-                self.wrote = True
-                self._collect()
-            if view.events:
-                if self._notify & KEY_MISS:
+        try:
+            if attempt:
+                begin_attempt()
+            for command, args, db in transaction.commands:
+                view.begin(db, protocol)
+                view.revision = revision
+                began_ns = perf_counter_ns()
+                replies.append(self._run(command, args, protocol))
+                transaction.elapsed_ns.append(perf_counter_ns() - began_ns)
+                if view.events and self._notify & KEY_MISS:
                     view.events = told(command, args, view.events)
-                self._keep_events()
+                if attempt or self.work is not None:
+                    view.keep()  # it is taken when all is done
+                    continue
+                if view.effects:
+                    self.wrote = True
+                    self._collect()
+                if view.events:
+                    self._keep_events()
+        except TooLong:
+            self._start_work(partial(self.evaluate_transaction, transaction, protocol), None)
+        else:
+            transaction.count(replies[1:], self._stats)
+        finally:
+            end_attempt()
+        if view.effects:
+            self.wrote = True
+            self._collect()
+        if view.events:
+            self._keep_events()
         self.gate = self._next_index if self.wrote else base.observed
         self._would_block = None
-        if self.waiters.woken:
+        if self.waiters.woken and self.work is None:
             self._serve()
         if view.expired:
             self._on_dirty(self)
@@ -242,18 +269,22 @@ class Shard:
 
     def evaluate_stale(self, command: Command, args: Args, db: int, protocol: int) -> bytes | None:
         """Run a reading command on what this replica has applied; None when that may be older than
-        `stale_max_ms`, or is not one consistent state."""
+        `stale_max_ms`, or is not one consistent state, or takes long, and is for the leader then."""
         if not self.group.consistent or self.group.silence_s * 1000 > self._stale_max_ms:
             return None
         view = View(self.replica, self.replica.meta(), self._random, home=self._home)
         view.begin_entry(max(self._clock.now_ms, self.replica.clock_ms), 0)
         view.begin(db, protocol)
         leader_view, self._view = self._view, view
+        begin_attempt()
         try:
             reply = self._run(command, args, protocol)
             blocked, self._would_block = self._would_block, None
             return reply if blocked is None else None
+        except TooLong:
+            return None
         finally:
+            end_attempt()
             self._view = leader_view
 
     def _run(self, command: Command, args: Args, protocol: int) -> bytes:
@@ -298,6 +329,9 @@ class Shard:
 
     def _collect(self) -> None:
         """Take the view's effects into the entry that is being made."""
+        if self.work is not None:
+            self._collect_in_slices()
+            return
         effects = self._view.take_effects()
         operations = self._operations
         if not operations:
@@ -315,7 +349,7 @@ class Shard:
 
     def _keep_events(self) -> None:
         """Hold the view's events until what made them is committed; those that nothing was written for go out."""
-        events, self._view.events = self._view.events, []
+        events = self._view.take_events()
         if self.wrote:
             self._events.append((self._next_index, events))
         else:
@@ -355,18 +389,26 @@ class Shard:
 
     def submit(self, call: Call) -> None:
         """Evaluate `call` and answer it as soon as it may be. Only when `ready`."""
+        self._view.caller = call.caller
         self._view.origin = call.origin
-        if call.transaction is not None:
-            reply = self.evaluate_transaction(call.transaction, call.protocol)
+        try:
+            if call.transaction is not None:
+                reply = self.evaluate_transaction(call.transaction, call.protocol)
+            else:
+                reply = self.evaluate(call.command, call.args, call.db, call.protocol)
+        except Unfinished:
+            self.adopt(call)
+            return
+        finally:
             self._view.origin = b""
-        else:
-            reply = self.evaluate(call.command, call.args, call.db, call.protocol)
-            self._view.origin = b""
-            if self._would_block is not None:
-                self.waiters.add(call, self._would_block, self._clock.now_s)
-                self._would_block = None
-                return
-        if self.is_free():
+        self._answer(call, reply)
+
+    def _answer(self, call: Call, reply: bytes) -> None:
+        """`call` has just been evaluated."""
+        if self._would_block is not None:
+            self.waiters.add(call, self._would_block, self._clock.now_s)
+            self._would_block = None
+        elif self.is_free():
             call.slot.fill(reply)
         else:
             self.hold(call, reply)
@@ -458,14 +500,8 @@ class Shard:
 
     def flush(self) -> None:
         """The turn ends: propose what it wrote, ask for the proof that its reads need."""
-        if self.waiters.woken and self.ready:
-            if self._turn != self._clock.turn:
-                self._begin_turn()
-            self._serve()
-        if self._view.expired:
-            self._expire_seen()
-        if self._operations:
-            self._propose()
+        if self.work is None:
+            self._flush_writes()
         if self._turn_reads:
             reads, self._turn_reads = self._turn_reads, []
             try:
@@ -474,6 +510,16 @@ class Shard:
                 self._do_again(reads)
         if self.ready and (not self.group.can_propose or len(self._base) > overlay_keys_max):
             self.refresh()
+
+    def _flush_writes(self) -> None:
+        if self.waiters.woken and self.ready:
+            if self._turn != self._clock.turn:
+                self._begin_turn()
+            self._serve()
+        if self._view.expired:
+            self._expire_seen()
+        if self._operations:
+            self._propose()
 
     def change_members(self, change: ConfChange) -> None:
         """Propose a membership change. Raises RaftError when it can not be now."""
@@ -521,59 +567,9 @@ class Shard:
         self.retry += calls
         self._on_change(self)
 
-    def _expire_seen(self) -> None:
-        """Delete the keys that commands of this turn found past their time."""
-        view = self._view
-        seen = set(view.expired)
-        view.expired.clear()
-        if not self.ready:
-            return
-        for space, key in seen:
-            where = head_key(space, key)
-            record = self._base.get(where)
-            if record is not None:
-                self._expire(expiry_key(decode_head(record).expire_ms, where))
-
-    def expire_due(self) -> bool:
-        """Delete keys whose time has come, a bounded number; whether there may be more. Only when `ready`."""
-        if self._turn != self._clock.turn:
-            self._begin_turn()
-        start, stop = expiry_range(self._now_ms)
-        due = [key for key, _ in islice(self._base.scan(start, stop), expire_keys_per_turn_max)]
-        for key in due:
-            self._expire(key)
-        return self._expire_elements() or len(due) == expire_keys_per_turn_max
-
-    def _expire_elements(self) -> bool:
-        """As `expire_due`, for the fields of hashes."""
-        view = self._view
-        start, stop = elements_expiry_range(self._now_ms)
-        left = expire_keys_per_turn_max
-        for row, _ in list(islice(self._base.scan(start, stop), left)):
-            view.begin(0, 2)
-            key = view.select_due(row)
-            left -= 1 if key is None else max(hashes.expire_due(view, key, left), 1)
-            if view.effects:
-                self.wrote = True
-                self._collect()
-                if view.events:
-                    self._keep_events()
-            if left <= 0:
-                return True
-        return False
-
-    def _expire(self, index_key: bytes) -> None:
-        view = self._view
-        if self._turn != self._clock.turn:
-            self._begin_turn()
-        view.begin(0, 2)
-        if 0 < expiry_time(index_key) <= self._now_ms and view.expire(index_key):
-            self._stats.expired_keys += 1
-        if view.effects:
-            self.wrote = True
-            self._collect()
-            if view.events:
-                self._keep_events()
+    def newest(self, where: bytes) -> bytes | None:
+        """The record at `where`, as newest known here."""
+        return self._base.get(where)
 
     # -- what Raft tells -------------------------------------------------------------------------------------
 
@@ -603,7 +599,12 @@ class Shard:
 
     def applied(self, index: int) -> None:
         """The data store holds everything up to `index`."""
+        if self.work is not None:
+            self.applied_meanwhile = index
+            return
         self._base.applied(index)
+        if self._on_applied is not None:
+            self._on_applied()
         if self.role == Role.LEADER and not self.ready:
             self.refresh()
 
@@ -666,7 +667,12 @@ class Shard:
             self._settle_orphans(final=True)
             if self._notify & FLUSHED:  # whether what we inherit was told, nobody knows
                 self._on_events([(FLUSHED, b"", 0, b"")])
-        ready = bool(self._leading_term) and group.can_propose and len(self._base) <= overlay_keys_max
+        ready = (
+            bool(self._leading_term)
+            and group.can_propose
+            and len(self._base) <= overlay_keys_max
+            and self.work is None
+        )
         if ready != self.ready:
             self.ready = ready
             self._on_change(self)
@@ -685,11 +691,16 @@ class Shard:
             self._base, self._meta, self._random, self._cache_limit, first_index, self._hot, self._home
         )
         view.notify = self._notify
+        view.monitored = self._monitored
         return view
 
     def note_script_reads(self, reads: ScriptReads | None) -> None:
         """Have scripts that are evaluated from now on note what they read; None: no more."""
         self._view.script_reads = reads
+
+    def set_monitored(self, monitored: bool) -> None:
+        """Whether somebody MONITORs this node."""
+        self._monitored = self._view.monitored = monitored
 
     def set_notify(self, classes: int) -> None:
         """Commands make keyspace events of these classes from now on."""
@@ -698,6 +709,7 @@ class Shard:
         self._notify = self._view.notify = classes
 
     def _lose_leadership(self) -> None:
+        self.end_work(INTERRUPTED)
         again = self._turn_reads
         for index, calls in self._gates.items():
             for call in calls:

@@ -6,6 +6,8 @@ the log: what is swept is not part of the group's state, and the note of it ('i'
 while a snapshot is being read from here: its chunks are of different times, and could have a record without its note.
 """
 
+from typing import NamedTuple
+
 from server.keyspace.layout import (
     ELEMENT_PREFIX,
     ELEMENTS_EXPIRE,
@@ -45,25 +47,39 @@ def sweep(store: DataStore, replica: Replica) -> bool:
         _, id_ = ELEMENT_PREFIX.unpack(note[len(prefix) :])
         start, stop = element_range(id_)
         replica.sweep_due = True
-        _delete_some(store, note, prefix + start, prefix + stop, b"")
+        if _delete_some(store, note, prefix + start, prefix + stop, b"").done:
+            replica.swept_values += 1
         return True
     for note, _ in store.scan(prefix + b"q", prefix + b"r"):
         _, space = SWEEP_PREFIX.unpack(note[len(prefix) :])
         replica.sweep_due = True
         start = prefix + HEAD_PREFIX.pack(b"h", space, 0, 0)
-        _delete_some(store, note, start, prefix + HEAD_PREFIX.pack(b"h", space + 1, 0, 0), prefix)
+        stop = prefix + HEAD_PREFIX.pack(b"h", space + 1, 0, 0)
+        replica.swept_values += _delete_some(store, note, start, stop, prefix).plain_heads
         return True
     return False
 
 
-def _delete_some(store: DataStore, note: bytes, start: bytes, stop: bytes, heads_of: bytes) -> None:
+class _Deleted(NamedTuple):
+    """What a round came to."""
+
+    done: bool
+    """Nothing is left of it."""
+    plain_heads: int
+    """Heads whose values went with them."""
+
+
+def _delete_some(store: DataStore, note: bytes, start: bytes, stop: bytes, heads_of: bytes) -> _Deleted:
     """Delete the first keys of [start, stop), and `note` when nothing is left. `heads_of`: the group's prefix
     when the keys are heads, whose expiry index goes with them, and whose elements are left behind."""
     batch = store.batch()
+    done, plain_heads = False, 0
     for count, (key, record) in enumerate(store.scan(start, stop), start=1):
         batch.delete(key)
         if heads_of and record[1] & SPREAD:
             batch.put(heads_of + orphans_key(spread_id(record)), b"")
+        elif heads_of:
+            plain_heads += 1
         if heads_of and record[1] & ELEMENTS_EXPIRE:
             batch.delete(heads_of + elements_expiry_key(record, key[len(heads_of) :]))
         if heads_of and record[1] & EXPIRES:
@@ -73,4 +89,6 @@ def _delete_some(store: DataStore, note: bytes, start: bytes, stop: bytes, heads
             break
     else:
         batch.delete(note)
+        done = True
     store.write(batch)
+    return _Deleted(done, plain_heads)

@@ -2,8 +2,8 @@
 
 A call waits under each of its keys, first come first served. When a command has written such a key, the shard runs the
 calls that wait for it again (`Shard._serve`): what they do is then as if they had come at this moment, and whoever is
-served leaves all its queues. A list or sorted set command is only woken by a key of its own type, as in Redis; a
-stream command by any change, since a stream that goes away is news to a consumer group too.
+served leaves all its queues. A command is only woken by a key of its own type, as in Redis; XREADGROUP by any change,
+since a stream that goes away is news to a consumer group too.
 
 Nothing of this is in the log. Who waits when the leadership is lost is told so and has to ask again.
 """
@@ -12,12 +12,13 @@ from collections.abc import Iterable, Mapping
 from heapq import heapify, heappop, heappush
 
 from server.errors import WouldBlock
-from server.keyspace.layout import HEAD_PREFIX, HEAD_PREFIX_BYTES, LIST, META_KEY, ZSET
+from server.keyspace.layout import HEAD_PREFIX, HEAD_PREFIX_BYTES, LIST, META_KEY, STREAM, ZSET
 from server.keyspace.meta import Database
 from server.shard.call import Call
 
-_TYPES = {"list": LIST, "sorted-set": ZSET}
-_HEAD = ord("h")
+_TYPES = {"list": LIST, "sorted-set": ZSET, "stream": STREAM}
+_WOKEN_BY_ANY_CHANGE = "xreadgroup"
+_HEAD, _SWEEP = b"hq"
 
 
 class Waiter:
@@ -31,7 +32,8 @@ class Waiter:
         self.keys = why.keys
         self.deadline_s = deadline_s
         """Unix time; 0: none."""
-        self.type: int | None = _TYPES.get(call.command.group)
+        row = call.command
+        self.type = None if row.name == _WOKEN_BY_ANY_CHANGE else _TYPES.get(row.group)
         """What its keys have to be; None: whatever they are."""
 
 
@@ -103,7 +105,9 @@ class Waiters:
             return
         spaces = {database.space: db for db, database in enumerate(databases)}
         for where in effects:
-            if where[0] == _HEAD:
+            if where[0] == _SWEEP:  # FLUSHDB: all keys of a database are gone
+                self.woken.update(dict.fromkeys(self.keys))
+            elif where[0] == _HEAD:
                 db = spaces.get(HEAD_PREFIX.unpack_from(where)[1])
                 key = where[HEAD_PREFIX_BYTES:]
                 if db is not None and (db, key) in self.keys:

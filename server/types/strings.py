@@ -13,6 +13,7 @@ checked before anything is allocated.
 
 from server.errors import NOT_FLOAT, NOT_INTEGER, OVERFLOW, STRING_TOO_LONG, WRONG_TYPE, CommandError
 from server.keyspace import events
+from server.keyspace.breath import breathe
 from server.keyspace.layout import HEADER_BYTES, STRING, Head
 from server.keyspace.view import View
 from server.types import longdouble
@@ -36,6 +37,7 @@ def head(view: View, key: bytes) -> Head | None:
 
 def value_or_none(view: View, key: bytes) -> bytes | None:
     """The value of `key`, None when there is no such key or it is no string."""
+    breathe()
     record = view.record(key)
     return record[HEADER_BYTES:] if record is not None and record[0] == STRING else None
 

@@ -117,3 +117,23 @@ def test_a_stale_map_of_the_cluster_is_mended(server: Server, client: RedisClust
     for number in range(50):
         assert client.set(f"k{number}", number)
         assert client.get(f"k{number}") == b"%d" % number
+
+
+def test_functions_that_are_sent_to_every_node(client: RedisCluster) -> None:
+    """In a Redis Cluster each node has libraries of its own, and the client tells each of them."""
+    text = "#!lua name=mine\nredis.register_function('mine', function(keys) return redis.call('INCR', keys[1]) end)"
+    client.function_flush()
+    client.function_load(text)
+    assert [client.fcall("mine", 1, f"k{number}") for number in range(20)] == [1] * 20
+    with pytest.raises(redis.ResponseError, match="already exists"):
+        client.function_load(text)
+    client.function_load(text, replace=True)
+    payload = client.function_dump()
+    client.function_delete("mine")
+    with pytest.raises(redis.ResponseError, match="Function not found"):
+        client.fcall("mine", 1, "k")
+    with pytest.raises(redis.ResponseError, match="Library not found"):
+        client.function_delete("mine")
+    client.function_restore(payload)
+    assert [client.fcall("mine", 1, f"k{number}") for number in range(20)] == [2] * 20
+    client.function_flush()

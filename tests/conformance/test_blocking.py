@@ -108,6 +108,29 @@ def test_a_list_may_come_by_another_name_or_another_database(client: Open, serve
     assert plain(second.read()) == [b"{t}k", b"2"]
 
 
+def test_who_reads_a_stream_waits_for_a_stream(client: Open) -> None:
+    waiting, other = client(), client()
+    wait(waiting, "XREAD", "BLOCK", "0", "STREAMS", "k", "$")
+    for request in (["SET", "k", "1"], ["DEL", "k"], ["LPUSH", "k", "1"], ["DEL", "k"]):
+        other.ask(*request)
+        time.sleep(0.05)
+    other.ask("XADD", "k", "1-1", "f", "v")
+    assert plain(waiting.read()) == [[b"k", [[b"1-1", [b"f", b"v"]]]]]
+
+
+@pytest.mark.parametrize("end", [["DEL", "k"], ["SET", "k", "1"], ["FLUSHDB"], ["FLUSHALL"]])
+def test_a_consumer_is_told_that_its_stream_has_gone(client: Open, end: list[str]) -> None:
+    waiting, other = client(), client()
+    for request in (["XADD", "k", "1-1", "f", "v"], ["XGROUP", "CREATE", "k", "g", "$"]):
+        other.ask(*request)
+    waiting.ask("CONFIG", "RESETSTAT")
+    wait(waiting, "XREADGROUP", "GROUP", "g", "c", "BLOCK", "0", "STREAMS", "k", ">")
+    other.ask(*end)
+    code = b"WRONGTYPE" if end[0] == "SET" else b"NOGROUP"
+    assert waiting.read().contains_error(code)
+    assert b"errorstat_%b:count=1\r\n" % code in waiting.ask("INFO", "errorstats").value
+
+
 def test_time_is_over(client: Open) -> None:
     waiting = client()
     began_s = time.monotonic()

@@ -28,6 +28,7 @@ DIFFERENCES = {
     ): "the steps of `redraft rebuild`; only here data comes back from the peers",
     ("lmpop", "key specs"): "as msetex",
     ("blmpop", "key specs"): "as msetex",
+    ("migrate", "key specs"): "KEYS' keys are found by a function of the table, not by a specification",
     ("georadius", "key specs"): "STORE's key is found by a function of the table, not by a specification",
     ("georadiusbymember", "key specs"): "the same",
     ("msetex", "key specs"): "a function of the table finds its keys; COMMAND GETKEYS gives them",

@@ -169,6 +169,23 @@ STORIES = [
         ],
     ),
     Story(
+        "CLIENT REPLY silences no subscription",
+        [
+            ["CLIENT", "REPLY", "OFF"],
+            ["SUBSCRIBE", "a"],
+            ["PSUBSCRIBE", "b*"],
+            ["SET", "k", "v"],
+            ["UNSUBSCRIBE", "a"],
+            ["PUNSUBSCRIBE"],
+            ["PUNSUBSCRIBE"],
+            ["CLIENT", "REPLY", "ON"],
+            ["CLIENT", "REPLY", "SKIP"],
+            ["SUBSCRIBE", "c"],
+            ["@other", "PUBLISH", "c", "x"],
+            ["UNSUBSCRIBE", "c"],
+        ],
+    ),
+    Story(
         "what they are called with",
         [
             ["SUBSCRIBE"],

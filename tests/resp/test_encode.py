@@ -15,6 +15,7 @@ from resp import (
     Attribute,
     BigNumber,
     Error,
+    Members,
     Push,
     Raw,
     Simple,
@@ -60,6 +61,7 @@ TABLE: list[tuple[Value, bytes, bytes]] = [
     ),
     ({b"m"}, b"*1\r\n$1\r\nm\r\n", b"~1\r\n$1\r\nm\r\n"),
     (frozenset({b"m"}), b"*1\r\n$1\r\nm\r\n", b"~1\r\n$1\r\nm\r\n"),
+    (Members([1, b"c"]), b"*2\r\n:1\r\n$1\r\nc\r\n", b"~2\r\n:1\r\n$1\r\nc\r\n"),
     (Push([b"message", b"c"]), b"*2\r\n$7\r\nmessage\r\n$1\r\nc\r\n", b">2\r\n$7\r\nmessage\r\n$1\r\nc\r\n"),
     (Attribute({b"ttl": 5}, [1]), b"*1\r\n:1\r\n", b"|1\r\n$3\r\nttl\r\n:5\r\n*1\r\n:1\r\n"),
 ]

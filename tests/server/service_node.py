@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from resp.values import Error
+from server.access.rules import User
+from server.access.users import Users
 from server.cluster.membership import Membership
 from server.cluster.topology import NodeAddress, Topology
 from server.commands import all as all_commands
@@ -17,6 +19,7 @@ from server.errors import CommandError
 from server.pubsub.hub import Hub
 from server.pubsub.tracking import Tracking
 from server.rates import Rates
+from server.scripting.functions import Functions
 from server.session import Session
 from server.settings import Settings
 from server.stats import Stats
@@ -89,6 +92,10 @@ class ServiceNode:
         self.monitors: set[Session] = set()
         self.tracking = Tracking(self.sessions)
         self.pubsub = Hub(tracking=self.tracking)
+        self.functions = Functions()
+        self.refusal = b""
+        self.short_of_replicas = False
+        self.users = Users(self.settings, self.sessions, {b"default": User.default()})
         self.started_s = time.time() - 100
         self.run_id = "ab" * 20
         self.data_directory = "/data"
@@ -140,11 +147,23 @@ class ServiceNode:
     def links(self) -> Iterable[tuple[int, bool, int]]:
         return [(number, True, 0) for number in self.connected]
 
+    def unswept_groups(self) -> int:
+        return 0
+
     def disk_bytes(self) -> int:
         return 1 << 20
 
     async def shutdown(self, *, now: bool) -> None:
         self.events.append("shutdown now" if now else "shutdown")
+
+    def end_work(self, session: Session) -> None:
+        pass
+
+    def running_function(self) -> tuple[list[bytes], int] | None:
+        return None
+
+    def busy_script(self) -> bytes | None:
+        return None
 
     async def digest(self) -> int:
         return 0

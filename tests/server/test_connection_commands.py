@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from resp.values import OK, Error, Raw, Simple
+from server.access.rules import User
 from server.session import ReplyMode, Session
 from tests.server.service_node import FakeOutlet, ServiceNode
 
@@ -50,7 +51,7 @@ async def test_a_hello_that_fails_changes_nothing(node: ServiceNode) -> None:
 
 
 async def test_hello_can_log_in(node: ServiceNode) -> None:
-    node.settings.set([(b"requirepass", b"secret")])
+    node.users.stored(b"default", User.default(b"secret").describe())
     node.session.authenticated = False
     reply = await node.run("HELLO", "3")
     assert reply.code == b"NOAUTH"
@@ -61,7 +62,7 @@ async def test_hello_can_log_in(node: ServiceNode) -> None:
 
 
 async def test_auth_knows_one_user(node: ServiceNode) -> None:
-    node.settings.set([(b"requirepass", b"secret")])
+    node.users.stored(b"default", User.default(b"secret").describe())
     node.session.authenticated = False
     for request in (["wrong"], ["default", "wrong"], ["nobody", "secret"], [""]):
         assert (await node.run("AUTH", *request)).code == b"WRONGPASS"
@@ -86,7 +87,7 @@ NOT_RESET = {"id", "outlet", "connected_at_s", "last_active_s"}
 
 
 async def test_reset_is_a_new_beginning(node: ServiceNode) -> None:
-    node.settings.set([(b"requirepass", b"secret")])
+    node.users.stored(b"default", User.default(b"secret").describe())
     session = node.session
     session.db, session.protocol, session.name, session.readonly = 5, 3, b"someone", True
     session.queue, session.watched, session.no_touch, session.no_evict = [], {}, True, True

@@ -7,7 +7,7 @@ import pytest
 
 from resp.values import Error, Simple
 from server.commands.table import COMMANDS, Command, every_command
-from server.diagnostics import NEVER_US, Slowlog, format_monitor_line, redacted
+from server.diagnostics import NEVER_US, Slowlog, format_monitor_line, monitored_words, redacted
 from server.settings import Settings
 from server.sparkline import sparkline
 from tests.server.service_node import ServiceNode
@@ -185,7 +185,9 @@ def test_a_sparkline_rises_with_its_values_and_has_its_labels_below() -> None:
 
 
 def test_monitor_lines_quote_what_can_not_be_printed() -> None:
-    line = format_monitor_line(1.5, 3, "127.0.0.1:5000", [b"set", b'a"b\\', b"\x00\xff\n\r\t\a\b"])
+    line = format_monitor_line(
+        1.5, 3, "127.0.0.1:5000", monitored_words([b"set", b'a"b\\', b"\x00\xff\n\r\t\a\b"])
+    )
     assert line == Simple(rb'1.500000 [3 127.0.0.1:5000] "set" "a\"b\\" "\x00\xff\n\r\t\a\b"')
 
 

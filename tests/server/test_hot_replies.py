@@ -26,8 +26,10 @@ class World:
         self.lease_until_us = lease_until_us
         self.clock = TurnClock()
         slowlog: Any = SimpleNamespace(threshold_us=10_000)
-        node: Any = SimpleNamespace(stats=None, slowlog=slowlog, latency=slowlog)
-        topology: Any = SimpleNamespace(data_groups=(1,), slot_groups=[1] * 16384, routing="forward")
+        node: Any = SimpleNamespace(stats=None, slowlog=slowlog, latency=slowlog, functions=None)
+        topology: Any = SimpleNamespace(
+            data_groups=(1,), slot_groups=[1] * 16384, routing="forward", nodes={}
+        )
         router: Any = SimpleNamespace(
             hot=self.hot, routes={1: None}, lease_until_us=lambda: self.lease_until_us
         )

@@ -243,7 +243,7 @@ async def test_a_group_that_could_not_go_on_without_it_keeps_it(world) -> None:
 
 def test_the_only_replica_can_not_be_rebuilt(world) -> None:
     one = world(topology=topology(nodes=3, replicas=1))
-    with pytest.raises(RebuildRefused, match="the only replica of shard group 0"):
+    with pytest.raises(RebuildRefused, match="the only replica of shard group 1"):
         one.membership.check(N1)
 
 

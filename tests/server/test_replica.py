@@ -161,4 +161,5 @@ def test_a_flushed_database_is_swept_with_its_expiry_index(make_copy: Callable[[
         pass
     left = list(copy.replica.scan(b"", b"\xff"))
     assert len(left) == 3, "the new key's head, its place in the expiry index, and Meta"
+    assert copy.replica.swept_values == 48
     assert not sweep(copy.store, copy.replica)

@@ -80,7 +80,7 @@ def requests_of(steps: Sequence[Request]) -> list[Request]:
 
 def agree(step: Request, theirs: Reply, ours: Reply) -> bool:
     """Whether two replies to a step are the same, as far as they can be."""
-    if theirs == ours:
+    if theirs == ours or _plain_sets(theirs) == _plain_sets(ours):
         return True
     words = tuple(
         (word if isinstance(word, str) else word.decode("latin-1")).upper() for word in request_of(step)[:2]
@@ -91,6 +91,14 @@ def agree(step: Request, theirs: Reply, ours: Reply) -> bool:
     if name in TOLERANCES and theirs.kind == ours.kind == ":" and theirs.value > 0 < ours.value:
         return bool(abs(theirs.value - ours.value) <= TOLERANCES[name])
     return False
+
+
+def _plain_sets(reply: Reply) -> Reply:
+    """The sets of RESP3 in it are in no order."""
+    if not isinstance(reply.value, list):
+        return reply
+    elements = [_plain_sets(element) for element in reply.value]
+    return Reply(reply.kind, sorted(elements, key=repr) if reply.kind == "~" else elements)
 
 
 def _sorted(reply: Reply) -> Reply:

@@ -1,0 +1,134 @@
+"""What a node tells about the commands that it runs, MONITOR, SLOWLOG, INFO, next to a real Valkey."""
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conformance.harness.servers import HOST, Server
+from tests.conformance.harness.wire import Connection, encode
+
+PREFIX = re.compile(rb"^\d+\.\d{6} \[(\d+) [^\]]+\] ")
+
+
+@pytest.fixture(params=["valkey", "standalone"])
+def server(request: pytest.FixtureRequest) -> Server:
+    found: Server = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Connection]:
+    with Connection(HOST, server.port) as connection:
+        connection.ask("FLUSHALL")
+        yield connection
+
+
+def test_monitor_shows_what_is_run(server: Server, client: Connection) -> None:
+    with Connection(HOST, server.port) as monitor:
+        monitor.ask("MONITOR")
+        for request in (
+            ["SET", "k", "1"],
+            ["MULTI"],
+            ["GET", "k"],
+            ["PING"],
+            ["EXEC"],
+            ["MULTI"],
+            ["SET", "never", "run"],
+            ["DISCARD"],
+            ["MULTI"],
+            ["nosuch"],
+            ["SET", "never", "run"],
+            ["EXEC"],
+            ["CONFIG", "GET", "nosuch"],
+            ["RESET"],
+        ):
+            client.ask(*request)
+        monitor.send(encode(["RESET"]))
+        lines = []
+        while (reply := monitor.read()).value != b"RESET":
+            lines.append(PREFIX.sub(rb"\1 ", reply.value).decode())
+    assert lines == [
+        '0 "SET" "k" "1"',
+        '0 "MULTI"',
+        '0 "GET" "k"',
+        '0 "PING"',
+        '0 "EXEC"',
+        '0 "MULTI"',
+        '0 "DISCARD"',
+        '0 "MULTI"',
+        '0 "EXEC"',
+        '0 "RESET"',
+    ]
+
+
+def test_monitor_shows_what_scripts_do(server: Server, client: Connection) -> None:
+    script = (
+        "redis.call('set', KEYS[1], 1) redis.pcall('lpush', KEYS[1], 1) return redis.call('get', KEYS[1])"
+    )
+    with Connection(HOST, server.port) as monitor:
+        monitor.ask("MONITOR")
+        client.ask("EVAL", script, "1", "k")
+        lines = [PREFIX.sub(rb"\1 ", monitor.read().value) for _ in range(4)]
+        assert lines[0].startswith(b'0 "EVAL"')
+        assert lines[1:] == [b'0 "set" "k" "1"', b'0 "lpush" "k" "1"', b'0 "get" "k"']
+
+
+def test_of_a_transaction_the_commands_are_slow(client: Connection) -> None:
+    client.ask("CONFIG", "SET", "slowlog-log-slower-than", "0")
+    client.ask("SLOWLOG", "RESET")
+    for request in (["MULTI"], ["SET", "k", "1"], ["PING"], ["EXEC"]):
+        client.ask(*request)
+    client.ask("CONFIG", "SET", "slowlog-log-slower-than", "10000")
+    entries = [
+        b" ".join(word.value for word in entry.value[3].value) for entry in client.ask("SLOWLOG", "GET").value
+    ]
+    assert sorted(entries) == [b"MULTI", b"PING", b"SET k 1", b"SLOWLOG RESET"]
+
+
+def test_of_a_transaction_the_commands_are_counted(client: Connection) -> None:
+    client.ask("CONFIG", "RESETSTAT")
+    for request in (["MULTI"], ["SET", "k", "1"], ["INCR", "k"], ["LPUSH", "k", "1"], ["PING"], ["EXEC"]):
+        client.ask(*request)
+    statistics = client.ask("INFO", "commandstats", "errorstats").value.decode()
+    for line in (
+        r"cmdstat_set:calls=1,.*failed_calls=0",
+        r"cmdstat_incr:calls=1,.*failed_calls=0",
+        r"cmdstat_lpush:calls=1,.*failed_calls=1",
+        r"cmdstat_ping:calls=1,.*failed_calls=0",
+        r"errorstat_WRONGTYPE:count=1",
+    ):
+        assert re.search(line, statistics), line
+
+
+def test_debug_sleep_is_slow(client: Connection) -> None:
+    client.ask("CONFIG", "SET", "latency-monitor-threshold", "10")
+    for reset in (["SLOWLOG", "RESET"], ["LATENCY", "RESET"]):
+        client.ask(*reset)
+    client.ask("DEBUG", "SLEEP", "0.05")
+    for request in (["MULTI"], ["DEBUG", "SLEEP", "0.05"], ["EXEC"]):
+        client.ask(*request)
+    assert client.ask("SLOWLOG", "LEN").value == 2
+    assert client.ask("LATENCY", "HISTORY", "command").value
+    client.ask("CONFIG", "SET", "latency-monitor-threshold", "0")
+
+
+def test_large_values_are_freed_in_the_background(client: Connection) -> None:
+    def memory(name: str) -> int:
+        text: bytes = client.ask("INFO", "memory").value
+        return int(text.partition(name.encode() + b":")[2].split()[0])
+
+    def settle() -> None:
+        deadline_s = time.monotonic() + 20
+        while memory("lazyfree_pending_objects"):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+
+    settle()
+    client.ask("SADD", "large", *map(str, range(5000)))
+    client.ask("SADD", "small", "1")
+    client.ask("CONFIG", "RESETSTAT")
+    client.ask("UNLINK", "large", "small")
+    settle()
+    assert memory("lazyfreed_objects") == 1

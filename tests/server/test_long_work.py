@@ -1,0 +1,357 @@
+"""Commands that take long, in one group under the test's hand. With slices of no length every breath is a pause, and
+whatever may take long does."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from raft.core.messages import NORMAL, Entry
+from server.commands.table import lookup
+from server.keyspace import breath
+from server.keyspace.layout import REVISION_AT, REVISION_OFFSET
+from server.shard.call import Call, Later, Transaction
+from server.shard.clock import TurnClock
+from server.shard.route import Route
+from server.shard.work import INTERRUPTED, KILLED, NOT_BUSY, UNKILLABLE
+from tests.server.test_shard import Bench
+
+LOOP = "for i=1,200000 do end"
+"""A script breathes every 20,000 instructions."""
+MEMBERS = [str(number) for number in range(300)]
+
+
+class LongBench(Bench):
+    """A bench whose shard is at work until it is told to go on."""
+
+    def finish(self) -> int:
+        """Go on in turns of their own until the work is done; how many it took."""
+        slices = 0
+        while self.shard.work is not None:
+            self.clock.advance()
+            self.shard.go_on()
+            self.shard.flush()
+            slices += 1
+        return slices
+
+    def settle(self) -> None:
+        """Commit and apply all there is."""
+        self.commit(self.group.last_index)
+        self.apply()
+
+    def run(self, *words: str) -> bytes:
+        """The reply to a command, when all is settled."""
+        replies = self.ask(*words)
+        self.turn()
+        self.finish()
+        self.settle()
+        [reply] = replies
+        return reply
+
+    def transact(self, *requests: list[str]) -> list[bytes]:
+        """Send an EXEC; the list gets its reply."""
+        replies: list[bytes] = []
+        rows = [[word.encode() for word in words] for words in requests]
+        transaction = Transaction([(row, args, 0) for args in rows if (row := lookup(args))], [])
+        row = lookup([b"exec"])
+        assert row is not None
+        self.shard.submit(Call(row, [b"exec"], 0, 2, Later(replies.append), transaction))
+        return replies
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[LongBench]:
+    bench = LongBench(tmp_path / "data")
+    yield bench
+    bench.shard.end_work(b"")
+    bench.store.close()
+
+
+@pytest.fixture
+def no_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breath, "slice_s", 0.0)
+
+
+def test_a_long_command_leaves_and_comes_back(bench: LongBench, no_slice: None) -> None:
+    before = bench.ask("SET", "a", "1")
+    index = bench.group.last_index
+    reply = bench.ask("SADD", "s", *MEMBERS)
+    assert bench.group.last_index == index + 1, "what came before it is proposed without it"
+    assert not bench.shard.ready
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    assert before == [b"+OK\r\n"]
+    assert bench.finish() > 100
+    assert bench.shard.ready
+    assert bench.group.last_index == index + 2, "all that it wrote is one entry"
+    assert not reply
+    bench.commit(bench.group.last_index)
+    assert reply == [b":300\r\n"]
+    assert bench.run("SCARD", "s") == b":300\r\n"
+
+
+def test_what_is_applied_meanwhile_is_still_seen(bench: LongBench, no_slice: None) -> None:
+    bench.run("SADD", "s", *MEMBERS)
+    bench.ask("SREM", "s", "7")
+    bench.turn()
+    reply = bench.ask("SMEMBERS", "s")
+    bench.turn()
+    bench.shard.go_on()
+    bench.settle()  # the scan has begun before
+    assert bench.shard.work is not None
+    bench.finish()
+    assert reply[0].startswith(b"*299\r\n")
+    assert not bench.shard._base.pending
+
+
+def test_an_entry_that_comes_in_between_moves_its_revision(bench: LongBench, no_slice: None) -> None:
+    bench.ask("SADD", "s", *MEMBERS)
+    bench.turn()
+    bench.shard.go_on()
+    group = bench.group
+    group.log.append(
+        Entry(group.last_index + 1, group.term, NORMAL, b"")
+    )  # Raft's own: a change of members ends
+    bench.finish()
+    record = bench.shard._view.record(b"s")
+    assert record is not None
+    assert REVISION_AT.unpack_from(record, REVISION_OFFSET)[0] >> 16 == group.last_index
+    bench.settle()
+    assert bench.run("SCARD", "s") == b":300\r\n"
+
+
+def test_a_leadership_that_is_lost_takes_it_along(bench: LongBench, no_slice: None) -> None:
+    bench.run("SET", "a", "1")
+    index = bench.group.last_index
+    reply = bench.ask("EVAL", f"redis.call('set','k','v') redis.call('del','a') {LOOP}", "0")
+    for _ in range(4):
+        bench.turn()
+        bench.shard.go_on()
+    assert bench.shard.work is not None
+    bench.follow(term=2)
+    assert reply == [b"-" + INTERRUPTED + b"\r\n"]
+    assert bench.shard.work is None
+    assert bench.group.last_index == index
+    bench.group.can_propose = True
+    bench.lead(term=3)
+    assert bench.run("DBSIZE") == b":1\r\n"
+    assert bench.run("GET", "k") == b"$-1\r\n"
+
+
+def test_a_killed_client_s_command_did_not_happen(bench: LongBench, no_slice: None) -> None:
+    reply = bench.ask("EVAL", f"redis.call('set','k','v') redis.call('set','l','v') {LOOP}", "0")
+    for _ in range(12):
+        bench.turn()
+        bench.shard.go_on()
+    work = bench.shard.work
+    assert work is not None
+    assert work.call is not None
+    bench.shard.kill_client(work.call)
+    assert reply == [b"-" + KILLED + b"\r\n"]
+    assert bench.shard.ready
+    assert bench.run("DBSIZE") == b":0\r\n"
+    assert bench.run("SET", "k", "v") == b"+OK\r\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "while true do end",
+        "while true do pcall(function() while true do end end) end",
+        "local c=coroutine.wrap(function() while true do end end) c()",
+        "while true do xpcall(function() while true do end end, function() end) end",
+        "while true do redis.call('get','k') end",
+        "while true do pcall(redis.call,'get','k') end",
+    ],
+)
+def test_a_script_that_has_written_nothing_can_be_killed(bench: LongBench, no_slice: None, text: str) -> None:
+    reply = bench.ask("EVAL", text, "0")
+    for _ in range(5):
+        bench.turn()
+        bench.shard.go_on()
+    assert bench.shard.kill_script(function=False) is None
+    bench.finish()
+    bench.settle()
+    assert b"Script killed by user with SCRIPT KILL." in reply[0]
+    assert bench.run("EVAL", "return 1", "0") == b":1\r\n"
+
+
+@pytest.mark.parametrize("text", ["while true do end", "while true do pcall(redis.call,'set','k','v') end"])
+def test_whatever_a_script_catches_it_ends_with_the_leadership(
+    bench: LongBench, no_slice: None, text: str
+) -> None:
+    reply = bench.ask("EVAL", text, "0")
+    for _ in range(7):
+        bench.turn()
+        bench.shard.go_on()
+    bench.follow(term=2)
+    assert reply == [b"-" + INTERRUPTED + b"\r\n"]
+
+
+def test_a_script_that_has_written_can_not_be_killed(bench: LongBench, no_slice: None) -> None:
+    assert bench.shard.kill_script(function=False) == NOT_BUSY
+    reply = bench.ask("EVAL", f"redis.call('set','k','v') {LOOP} return 5", "0")
+    for _ in range(12):
+        bench.turn()
+        bench.shard.go_on()
+    assert bench.shard.kill_script(function=False) == UNKILLABLE
+    bench.finish()
+    bench.settle()
+    assert reply == [b":5\r\n"]
+
+
+def test_a_command_that_is_no_script_can_not_be_killed(bench: LongBench, no_slice: None) -> None:
+    bench.ask("SADD", "s", *MEMBERS)
+    bench.turn()
+    assert bench.shard.kill_script(function=False) == NOT_BUSY
+    assert bench.shard.busy is None
+
+
+def test_scripts_of_two_groups_go_on_side_by_side(bench: LongBench, tmp_path: Path, no_slice: None) -> None:
+    other = LongBench(tmp_path / "other")
+    first = bench.ask("EVAL", f"local n=0 {LOOP.replace('end', 'n=n+1 end')} return n", "0")
+    second = other.ask("EVAL", f"local n=0 {LOOP.replace('end', 'n=n+2 end')} return n", "0")
+    works = [bench, other]
+    while works:
+        for one in list(works):
+            one.turn()
+            one.shard.go_on()
+            one.shard.flush()
+            if one.shard.work is None:
+                works.remove(one)
+                one.settle()
+    other.store.close()
+    assert (first, second) == ([b":200000\r\n"], [b":400000\r\n"])
+
+
+def test_a_long_transaction_is_one_entry(bench: LongBench, no_slice: None) -> None:
+    bench.run("SET", "text", "x")
+    before = bench.group.last_index
+    replies = bench.transact(
+        ["SADD", "s", *MEMBERS], ["INCR", "text"], ["SET", "a", "1"], ["SCARD", "s"], ["DEL", "text"]
+    )
+    bench.turn()
+    assert bench.finish() > 100
+    assert bench.group.last_index == before + 1
+    bench.settle()
+    error = b"-ERR value is not an integer or out of range\r\n"
+    assert replies == [b"*5\r\n:300\r\n" + error + b"+OK\r\n:300\r\n:1\r\n"]
+    assert bench.run("DBSIZE") == b":2\r\n"
+
+
+def test_who_waits_is_served_by_a_long_command(bench: LongBench, no_slice: None) -> None:
+    waiting = bench.ask("BLPOP", "l", "0")
+    bench.turn()
+    bench.finish()
+    assert not waiting
+    reply = bench.ask("RPUSH", "l", *MEMBERS)
+    bench.turn()
+    bench.finish()
+    bench.settle()
+    assert reply == [b":300\r\n"]
+    assert waiting == [b"*2\r\n$1\r\nl\r\n$1\r\n0\r\n"]
+
+
+def test_calls_wait_behind_it_and_are_told_busy_when_it_is_a_script(bench: LongBench, no_slice: None) -> None:
+    route = Route(
+        1, 1, bench.shard, bench.clock, leader_wait_s=5, hint=1, send=lambda *_: False,
+        cancel=lambda *_: False, on_dirty=lambda _: None,
+    )  # fmt: skip
+    route.update()
+    assert route.ready
+    replies: dict[str, list[bytes]] = {}
+
+    def send(name: str, *words: str) -> None:
+        args = [word.encode() for word in words]
+        row = lookup(args)
+        assert row is not None
+        replies[name] = []
+        route.submit(Call(row, args, 0, 2, Later(replies[name].append)))
+
+    send("script", "EVAL", "while true do end", "0")
+    route.ready = bench.shard.ready
+    send("first", "GET", "k")
+    bench.turn()
+    bench.shard.go_on()
+    route.check_deadlines()
+    assert not replies["first"]
+    bench.shard.busy_after_s = 1e-9
+    route.check_deadlines()
+    send("second", "GET", "k")
+    assert replies["first"] == replies["second"]
+    assert replies["first"][0].startswith(b"-BUSY ")
+    send("kill", "_SCRIPTKILL", "script")
+    assert replies["kill"] == [b"+OK\r\n"]
+    bench.finish()
+    route.update()
+    send("third", "GET", "k")
+    bench.turn()
+    bench.finish()
+    bench.settle()
+    assert replies["third"] == [b"$-1\r\n"]
+
+
+def _cases() -> Iterator[tuple[str, list[list[str]]]]:
+    for family in (
+        "strings",
+        "keys",
+        "hashes",
+        "lists",
+        "sets",
+        "zsets",
+        "streams",
+        "geo",
+        "scripting",
+        "bits",
+    ):
+        for case in import_module(f"tests.conformance.cases.{family}").CASES:
+            steps = [
+                [word.decode("latin-1") if isinstance(word, bytes) else word for word in step]
+                for step in case.steps
+            ]
+            yield f"{family}-{case.name}", steps
+
+
+def _replies(bench: LongBench, steps: list[list[str]]) -> list[bytes | None]:
+    found: list[bytes | None] = []
+    for words in steps:
+        args = [word.encode("latin-1") for word in words]
+        row = lookup(args)
+        if row is None or row.handler is None or row.is_node or row.blocks:
+            continue
+        if (row.arity > 0 and len(args) != row.arity) or len(args) < -row.arity:
+            continue
+        replies: list[bytes] = []
+        bench.shard.submit(Call(row, args, 0, 2, Later(replies.append)))
+        bench.turn()
+        bench.finish()
+        bench.settle()
+        found.append(replies[0] if replies else None)
+    return found
+
+
+class StillClock(TurnClock):
+    """It is always the same time."""
+
+    def refresh(self) -> None:
+        self.now_s, self.now_ms = 1.7e9, 1_700_000_000_000
+
+
+def test_every_command_says_the_same_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that the conformance cases ask, once at once and once with a pause at every breath."""
+    monkeypatch.setattr("tests.server.test_shard.TurnClock", StillClock)
+    whole, bench = LongBench(tmp_path / "whole"), LongBench(tmp_path / "paused")
+    paused = 0
+    for number, (name, steps) in enumerate(_cases()):
+        for one in (bench, whole):
+            one.shard._random.seed(number)
+            one.run("FLUSHALL")
+        monkeypatch.setattr(breath, "slice_s", 60.0)
+        expected = _replies(whole, steps)
+        monkeypatch.setattr(breath, "slice_s", 0.0)
+        assert _replies(bench, steps) == expected, name
+        paused += 1
+    assert paused > 300
+    whole.store.close()
+    bench.store.close()

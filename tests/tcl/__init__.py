@@ -1,0 +1,1 @@
+"""Redis's own Tcl suite against this server; see __main__.py."""
