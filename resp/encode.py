@@ -8,7 +8,7 @@ limit.
 To add a kind: a function in `_LEAVES` when it holds no other value, otherwise a branch in `_opened`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from math import isfinite, isnan
 from typing import Any, Final
@@ -61,7 +61,23 @@ def encode(value: Value, protocol: int) -> bytes:
     leaf = _LEAVES[protocol].get(kind)
     if leaf is not None:
         return leaf(item)
+    if kind is list and item and type(item[0]) is bytes:
+        try:
+            return b"*%d\r\n" % len(item) + _bulks(item)
+        except TypeError:  # there are others among them
+            pass
+    elif kind is dict:
+        try:
+            header = b"%%%d\r\n" % len(item) if protocol == 3 else b"*%d\r\n" % (2 * len(item))
+            return header + _bulks(chain.from_iterable(item.items()))
+        except TypeError:
+            pass
     return _walked(item, protocol)
+
+
+def _bulks(values: Iterable[bytes]) -> bytes:
+    """Nothing but bytes, in one go. Raises TypeError for what is not."""
+    return b"".join([b"$%d\r\n%b\r\n" % (len(value), value) for value in values])
 
 
 def format_double(number: float) -> bytes:

@@ -233,6 +233,7 @@ class Node:
             on_applied=self.state.refresh if number == SYSTEM_GROUP else None,
             home=Home(number, self.topology.slot_groups, self),
             on_work=self.workbench.add,
+            limits=self.settings,
         )
         shard.group = self.host.add_group(number, ConfState(tuple(sorted(replicas))), shard)
         self.shards[number] = shard

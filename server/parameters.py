@@ -126,6 +126,17 @@ ACTING = (
     Parameter("notify-keyspace-events", EventClasses(), "", attribute="notify_keyspace_events"),
     Parameter("latency-tracking-info-percentiles", Percentiles(), "50 99 99.9",
               attribute="latency_tracking_info_percentiles"),
+    _number("hash-max-listpack-entries", 512, 0, LONG_MAX, "hash-max-ziplist-entries",
+            attribute="hash_max_listpack_entries"),
+    _size("hash-max-listpack-value", 64, 0, "hash-max-ziplist-value", attribute="hash_max_listpack_value"),
+    _number("list-max-listpack-size", -2, INT_MIN, INT_MAX, "list-max-ziplist-size",
+            attribute="list_max_listpack_size"),
+    _number("set-max-intset-entries", 512, 0, LONG_MAX, attribute="set_max_intset_entries"),
+    _number("set-max-listpack-entries", 128, 0, LONG_MAX, attribute="set_max_listpack_entries"),
+    _number("set-max-listpack-value", 64, 0, LONG_MAX, attribute="set_max_listpack_value"),
+    _number("zset-max-listpack-entries", 128, 0, LONG_MAX, "zset-max-ziplist-entries",
+            attribute="zset_max_listpack_entries"),
+    _size("zset-max-listpack-value", 64, 0, "zset-max-ziplist-value", attribute="zset_max_listpack_value"),
 )  # fmt: skip
 
 REMEMBERED = (
@@ -188,8 +199,6 @@ REMEMBERED = (
     _yes_no("dual-channel-replication-enabled", "no"),
     _yes_no("dynamic-hz", "yes", hidden=True),
     _number("events-per-io-thread", 2, 0, INT_MAX, hidden=True),
-    _number("hash-max-listpack-entries", 512, 0, LONG_MAX, "hash-max-ziplist-entries"),
-    _size("hash-max-listpack-value", 64, 0, "hash-max-ziplist-value"),
     _yes_no("hide-user-data-from-log", "yes"),
     _size("hll-sparse-max-bytes", 3000, 0),
     _text("ignore-warnings"),
@@ -206,7 +215,6 @@ REMEMBERED = (
     _number("lfu-decay-time", 1, 0, INT_MAX),
     _number("lfu-log-factor", 10, 0, INT_MAX),
     _number("list-compress-depth", 0, 0, INT_MAX),
-    _number("list-max-listpack-size", -2, INT_MIN, INT_MAX, "list-max-ziplist-size"),
     _number("loading-process-events-interval-bytes", 2 << 20, 1024, INT_MAX, hidden=True),
     _text("locale-collate", check=check_locale),
     _choice("log-format", "legacy", "legacy logfmt json"),
@@ -250,9 +258,6 @@ REMEMBERED = (
     _yes_no("replica-serve-stale-data", "yes", "slave-serve-stale-data"),
     _choice("sanitize-dump-payload", "no", "no yes clients", hidden=True),
     Parameter("save", SavePoints(), ""),
-    _number("set-max-intset-entries", 512, 0, LONG_MAX),
-    _number("set-max-listpack-entries", 128, 0, LONG_MAX),
-    _number("set-max-listpack-value", 64, 0, LONG_MAX),
     _choice("shutdown-on-sigint", "default", _SHUTDOWN, several=True, clash=_SHUTDOWN_CLASH),
     _choice("shutdown-on-sigterm", "default", _SHUTDOWN, several=True, clash=_SHUTDOWN_CLASH),
     _number("shutdown-timeout", 10, 0, INT_MAX),
@@ -262,8 +267,6 @@ REMEMBERED = (
     _number("stream-node-max-entries", 100, 0, LONG_MAX),
     _yes_no("use-exit-on-panic", "no", hidden=True),
     _number("watchdog-period", 0, 0, INT_MAX, hidden=True),
-    _number("zset-max-listpack-entries", 128, 0, LONG_MAX, "zset-max-ziplist-entries"),
-    _size("zset-max-listpack-value", 64, 0, "zset-max-ziplist-value"),
 )  # fmt: skip
 
 _FIXED_VALUES = {

@@ -32,6 +32,9 @@ class Settings:
     """Bytes."""
     extended_compatibility: bool
     """HELLO says that this is a Redis."""
+    hash_max_listpack_entries: int
+    """This and what else has such a name: see keyspace/limits.py."""
+    hash_max_listpack_value: int
     hz: int
     latency_monitor_threshold: int
     """Milliseconds; 0: off."""
@@ -39,6 +42,7 @@ class Settings:
     latency_tracking_info_percentiles: tuple[float, ...]
     log_level: bytes
     """Heeded when it changes: at the start the config file's own [log] level counts."""
+    list_max_listpack_size: int
     maxclients: int
     maxmemory_bytes: int
     maxmemory_policy: bytes
@@ -53,6 +57,9 @@ class Settings:
     """Bytes."""
     requirepass: bytes
     """Empty: no password."""
+    set_max_intset_entries: int
+    set_max_listpack_entries: int
+    set_max_listpack_value: int
     slowlog_log_slower_than: int
     """Microseconds; 0: everything, -1: nothing."""
     slowlog_max_len: int
@@ -62,6 +69,8 @@ class Settings:
     """Idle clients are closed after it; 0: never."""
     tracking_table_keys_max: int
     """0: no limit."""
+    zset_max_listpack_entries: int
+    zset_max_listpack_value: int
 
     def __init__(self, initial: Mapping[str, str] | None = None) -> None:
         """`initial`: parameters by name, as text, immutable ones too; the others start at their defaults.

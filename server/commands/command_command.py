@@ -83,7 +83,9 @@ def key_specs(row: Command) -> list[dict[bytes, Any]]:
         else:
             last = keys.last - keys.first if keys.last > 0 else keys.last
             specs = [spec(_flags(row, 0), at(keys.first), span(last, keys.step))]
-    if keys.count_at:
+    if keys.anywhere:
+        specs += [spec(access.encode().split(), unknown, unknown) for access in keys.anywhere]
+    elif keys.count_at:
         counted = {
             b"type": b"keynum",
             b"spec": {b"keynumidx": 0, b"firstkey": 1, b"keystep": 1},

@@ -5,7 +5,6 @@ from server.commands.arguments import INT64_MAX, integer
 from server.commands.table import DENYOOM, READONLY, WRITE, Args, Keys, Reply, command
 from server.errors import SYNTAX, CommandError
 from server.keyspace import events
-from server.keyspace.layout import STRING, TYPE_NAMES
 from server.keyspace.view import View
 from server.types.dump import BadFormat, WrongChecksum, dump, load
 
@@ -21,12 +20,7 @@ from server.types.dump import BadFormat, WrongChecksum, dump, load
 )
 def dump_(view: View, args: Args) -> Reply:
     """Returns a serialized representation of the value stored at a key."""
-    head = view.head(args[1])
-    if head is not None and head.type != STRING:
-        raise CommandError(
-            b"ERR DUMP takes strings only; copy a " + TYPE_NAMES[head.type] + b" by its own commands"
-        )
-    return None if head is None else dump(head)
+    return dump(view, args[1])
 
 
 def _options(options: Args) -> tuple[bool, bool]:
@@ -73,17 +67,21 @@ def restore(view: View, args: Args) -> Reply:
     if ttl_ms < 0:
         raise CommandError(b"ERR Invalid TTL value, must be >= 0")
     try:
-        head = load(args[3])
+        value = load(args[3])
     except WrongChecksum:
         raise CommandError(b"ERR DUMP payload version or checksum are wrong") from None
     except BadFormat:
         raise CommandError(b"ERR Bad data format") from None
     expire_ms = ttl_ms if absolute or not ttl_ms else ttl_ms + view.now_ms
-    if expire_ms and (expire_ms <= view.now_ms or expire_ms > INT64_MAX):
-        # Over already; a sum past 64 bits wraps around to the past, as it does in Redis.
-        if view.delete(key):
-            view.event(events.GENERIC, b"del", key)
-    else:
-        view.put_head(key, head._replace(expire_ms=expire_ms))
+    existed = view.exists(key)
+    # A sum past 64 bits wraps around to the past, as it does in Redis.
+    over = expire_ms and (expire_ms <= view.now_ms or expire_ms > INT64_MAX)
+    if not over and value.put(view, key, expire_ms):
+        if existed:
+            view.event(events.NEW, b"new", key)  # the one before it is deleted without a word
         view.event(events.GENERIC, b"restore", key)
+    else:
+        view.delete(key)
+        if existed:
+            view.event(events.GENERIC, b"del", key)
     return OK

@@ -5,15 +5,16 @@ read in Redis's order: the key's type, then the arguments as they come, then wha
 """
 
 from resp.values import NULL_ARRAY, Raw
-from server.commands.arguments import floating, integer
+from server.commands.arguments import floating, int32, integer
 from server.commands.table import DENYOOM, READONLY, WRITE, Args, Keys, Reply, command
 from server.commands.zset_ranges import store_pairs
 from server.commands.zsets import READ, AddOptions, add
 from server.errors import SYNTAX, CommandError
 from server.keyspace.view import View
 from server.types import geo, zsets
-from server.types.geo import Found, Point, Shape
+from server.types.geo import Area, Found, Point, Polygon, Shape
 
+_VERTICES_MIN = 3
 _UNIT = b"ERR unsupported unit provided. please use M, KM, FT, MI"
 _SEARCH_COST = (
     "O(N+log(M)) where N is the number of elements in the grid-aligned bounding box area around the shape provided as "
@@ -142,7 +143,7 @@ class _Search:
         self._centre: Point | None = None
         self._located = False
         """A centre was given; that of a member of no key is unknown."""
-        self._shape: Shape | None = None
+        self._shape: Area | None = None
 
     def from_member(self, member: bytes) -> None:
         """The centre is where `member` is."""
@@ -176,6 +177,17 @@ class _Search:
         self._unit = _unit(unit)
         self._shape = Shape(wide * self._unit, high * self._unit, False)
 
+    def by_polygon(self, count: bytes, rest: Args) -> None:
+        """The area is a polygon, whose vertices begin `rest` and are taken from there; its centre is its own."""
+        vertices = int32(count, b"ERR invalid number of vertices")
+        if vertices < _VERTICES_MIN or len(rest) < 2 * vertices:
+            raise CommandError(b"ERR GEOSEARCH BYPOLYGON must have at least 3 vertices")
+        polygon = Polygon([_point(rest[2 * at], rest[2 * at + 1]) for at in range(vertices)])
+        del rest[: 2 * vertices]
+        self._located = True
+        self._centre = polygon.centre
+        self._shape = polygon
+
     def options(self, words: Args, *, search: bool, may_store: bool) -> None:
         """What follows; `search`: GEOSEARCH's own options too; `may_store`: GEORADIUS's STORE, or the STOREDIST of
         GEOSEARCHSTORE."""
@@ -203,6 +215,8 @@ class _Search:
                 self.by_radius(rest.pop(0), rest.pop(0))
             elif name == b"bybox" and search and left >= 3 and self._shape is None:
                 self.by_box(rest.pop(0), rest.pop(0), rest.pop(0))
+            elif name == b"bypolygon" and search and left >= 2 and self._may_be_polygon():
+                self.by_polygon(rest.pop(0), rest)
             else:
                 raise CommandError(SYNTAX)
         if self.store is not None and self._words & {b"withdist", b"withhash", b"withcoord"}:
@@ -220,6 +234,10 @@ class _Search:
             )
         if b"any" in self._words and not self._count:
             raise CommandError(b"ERR the ANY argument requires COUNT argument")
+
+    def _may_be_polygon(self) -> bool:
+        """Neither centre nor area is given, or by a polygon before."""
+        return isinstance(self._shape, Polygon) or not (self._located or self._shape)
 
     def reply(self, view: View) -> Reply:
         """The members found, or how many went to another key."""
@@ -266,7 +284,7 @@ class _Search:
     complexity=_SEARCH_COST,
 )
 def geosearch(view: View, args: Args) -> Reply:
-    """Queries a geospatial index for members inside an area of a box or a circle."""
+    """Queries a geospatial index for members inside an area of a box, a circle or a polygon."""
     search = _Search(view, args, args[1])
     search.options(args[2:], search=True, may_store=False)
     return search.reply(view)
@@ -282,7 +300,7 @@ def geosearch(view: View, args: Args) -> Reply:
     complexity=_SEARCH_COST,
 )
 def geosearchstore(view: View, args: Args) -> Reply:
-    """Queries a geospatial index for members inside an area of a box or a circle, and stores the result."""
+    """Queries a geospatial index for members inside an area of a box, a circle or a polygon, and stores the result."""
     search = _Search(view, args, args[2])
     search.store = args[1]
     search.options(args[3:], search=True, may_store=True)

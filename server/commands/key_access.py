@@ -35,6 +35,8 @@ _VARIABLE: dict[str, Callable[[Args], frozenset[str]]] = {"set": _set, "bitfield
 def key_flags(row: Command, position: int) -> list[str]:
     """The flags of the key that comes as number `position` (from 0) in a request, as COMMAND INFO has them."""
     specs = row.keys.access.split(",") if row.keys.access else []
+    if position and row.keys.anywhere:
+        specs = [row.keys.anywhere[-1]]
     if specs:
         return specs[min(position, len(specs) - 1)].split()
     return ["RW", "access", "update"] if row.flags & WRITE else ["RO", "access"]

@@ -7,8 +7,11 @@ from server.commands.table import LOADING, NODE, READONLY, STALE, Args, Keys, Re
 from server.errors import SYNTAX, CommandError
 from server.keyspace.layout import Head
 from server.keyspace.view import View
-from server.types.keys import encoding_name, memory_bytes
+from server.types.keys import encoding_name
+from server.types.memory import memory_bytes
 
+_SAMPLES = 5
+"""As in Redis, when it is not told."""
 _KEY = Keys(2, 2, access="RO")
 _NO_LFU = (
     b"ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
@@ -88,13 +91,14 @@ def object_help(context: Context, args: Args) -> Reply:
 )
 def memory_usage(view: View, args: Args) -> Reply:
     """Estimates the memory usage of a key."""
+    samples = _SAMPLES
     options = iter(args[3:])
     for option in options:
         text = next(options, None)
-        if option.lower() != b"samples" or text is None or integer(text) < 0:
+        if option.lower() != b"samples" or text is None or (samples := integer(text)) < 0:
             raise CommandError(SYNTAX)
     head = _head(view, args)
-    return None if head is None else memory_bytes(args[2], head)
+    return None if head is None else memory_bytes(view, args[2], head, samples)
 
 
 @command("memory|help", arity=2, flags=LOADING | STALE, where=NODE, since="4.0.0", group="server")

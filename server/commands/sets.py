@@ -246,7 +246,7 @@ def sinter(view: View, args: Args) -> Reply:
 def sinterstore(view: View, args: Args) -> Reply:
     """Stores the intersect of multiple sets in a key."""
     members = sets.intersection(_operands(view, args[2:]))
-    encoding = sets.intersection_encoding(members)
+    encoding = sets.intersection_encoding(view, members)
     return _store(view, args[1], members, encoding, b"sinterstore")
 
 
@@ -304,4 +304,4 @@ def sdiffstore(view: View, args: Args) -> Reply:
     """Stores the difference of multiple sets in a key."""
     operands = _operands(view, args[2:])
     members = sets.difference(operands)
-    return _store(view, args[1], members, sets.difference_encoding(operands), b"sdiffstore")
+    return _store(view, args[1], members, sets.difference_encoding(view, operands), b"sdiffstore")

@@ -137,6 +137,8 @@ class Keys:
     keyword: tuple[str, int] | None = None
     """For keys that `find` finds behind a word: the word, and the index that it does not stand before. The second half
     of what follows it are no keys."""
+    anywhere: tuple[str, ...] = ()
+    """Access to keys whose place no specification can tell, one each: SORT's patterns and its STORE."""
 
     def indexes(self, args: Args) -> Iterable[int]:
         """The indexes of the keys of a request whose arity was checked."""
@@ -273,7 +275,8 @@ _GROUP_CATEGORIES = {
 
 
 def _categories(flags: Flag, group: str, extra: str) -> frozenset[str]:
-    """The ACL categories that follow from the flags, as in Redis (setImplicitACLCategories), and `extra`."""
+    """The ACL categories that follow from the flags, as in Redis (setImplicitACLCategories), and `extra`, where
+    `-keyspace` takes out what follows from the group."""
     found = set(extra.split())
     if group in _GROUP_CATEGORIES:
         found.add(_GROUP_CATEGORIES[group])
@@ -288,7 +291,7 @@ def _categories(flags: Flag, group: str, extra: str) -> frozenset[str]:
     if flags & BLOCKING:
         found.add("blocking")
     found.add("fast" if flags & FAST else "slow")
-    return frozenset(found)
+    return frozenset(found - {"keyspace"} if "-keyspace" in found else found) - {"-keyspace"}
 
 
 def command(

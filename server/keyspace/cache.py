@@ -7,10 +7,19 @@ costs one look into a dict. Only the leader's view has one, and keeps it true: w
 HotReplies has whole replies to GET, for all groups that this node leads: what saves it the walk through dispatch and
 shard as well. A reply is in here only while it is settled: its key has no expiry, what it says is committed, and no
 later command has touched the key, not even an uncommitted one. So whoever can prove that this node leads may give it.
+
+Derived has what commands have worked out about single collections, such as the part of a rank index that was read. It
+is as true as the view it belongs to: who changes a collection takes the structure out first and puts it back when it
+agrees with what the command has written; a command that fails after it has written empties it.
 """
+
+from collections import OrderedDict
+from typing import Any, Protocol
 
 MISSING = b"missing"
 """Stands for the reply that there is no such key, which is not the same in RESP2 and 3."""
+structures_max = 32
+"""Kept by one Derived."""
 record_bytes_max = 1024
 """Larger records are not kept: reading them costs more than finding them."""
 
@@ -76,3 +85,44 @@ class HotReplies:
         """Databases were exchanged or emptied, or a group is led by this node no more."""
         for replies in self.databases:
             replies.clear()
+
+
+class Sized(Protocol):
+    """What Derived keeps."""
+
+    size: int
+    """Roughly in records; it may grow while it is kept."""
+
+
+class Derived:
+    """Structures by the id of their collection, the last used ones."""
+
+    __slots__ = ("_kept", "_size_max")
+
+    def __init__(self, size_max: int) -> None:
+        """`size_max`: of all together, in records."""
+        self._kept: OrderedDict[int, Sized] = OrderedDict()
+        self._size_max = size_max
+
+    def find(self, id_: int) -> Any:
+        """What is kept for a collection, None when there is nothing."""
+        found = self._kept.get(id_)
+        if found is not None:
+            self._kept.move_to_end(id_)
+        return found
+
+    def keep(self, id_: int, structure: Sized) -> None:
+        """Keep `structure`, and nothing else for that collection; what was not used for longest makes room."""
+        kept = self._kept
+        kept[id_] = structure
+        kept.move_to_end(id_)
+        while len(kept) > structures_max or sum(each.size for each in kept.values()) > self._size_max:
+            kept.popitem(last=False)
+
+    def forget(self, id_: int) -> None:
+        """Nothing is kept for this collection any more."""
+        self._kept.pop(id_, None)
+
+    def clear(self) -> None:
+        """Nothing is kept at all."""
+        self._kept.clear()

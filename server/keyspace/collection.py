@@ -24,7 +24,6 @@ from server.keyspace.breath import breathe
 from server.keyspace.layout import (
     COMPACT_META_BYTES,
     ELEMENT_PREFIX,
-    ELEMENT_PREFIX_BYTES,
     ID,
     ID_BYTES,
     SPREAD,
@@ -132,19 +131,16 @@ class Collection:
     ) -> Iterator[tuple[bytes, bytes]]:
         """Element and value of everything in [start, stop) (None: to the end), in order or its reverse. What is
         changed while it runs may or may not show: take a `range` to change what is walked over."""
-        if self._compact is not None:
-            elements = self._ordered()
-            low = bisect_left(elements, start) if start else 0
-            high = len(elements) if stop is None else bisect_left(elements, stop)
-            chosen = elements[low:high]
-            compact = self._compact
-            for element in reversed(chosen) if reverse else chosen:
-                yield element, compact[element]
-            return
-        prefix = self._prefix
-        end = ELEMENT_PREFIX.pack(b"e", self.id + 1) if stop is None else prefix + stop
-        for where, value in self._view.elements(prefix + start, end, reverse):
-            yield where[ELEMENT_PREFIX_BYTES:], value
+        compact = self._compact
+        if compact is None:
+            return self._view.elements_under(self._prefix, start, stop, reverse)
+        elements = self._ordered()
+        low = bisect_left(elements, start) if start else 0
+        high = len(elements) if stop is None else bisect_left(elements, stop)
+        chosen = elements[low:high]
+        if reverse:
+            chosen.reverse()
+        return ((element, compact[element]) for element in chosen)
 
     def range(
         self, start: bytes = b"", stop: bytes | None = None, reverse: bool = False, limit: int | None = None

@@ -20,6 +20,7 @@ from typing import Any
 
 from raft.storage import StorageError
 from raft.storage.binding import plyvel
+from server.keyspace.store import prefix_end
 
 APPLIED = Struct(">QQH")
 APPLIED_KEY = Struct(">cH")
@@ -81,6 +82,19 @@ class DataStore:
                     return
                 yield row
 
+    def scan_under(
+        self, prefix: bytes, start: bytes, stop: bytes | None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """See Store."""
+        if not reverse:  # rows as plyvel makes them, without a step of ours for each
+            return iter(self.db.prefixed_db(prefix).iterator(start=start or None, stop=stop))
+        return self._scan_under_reverse(prefix, start, prefix_end(prefix) if stop is None else prefix + stop)
+
+    def _scan_under_reverse(self, prefix: bytes, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        cut = len(prefix)
+        for key, value in self.scan(prefix + start, stop, reverse=True):
+            yield key[cut:], value
+
     def batch(self) -> Any:
         """A new atomic batch; give it to `write` when it is whole."""
         return self.db.write_batch()
@@ -129,9 +143,3 @@ def _sync_file(path: Path) -> None:
 def data_prefix(group: int, generation: int) -> bytes:
     """What stands before every key of a group."""
     return DATA_PREFIX.pack(b"d", group, generation)
-
-
-def prefix_end(prefix: bytes) -> bytes:
-    """The first key after all keys that begin with `prefix` (which must not be all 0xff)."""
-    stripped = prefix.rstrip(b"\xff")
-    return stripped[:-1] + bytes([stripped[-1] + 1])

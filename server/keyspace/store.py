@@ -5,6 +5,12 @@ from collections.abc import Iterator
 from typing import Protocol
 
 
+def prefix_end(prefix: bytes) -> bytes:
+    """The first key after all keys that begin with `prefix` (which must not be all 0xff)."""
+    stripped = prefix.rstrip(b"\xff")
+    return stripped[:-1] + bytes([stripped[-1] + 1])
+
+
 class Store(Protocol):
     """What a view reads from: committed or not, the newest state that the leader knows of one group.
 
@@ -22,6 +28,12 @@ class Store(Protocol):
     def scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """Key and value of everything in [start, stop), in key order or its reverse. Short-lived: the caller
         consumes it within one turn and bounds how much."""
+
+    def scan_under(
+        self, prefix: bytes, start: bytes, stop: bytes | None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """As `scan`, of the keys that begin with `prefix`, which is cut off: `start` and `stop` (None: to the end) are
+        without it, and so are the keys. For the elements of one collection."""
 
 
 class MemoryStore:
@@ -42,6 +54,14 @@ class MemoryStore:
         keys = self._keys[bisect_left(self._keys, start) : bisect_left(self._keys, stop)]
         for key in reversed(keys) if reverse else keys:
             yield key, self._values[key]
+
+    def scan_under(
+        self, prefix: bytes, start: bytes, stop: bytes | None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """See Store."""
+        end = prefix_end(prefix) if stop is None else prefix + stop
+        for key, value in self.scan(prefix + start, end, reverse):
+            yield key[len(prefix) :], value
 
     def write(self, effects: dict[bytes, bytes | None]) -> None:
         """Apply puts and (None) deletes."""

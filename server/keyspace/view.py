@@ -18,7 +18,7 @@ from typing import Any
 
 from server.errors import WRONG_TYPE, CommandError
 from server.keyspace.breath import breathe, paced
-from server.keyspace.cache import MISSING, HotReplies, RecordCache
+from server.keyspace.cache import MISSING, Derived, HotReplies, RecordCache
 from server.keyspace.collection import Collection, parse_payload
 from server.keyspace.events import EXPIRED, FLUSHED, KEY_MISS, MONITORED, NEW, PUBLISHED, TRACKED, Event
 from server.keyspace.layout import (
@@ -50,11 +50,14 @@ from server.keyspace.layout import (
     orphans_key,
     spread_id,
 )
+from server.keyspace.limits import HasLimits, Limits
 from server.keyspace.meta import DATABASES, Database, Meta
 from server.keyspace.order import Order, few_max, in_range, overlaid
 from server.keyspace.slots import key_slot
-from server.keyspace.store import Store
+from server.keyspace.store import Store, prefix_end
 
+derived_size_max = 100_000
+"""Records that Derived stands for: about ten megabytes."""
 deletions_max = 4096
 """Deletions that a view remembers, for WATCH."""
 fresh_max = 4096
@@ -88,6 +91,7 @@ class Home:
 
 
 EVERYWHERE = Home(1, ())
+DEFAULTS = Limits()
 
 
 class Kept(dict[bytes, bytes | None]):
@@ -154,10 +158,12 @@ class View:
         "_undo",
         "caller",
         "db",
+        "derived",
         "effects",
         "events",
         "expired",
         "home",
+        "limits",
         "meta_changed",
         "monitored",
         "notify",
@@ -178,6 +184,7 @@ class View:
         first_index: int = 0,
         hot: HotReplies | None = None,
         home: Home = EVERYWHERE,
+        limits: HasLimits = DEFAULTS,
     ) -> None:
         """`base`: the state below, which nobody changes but by this view's effects; `meta`: the group's
         databases, changed in place; `random`: for SPOP and its kin; `cache_limit`: see RecordCache;
@@ -236,11 +243,15 @@ class View:
         """Where to note what scripts read, if anybody wants to know."""
         self.origin = b""
         """Who writes, where that matters: Session.origin."""
+        self.derived = Derived(derived_size_max)
+        """What commands have worked out about collections, for the next ones."""
         self.random = random
         self.caller: object = None
         """The access.caller.Caller for whom scripts run; None: one who may do everything."""
         self.home = home
         """Which keys live in this group, for scripts, whose keys nobody has looked at."""
+        self.limits = limits
+        """What OBJECT ENCODING hangs on; the server changes it in place."""
         self._kept_events = 0
         """Events before the last `keep`."""
 
@@ -335,6 +346,8 @@ class View:
 
     def rollback(self) -> None:
         """Forget the writes since the last take, or `keep`: the handler raised."""
+        if self.effects:
+            self.derived.clear()
         if isinstance(self.effects, Kept):
             gone = self.effects.restore()
             if self._order is not None:
@@ -350,6 +363,8 @@ class View:
 
     def abandon(self) -> None:
         """Forget all writes since the last take, kept or not: the command is not done, or will be done again."""
+        if self.effects:
+            self.derived.clear()
         self.effects = {}
         self._order = None
         self.events.clear()
@@ -527,15 +542,18 @@ class View:
 
     def _scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """The base's range, in key order or its reverse, with this command's own writes laid over it."""
+        mine = self._mine(start, stop, reverse)
+        return overlaid(self._base.scan(start, stop, reverse), mine, self.effects.get, reverse)
+
+    def _mine(self, start: bytes, stop: bytes, reverse: bool) -> Iterator[bytes]:
+        """The keys in [start, stop) that this command has written, in order or its reverse."""
         effects = self.effects
         if len(effects) <= few_max:
-            mine = in_range(effects, start, stop, reverse)
-        else:
-            if self._order is None:
-                self._order = Order()
-            self._order.follow(effects)
-            mine = self._order.range(start, stop, reverse)
-        return overlaid(self._base.scan(start, stop, reverse), mine, effects.get, reverse)
+            return in_range(effects, start, stop, reverse)
+        if self._order is None:
+            self._order = Order()
+        self._order.follow(effects)
+        return self._order.range(start, stop, reverse)
 
     def element(self, where: bytes) -> bytes | None:
         """For Collection: the value of the element that lies at `where`."""
@@ -544,8 +562,21 @@ class View:
         return effects[where] if where in effects else self._base.get(where)
 
     def elements(self, start: bytes, stop: bytes, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
-        """For Collection: where each element in [start, stop) lies, and its value."""
+        """Everything in [start, stop) of the group's tables: where it lies, and its value."""
         return paced(self._scan(start, stop, reverse))
+
+    def elements_under(
+        self, prefix: bytes, start: bytes, stop: bytes | None, reverse: bool
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """For Collection: the elements of the one at `prefix` in [start, stop) (None: to the end), and their values."""
+        rows = self._base.scan_under(prefix, start, stop, reverse)
+        effects = self.effects
+        if effects:
+            cut = len(prefix)
+            mine = self._mine(prefix + start, prefix_end(prefix) if stop is None else prefix + stop, reverse)
+            above = (key[cut:] for key in mine)
+            rows = overlaid(rows, above, lambda key: effects.get(prefix + key), reverse)
+        return paced(rows)
 
     # -- writing ---------------------------------------------------------------------------------------------
 

@@ -18,7 +18,6 @@ import msgspec
 from resp import split_inline
 from server.errors import CommandError
 from server.types.crc64 import crc64
-from server.types.dump import FOREIGN_VERSIONS, VERSION
 from server.types.rdb.wire import BadFormat, Reader, string
 
 ENGINE = b"LUA"
@@ -28,6 +27,11 @@ _NAME_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01
 _LIBRARY = 0xF5
 _LIBRARY_BEFORE_7 = 0xF6
 _FOOTER_BYTES = 10
+_VERSION = 10
+"""What every Redis since 7.0 and every Valkey reads."""
+_VERSION_MAX = 80
+_FOREIGN_VERSIONS = range(12, _VERSION_MAX)
+"""Of other servers that come from Redis."""
 
 
 class Function(NamedTuple):
@@ -110,7 +114,7 @@ def parse_library(text: bytes) -> tuple[bytes, bytes]:
 def dump_libraries(texts: list[bytes]) -> bytes:
     """The payload of FUNCTION DUMP."""
     parts = [bytes((_LIBRARY,)) + string(text) for text in texts]
-    body = b"".join(parts) + VERSION.to_bytes(2, "little")
+    body = b"".join(parts) + _VERSION.to_bytes(2, "little")
     return body + crc64(body).to_bytes(8, "little")
 
 
@@ -119,8 +123,8 @@ def load_libraries(payload: bytes) -> list[bytes]:
     version = int.from_bytes(payload[-_FOOTER_BYTES : 2 - _FOOTER_BYTES], "little")
     whole = (
         len(payload) >= _FOOTER_BYTES
-        and 0 < version <= VERSION
-        and version not in FOREIGN_VERSIONS
+        and 0 < version <= _VERSION_MAX
+        and version not in _FOREIGN_VERSIONS
         and crc64(payload[:-8]) == int.from_bytes(payload[-8:], "little")
     )
     if not whole:

@@ -57,6 +57,7 @@ class Call:
         "is_write",
         "order",
         "origin",
+        "proof",
         "protocol",
         "reply",
         "slot",
@@ -95,6 +96,9 @@ class Call:
         """The evaluated reply, while it waits for its index or for a proof of leadership."""
         self.gate = 0
         """The index that the reply waits for."""
+        self.proof = 0
+        """Of a read that waits for a proof of leadership: the index of the next entry when it was evaluated. If that is
+        committed with the leader's term, it proves as much."""
         self.wrote = False
         """The evaluation had effects."""
         self.deadline_s = 0.0

@@ -8,12 +8,14 @@ future.
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import chain
 
 from server.keyspace.leveldb import DataStore
 from server.keyspace.order import Order, few_max, in_range, overlaid
+from server.keyspace.store import prefix_end
 
 scans_min = 8
-"""So many scans of the same pending effects are worth an order of their keys."""
+"""So many scans between two rounds of applying are worth an order of the pending keys."""
 
 
 class Overlay:
@@ -52,17 +54,34 @@ class Overlay:
         prefix = self._prefix
         cut = len(prefix)
         below = ((row[0][cut:], row[1]) for row in self._store.scan(prefix + start, prefix + stop, reverse))
+        return overlaid(below, self._above(start, stop, reverse), self._take, reverse)
+
+    def scan_under(
+        self, prefix: bytes, start: bytes, stop: bytes | None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """See Store."""
+        below = self._store.scan_under(self._prefix + prefix, start, stop, reverse)
+        if not self.pending:
+            return below
+        keys = self._above(prefix + start, prefix_end(prefix) if stop is None else prefix + stop, reverse)
+        first = next(keys, None)
+        if first is None:
+            return below
+        cut = len(prefix)
+        above = (key[cut:] for key in chain((first,), keys))
+        return overlaid(below, above, lambda key: self._take(prefix + key), reverse)
+
+    def _above(self, start: bytes, stop: bytes, reverse: bool) -> Iterator[bytes]:
+        """The pending keys in [start, stop), in order or its reverse."""
         pending = self.pending
         if len(pending) > few_max:
             self._scans += 1
-        if self._scans < scans_min:
-            above = in_range(pending, start, stop, reverse)
-        else:
-            if self._order is None:
-                self._order = Order()
-            self._order.follow(pending)
-            above = self._order.range(start, stop, reverse)
-        return overlaid(below, above, self._take, reverse)
+        if self._order is None:
+            if self._scans < scans_min:
+                return in_range(pending, start, stop, reverse)
+            self._order = Order()
+        self._order.follow(pending)
+        return self._order.range(start, stop, reverse)
 
     def _take(self, key: bytes) -> bytes | None:
         index, value = self.pending[key]
@@ -78,14 +97,18 @@ class Overlay:
         """Everything up to `index` is in the data store."""
         unapplied = self._unapplied
         pending = self.pending
+        if self._scans < scans_min:
+            self._order = None
         self._scans = 0
-        self._order = None
+        order = self._order
         while unapplied and unapplied[0][0] <= index:
             at, operations = unapplied.popleft()
             for key in operations[::2]:
                 found = pending.get(key)  # type: ignore[arg-type]
                 if found is not None and found[0] == at:
                     del pending[key]  # type: ignore[arg-type]
+                    if order is not None:
+                        order.discard(key)  # type: ignore[arg-type]
 
     def forget(self) -> None:
         """Drop the effects that were never proposed."""

@@ -16,8 +16,9 @@ import msgspec
 
 from raft.core.messages import NORMAL, Entry, SnapshotMeta
 from server.keyspace.layout import META_KEY
-from server.keyspace.leveldb import APPLIED, APPLIED_KEY, DATA_PREFIX, DataStore, data_prefix, prefix_end
+from server.keyspace.leveldb import APPLIED, APPLIED_KEY, DATA_PREFIX, DataStore, data_prefix
 from server.keyspace.meta import Meta
+from server.keyspace.store import prefix_end
 from server.shard.effects import decode_effects
 
 
@@ -72,6 +73,12 @@ class Replica:
         cut = len(self.prefix)
         for key, value in self._store.scan(self.prefix + start, self.prefix + stop, reverse):
             yield key[cut:], value
+
+    def scan_under(
+        self, prefix: bytes, start: bytes, stop: bytes | None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """The applied range, see Store."""
+        return self._store.scan_under(self.prefix + prefix, start, stop, reverse)
 
     # -- applying (worker thread) ----------------------------------------------------------------------------
 

@@ -7,11 +7,8 @@ wrote nothing also needs the proof that we were the leader when it was evaluated
 the evaluation, so that a process that was stopped in between finds it expired, or else one read-index round
 for all such replies of the turn.
 
-When the leadership is lost the overlay is dropped. Replies that wrote nothing are evaluated again at the new
-leader. Those that wrote are orphans: as the log goes on, either the index commits with our term, and the
-reply goes out; or another term stands there, the write never will be, and the call is done again; or neither
-shows in time, and the client is told that the outcome is unknown. Until no orphan is left the group takes no
-other call on this node, so that nothing overtakes.
+When the leadership is lost the overlay is dropped, and replies that still waited are orphans (orphans.py). Until no
+orphan is left the group takes no other call on this node, so that nothing overtakes.
 
 The group is `ready` when it leads, its own term's no-op is applied (so everything that earlier leaders
 committed is in the data), no transfer is going on, and the log and the store keep up.
@@ -36,7 +33,6 @@ from server.errors import (
     DISK_FULL,
     INTERNAL,
     LEADERSHIP_LOST,
-    OUTCOME_UNKNOWN,
     CommandError,
     WouldBlock,
 )
@@ -44,13 +40,15 @@ from server.keyspace.breath import TooLong, begin_attempt, end_attempt
 from server.keyspace.cache import HotReplies
 from server.keyspace.events import FLUSHED, KEY_MISS, Event
 from server.keyspace.layout import META_KEY
+from server.keyspace.limits import HasLimits
 from server.keyspace.meta import Meta
-from server.keyspace.view import EVERYWHERE, Home, ScriptReads, View
+from server.keyspace.view import DEFAULTS, EVERYWHERE, Home, ScriptReads, View
 from server.shard.call import Call, Transaction
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.effects import encode_effects
 from server.shard.expirer import Expirer
 from server.shard.misses import told
+from server.shard.orphans import Orphans
 from server.shard.overlay import Overlay
 from server.shard.replica import Replica
 from server.shard.waiters import Waiter, Waiters
@@ -95,11 +93,12 @@ class Shard(Worker, Expirer):
         on_events: Callable[[list[Event]], None] = lambda events: None,
         on_applied: Callable[[], None] | None = None,
         home: Home = EVERYWHERE,
+        limits: HasLimits = DEFAULTS,
         on_work: Callable[["Shard"], None] = lambda shard: None,
     ) -> None:
         """`on_change`: readiness or leader changed; `on_dirty`: there is something to `flush` this turn; `on_events`:
-        keyspace events happened, what made them is committed; `on_applied`: the data store has more; `on_work`: from
-        now on `go_on` has to be called, until `work` is None."""
+        keyspace events happened, what made them is committed; `on_applied`: the data store has more; `limits`: see
+        View; `on_work`: from now on `go_on` has to be called, until `work` is None."""
         super().__init__()
         self.replica = replica
         self.number = replica.group
@@ -116,8 +115,8 @@ class Shard(Worker, Expirer):
         """CLIENT PAUSE: nothing is deleted because its time has come."""
         self.refuse_writes = False
         """The disk is nearly full: commands that need more of it are refused."""
-        self.orphans: list[tuple[int, Call]] = []
-        """(index, call) of proposals of a leadership that was lost, in index order."""
+        self.orphans = Orphans()
+        """Calls of a leadership that was lost."""
         self.retry: list[Call] = []
         """Calls to be done again, for the route to take."""
         self._make_overlay = make_overlay
@@ -128,6 +127,7 @@ class Shard(Worker, Expirer):
         self._cache_limit = cache_limit
         self._hot = hot
         self._home = home
+        self._limits = limits
         self._on_change = on_change
         self._on_dirty = on_dirty
         self._on_events = on_events
@@ -137,11 +137,8 @@ class Shard(Worker, Expirer):
         self._monitored = False
         self._events: deque[tuple[int, list[Event]]] = deque()
         """(index, events) of commands whose effects are not committed yet, in index order."""
-        self._orphan_events: deque[tuple[int, list[Event]]] = deque()
-        """Those of a leadership that was lost: the log will tell whether they happened."""
         self._leading_term = 0
         """Term of the leadership that overlay and gates belong to; 0: none."""
-        self._orphan_term = 0
         self._turn = 0
         self._now_ms = 0
         self._lease_until_us = 0
@@ -272,7 +269,7 @@ class Shard(Worker, Expirer):
         `stale_max_ms`, or is not one consistent state, or takes long, and is for the leader then."""
         if not self.group.consistent or self.group.silence_s * 1000 > self._stale_max_ms:
             return None
-        view = View(self.replica, self.replica.meta(), self._random, home=self._home)
+        view = View(self.replica, self.replica.meta(), self._random, home=self._home, limits=self._limits)
         view.begin_entry(max(self._clock.now_ms, self.replica.clock_ms), 0)
         view.begin(db, protocol)
         leader_view, self._view = self._view, view
@@ -374,6 +371,7 @@ class Shard(Worker, Expirer):
             if self._operations_bytes > entry_bytes_max or self._view.commands >= entry_commands_max:
                 self._propose()
         else:
+            call.proof = self._next_index
             self._turn_reads.append(call)
             self._on_dirty(self)
 
@@ -588,10 +586,10 @@ class Shard(Worker, Expirer):
         events = self._events
         while events and events[0][0] <= index and self.group.term == self._leading_term:
             self._on_events(events.popleft()[1])
-        if self._orphan_events:
-            self._settle_orphan_events()
+        if happened := self.orphans.take_events(self.group):
+            self._on_events(happened)
         if self.orphans:
-            self._settle_orphans(final=False)
+            self._do_again(self.orphans.settle(self.group, final=False))
 
     def apply(self, entries: list[Entry]) -> None:
         """Worker thread: see Replica."""
@@ -664,7 +662,7 @@ class Shard(Worker, Expirer):
             self._leading_term = group.term
             self._commit = group.commit
             self._start_leadership()
-            self._settle_orphans(final=True)
+            self._do_again(self.orphans.settle(group, final=True))
             if self._notify & FLUSHED:  # whether what we inherit was told, nobody knows
                 self._on_events([(FLUSHED, b"", 0, b"")])
         ready = (
@@ -688,7 +686,14 @@ class Shard(Worker, Expirer):
     def _make_view(self) -> View:
         first_index = self.group.last_index if self._leading_term else 0
         view = View(
-            self._base, self._meta, self._random, self._cache_limit, first_index, self._hot, self._home
+            self._base,
+            self._meta,
+            self._random,
+            self._cache_limit,
+            first_index,
+            self._hot,
+            self._home,
+            self._limits,
         )
         view.notify = self._notify
         view.monitored = self._monitored
@@ -710,63 +715,28 @@ class Shard(Worker, Expirer):
 
     def _lose_leadership(self) -> None:
         self.end_work(INTERRUPTED)
-        again = self._turn_reads
-        for index, calls in self._gates.items():
-            for call in calls:
-                if call.wrote:
-                    self.orphans.append((index, call))
-                else:
-                    again.append(call)
+        gated = [(index, call) for index, calls in self._gates.items() for call in calls]
+        reads = [(call.proof, call) for calls in (*self._reads.values(), self._turn_reads) for call in calls]
+        self.orphans.add(self._leading_term, gated + reads, self._events)
         self._turn_reads = []
+        self._reads = {}
         self._gates = {}
-        self._orphan_events, self._events = self._events, deque()
+        self._events = deque()
         self._operations = []
         self._operations_bytes = 0
-        self._orphan_term, self._leading_term = self._leading_term, 0
+        self._leading_term = 0
         self._start_leadership()
         self.ready = False
-        if self.orphans:
+        if self.orphans.writes:
             log.info(
-                "Group %d: leadership lost while %d writes were on their way", self.number, len(self.orphans)
+                "Group %d: leadership lost while %d writes were on their way",
+                self.number,
+                self.orphans.writes,
             )
-        self._do_again(again)
-        self._settle_orphans(final=False)
+        self._do_again(self.orphans.settle(self.group, final=False))
         self.let_waiters_go()
 
-    def _settle_orphans(self, *, final: bool) -> None:
-        """Answer those whose fate the log shows; `final`: what is not committed by now never will be."""
-        group = self.group
-        commit = group.commit
-        final = final or (group.term_at(commit) or 0) > self._orphan_term
-        waiting, again = [], []
-        for index, call in self.orphans:
-            if index > commit and not final:
-                waiting.append((index, call))
-                continue
-            term = group.term_at(index) if index <= commit else 0
-            if term is None:
-                self._answer_unknown(call)
-            elif term == self._orphan_term:
-                call.slot.fill(call.reply)
-            else:
-                again.append(call)
-        self.orphans = waiting
-        self._do_again(again)
-
-    def _settle_orphan_events(self) -> None:
-        """Publish what did happen after all, forget what did not."""
-        group, events = self.group, self._orphan_events
-        while events and events[0][0] <= group.commit:
-            index, happened = events.popleft()
-            if group.term_at(index) == self._orphan_term:
-                self._on_events(happened)
-
     def give_up_orphans(self) -> None:
-        """Their time is over: the outcome of what they wrote is unknown."""
-        for _, call in self.orphans:
-            self._answer_unknown(call)
-        self.orphans = []
+        """The time of those that wait for the log to tell is over."""
+        self.orphans.give_up()
         self._on_change(self)
-
-    def _answer_unknown(self, call: Call) -> None:
-        call.slot.fill(encode(Error(OUTCOME_UNKNOWN), call.protocol))

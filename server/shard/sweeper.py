@@ -23,7 +23,8 @@ from server.keyspace.layout import (
     orphans_key,
     spread_id,
 )
-from server.keyspace.leveldb import APPLIED_KEY, DATA_PREFIX, DataStore, data_prefix, prefix_end
+from server.keyspace.leveldb import APPLIED_KEY, DATA_PREFIX, DataStore, data_prefix
+from server.keyspace.store import prefix_end
 from server.shard.replica import Replica
 
 keys_per_round_max = 1000

@@ -2,136 +2,111 @@
 
     type:u8  value  version:u16le  crc64:u64le
 
-The checksum covers all before it. A string's value is a length and its bytes, or, marked by a length byte of
-11xxxxxx, an integer of 8, 16 or 32 bits or an LZF compressed string. Lengths take 1, 2, 5 or 9 bytes.
+The checksum covers all before it. What a value looks like is said in the files of types/rdb/, one to a type.
 https://rdb.fnordig.de/file_format.html
 
-Written is Valkey 9's version. Read is everything up to Redis 7.2's (11) and Valkey 9's (80): what lies
-between is other servers' own, whose types this one can not know, and Valkey refuses it as well.
+Written is the oldest version that has all of the value's form, so that as many servers as possible read it: 10 (Redis
+7.0) for most, 11 (7.2) for streams with consumers and for small sets of integers that are no intset, 80 (Valkey 9) for
+hashes with fields that expire. Read is everything up to 11 and 80: what lies between is other servers' own, whose types
+this one can not know, and Valkey refuses it as well.
 
-To add a type: its RDB type byte, a writer and a reader in the two tables at the end.
+To add a form: a row in _READERS; if it is written, in _WRITERS, and in _VERSIONS unless version 10 has it.
 """
 
 from collections.abc import Callable
 from struct import Struct
+from typing import Protocol
 
-from server.keyspace.layout import STRING, Head
+from server.keyspace.layout import HASH, LIST, SET, STREAM, STRING, ZSET
+from server.keyspace.view import View
 from server.types.crc64 import crc64
-from server.types.lzf import compress, decompress
-from server.types.numbers import parse_int64
+from server.types.rdb import hashes, lists, sets, streams, strings, zsets
+from server.types.rdb.wire import BadFormat, Reader
 
-VERSION = 80
-FOREIGN_VERSIONS = range(12, VERSION)
+__all__ = ["BadFormat", "Value", "WrongChecksum", "dump", "load"]
+
+VERSION = 10
+VERSION_MAX = 80
+FOREIGN_VERSIONS = range(12, VERSION_MAX)
 
 _FOOTER = Struct("<HQ")
-_RDB_STRING = 0
-_INT8, _INT16, _INT32, _LZF = 0xC0, 0xC1, 0xC2, 0xC3
-_INTEGERS = {_INT8: Struct("<b"), _INT16: Struct("<h"), _INT32: Struct("<i")}
-_LENGTH_32, _LENGTH_64 = 0x80, 0x81
-_INTEGER_DIGITS_MAX = 11
-_COMPRESS_BYTES_MIN = 21
-"""Redis does not compress less."""
-_COMPRESS_BYTES_MAX = 16384
-"""Nor do we more: compressing so much in Python holds the loop for five milliseconds, and a payload is as
-valid without."""
-_COMPRESS_GAIN_BYTES = 4
-_VALUE_BYTES_MAX = 512 * 1024 * 1024
+_CHECKSUM_BYTES = 8
 
 
 class WrongChecksum(Exception):
     """The payload's version is not one that is read here, or it is damaged."""
 
 
-class BadFormat(Exception):
-    """The payload is whole, but not the value of a type that is read here."""
+class Value(Protocol):
+    """What was read, whole and right."""
+
+    def put(self, view: View, key: bytes, expire_ms: int) -> bool:
+        """Write it, in place of whatever is there, to end at `expire_ms` (Unix time, 0: never). False when nothing of
+        it is left by now, and there is no such key."""
 
 
-def dump(head: Head) -> bytes:
-    """The payload for the value of `head`."""
-    body = _WRITERS[head.type](head)
-    version = VERSION.to_bytes(2, "little")
-    return b"".join((body, version, crc64(body + version).to_bytes(8, "little")))
+def dump(view: View, key: bytes) -> bytes | None:
+    """The payload for the value at `key`; None when there is none."""
+    record = view.record(key)
+    written = None if record is None else _WRITERS[record[0]](view, key)
+    if written is None:
+        return None
+    form, body = written
+    version = _VERSIONS.get(form, VERSION).to_bytes(2, "little")
+    covered = b"".join((bytes((form,)), body, version))
+    return covered + crc64(covered).to_bytes(_CHECKSUM_BYTES, "little")
 
 
-def load(payload: bytes) -> Head:
-    """The value in `payload`, as a head without revision and expiry. Raises WrongChecksum or BadFormat."""
+def load(payload: bytes) -> Value:
+    """The value in `payload`. Raises WrongChecksum or BadFormat."""
     if len(payload) < _FOOTER.size:
         raise WrongChecksum
     version, checksum = _FOOTER.unpack_from(payload, len(payload) - _FOOTER.size)
-    if not 0 < version <= VERSION or version in FOREIGN_VERSIONS or crc64(payload[:-8]) != checksum:
+    if (
+        not 0 < version <= VERSION_MAX
+        or version in FOREIGN_VERSIONS
+        or crc64(payload[:-_CHECKSUM_BYTES]) != checksum
+    ):
         raise WrongChecksum
     body = payload[: -_FOOTER.size]
-    reader = _READERS.get(body[0]) if body else None
-    if reader is None:
+    read = _READERS.get(body[0]) if body else None
+    if read is None:
         raise BadFormat
-    return reader(body)
+    reader = Reader(body, 1)
+    value = read(reader)
+    reader.end()
+    return value
 
 
-def _write_length(length: int) -> bytes:
-    if length < 1 << 6:
-        return bytes((length,))
-    if length < 1 << 14:
-        return (length | 0x4000).to_bytes(2, "big")
-    return bytes((_LENGTH_32,)) + length.to_bytes(4, "big")
-
-
-def _read_length(body: bytes, at: int) -> tuple[int, int]:
-    """The length at `at`, and where what it counts begins. Raises BadFormat."""
-    first = body[at] if at < len(body) else 0xFF
-    if first < 0x40:
-        return first, at + 1
-    if first < 0x80:
-        size, mask = 1, (first & 0x3F) << 8
-    elif first == _LENGTH_32:
-        size, mask = 4, 0
-    elif first == _LENGTH_64:
-        size, mask = 8, 0
-    else:
-        raise BadFormat
-    start, stop = at + 1, at + 1 + size
-    if stop > len(body):
-        raise BadFormat
-    return mask | int.from_bytes(body[start:stop], "big"), stop
-
-
-def _write_string(head: Head) -> bytes:
-    value = head.payload
-    number = parse_int64(value) if len(value) <= _INTEGER_DIGITS_MAX else None
-    if number is not None:
-        for mark, width in ((_INT8, 7), (_INT16, 15), (_INT32, 31)):
-            if -(1 << width) <= number < 1 << width:
-                return bytes((_RDB_STRING, mark)) + _INTEGERS[mark].pack(number)
-    if _COMPRESS_BYTES_MIN <= len(value) <= _COMPRESS_BYTES_MAX:
-        small = compress(value, len(value) - _COMPRESS_GAIN_BYTES)
-        if small is not None:
-            lengths = _write_length(len(small)) + _write_length(len(value))
-            return bytes((_RDB_STRING, _LZF)) + lengths + small
-    return b"".join((bytes((_RDB_STRING,)), _write_length(len(value)), value))
-
-
-def _read_string(body: bytes) -> Head:
-    mark = body[1] if len(body) > 1 else 0xFF
-    integer = _INTEGERS.get(mark)
-    if integer is not None:
-        if len(body) != 2 + integer.size:
-            raise BadFormat
-        value = b"%d" % integer.unpack_from(body, 2)[0]
-    elif mark == _LZF:
-        small_bytes, at = _read_length(body, 2)
-        value_bytes, at = _read_length(body, at)
-        if at + small_bytes != len(body) or value_bytes > _VALUE_BYTES_MAX:
-            raise BadFormat
-        try:
-            value = decompress(body[at:], value_bytes)
-        except ValueError:
-            raise BadFormat from None
-    else:
-        value_bytes, at = _read_length(body, 1)
-        if at + value_bytes != len(body):
-            raise BadFormat
-        value = body[at:]
-    return Head(STRING, 0, 0, 0, value)
-
-
-_WRITERS: dict[int, Callable[[Head], bytes]] = {STRING: _write_string}
-_READERS: dict[int, Callable[[bytes], Head]] = {_RDB_STRING: _read_string}
+_READERS: dict[int, Callable[[Reader], Value]] = {
+    strings.RDB_STRING: strings.read,
+    lists.RDB_LIST: lists.read_list,
+    lists.RDB_ZIPLIST: lists.read_ziplist,
+    lists.RDB_QUICKLIST: lists.read_quicklist,
+    lists.RDB_QUICKLIST_2: lists.read_quicklist_2,
+    sets.RDB_SET: sets.read_set,
+    sets.RDB_INTSET: sets.read_intset,
+    sets.RDB_LISTPACK: sets.read_listpack,
+    zsets.RDB_ZSET: zsets.read_zset,
+    zsets.RDB_ZSET_2: zsets.read_zset_2,
+    zsets.RDB_ZIPLIST: zsets.read_ziplist,
+    zsets.RDB_LISTPACK: zsets.read_listpack,
+    hashes.RDB_HASH: hashes.read_hash,
+    hashes.RDB_ZIPMAP: hashes.read_zipmap,
+    hashes.RDB_ZIPLIST: hashes.read_ziplist,
+    hashes.RDB_LISTPACK: hashes.read_listpack,
+    hashes.RDB_EXPIRING: hashes.read_expiring,
+    streams.RDB_STREAM: streams.read_stream,
+    streams.RDB_STREAM_2: streams.read_stream_2,
+    streams.RDB_STREAM_3: streams.read_stream_3,
+}
+_WRITERS: dict[int, Callable[[View, bytes], tuple[int, bytes] | None]] = {
+    STRING: strings.write,
+    LIST: lists.write,
+    SET: sets.write,
+    ZSET: zsets.write,
+    HASH: hashes.write,
+    STREAM: streams.write,
+}
+"""By the type of a head: the RDB type and the body."""
+_VERSIONS = {sets.RDB_LISTPACK: 11, streams.RDB_STREAM_3: 11, hashes.RDB_EXPIRING: 80}

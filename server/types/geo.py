@@ -1,4 +1,4 @@
-"""Places on earth as scores of a sorted set: 52-bit geohashes, distances, and searching in a circle or a box.
+"""Places on earth as scores of a sorted set: 52-bit geohashes, distances, and searching in circle, box or polygon.
 
 A geohash interleaves 26 bits of latitude (the even ones) with 26 of longitude, so that a score range is a cell of a
 grid: all cells of `step` bits each way are ranges of the first 2 * step bits. A search looks through the cell of its
@@ -9,8 +9,8 @@ The earth is a ball and the arithmetic that of Redis, operation for operation: r
 """
 
 from collections.abc import Iterator
-from math import asin, cos, pi, radians, sin, sqrt
-from typing import NamedTuple
+from math import asin, atan2, cos, pi, radians, sin, sqrt
+from typing import NamedTuple, Protocol
 
 from server.types.zset_ranges import scores
 from server.types.zsets import SortedSet
@@ -36,20 +36,102 @@ class Point(NamedTuple):
     latitude: float
 
 
+Box = tuple[float, float, float, float]
+"""West, south, east, north, in degrees."""
+
+
+class Area(Protocol):
+    """Where to search."""
+
+    def box(self, centre: Point) -> Box:
+        """What surrounds the area around `centre`."""
+
+    def reach_m(self, centre: Point) -> float:
+        """No point of the area is further from its centre."""
+
+    def distance_m(self, centre: Point, point: Point) -> float | None:
+        """How far from the centre `point` is, None when it is not in the area."""
+
+
 class Shape(NamedTuple):
-    """The area of a search."""
+    """A circle or a box around its centre."""
 
     width_m: float
     """Of a circle: the radius."""
     height_m: float
     circle: bool
 
-    @property
-    def reach_m(self) -> float:
-        """No point of the area is further from its centre."""
+    def box(self, centre: Point) -> Box:
+        """See Area."""
+        height_m = self.height_m if self.circle else self.height_m / 2
+        width_m = self.width_m if self.circle else self.width_m / 2
+        latitude = height_m / _EARTH_RADIUS_M / _DEGREE
+        pole = centre.latitude - latitude if centre.latitude < 0 else centre.latitude + latitude
+        longitude = width_m / _EARTH_RADIUS_M / cos(radians(pole)) / _DEGREE
+        return (
+            centre.longitude - longitude,
+            centre.latitude - latitude,
+            centre.longitude + longitude,
+            centre.latitude + latitude,
+        )
+
+    def reach_m(self, centre: Point) -> float:
+        """See Area."""
         if self.circle:
             return self.width_m
         return sqrt((self.width_m / 2) * (self.width_m / 2) + (self.height_m / 2) * (self.height_m / 2))
+
+    def distance_m(self, centre: Point, point: Point) -> float | None:
+        """See Area."""
+        if self.circle:
+            away_m = distance_m(centre, point)
+            return away_m if away_m <= self.width_m else None
+        if _latitude_distance_m(point.latitude, centre.latitude) > self.height_m / 2:
+            return None
+        if distance_m(point, Point(centre.longitude, point.latitude)) > self.width_m / 2:
+            return None
+        return distance_m(centre, point)
+
+
+class Polygon(NamedTuple):
+    """Straight lines on the map from each vertex to the next, and from the last to the first. Where it crosses itself,
+    what an odd number of lines has around it is inside."""
+
+    vertices: list[Point]
+
+    @property
+    def centre(self) -> Point:
+        """What the vertices have in their middle, on the ball."""
+        x = y = z = 0.0
+        for vertex in self.vertices:
+            longitude, latitude = vertex.longitude * _DEGREE, vertex.latitude * _DEGREE
+            x += cos(latitude) * cos(longitude)
+            y += cos(latitude) * sin(longitude)
+            z += sin(latitude)
+        return Point(atan2(y, x) / _DEGREE, atan2(z, sqrt(x * x + y * y)) / _DEGREE)
+
+    def box(self, centre: Point) -> Box:
+        """See Area."""
+        longitudes = [vertex.longitude for vertex in self.vertices]
+        latitudes = [vertex.latitude for vertex in self.vertices]
+        return min(longitudes), min(latitudes), max(longitudes), max(latitudes)
+
+    def reach_m(self, centre: Point) -> float:
+        """See Area: here that of the box's corners."""
+        west, south, east, north = self.box(centre)
+        return max(distance_m(centre, Point(x, y)) for x in (west, east) for y in (north, south))
+
+    def distance_m(self, centre: Point, point: Point) -> float | None:
+        """See Area."""
+        inside = False
+        before = self.vertices[-1]
+        for vertex in self.vertices:
+            if (vertex.latitude > point.latitude) != (before.latitude > point.latitude):
+                slope = (before.longitude - vertex.longitude) * (point.latitude - vertex.latitude)
+                if point.longitude < slope / (before.latitude - vertex.latitude) + vertex.longitude:
+                    inside = not inside
+            before = vertex
+        return distance_m(centre, point) if inside else None
 
 
 class Found(NamedTuple):
@@ -124,45 +206,18 @@ def distance_m(a: Point, b: Point) -> float:
     return 2.0 * _EARTH_RADIUS_M * asin(sqrt(u * u + cos(latitude_a) * cos(latitude_b) * v * v))
 
 
-def search(zset: SortedSet, centre: Point, shape: Shape, limit: int) -> list[Found]:
+def search(zset: SortedSet, centre: Point, area: Area, limit: int) -> list[Found]:
     """The members in the area, up to `limit` of them (0: all)."""
     found: list[Found] = []
-    for low, high in _cells(centre, shape):
+    for low, high in _cells(centre, area):
         for member, score in scores(low, False, high, True).pairs(zset, False, 0, None):
             point = decode(score)
-            away_m = _distance_inside(centre, shape, point)
+            away_m = area.distance_m(centre, point)
             if away_m is not None:
                 found.append(Found(member, away_m, score, point))
                 if limit and len(found) >= limit:
                     return found
     return found
-
-
-def _distance_inside(centre: Point, shape: Shape, point: Point) -> float | None:
-    """How far from the centre `point` is, None when it is not in the area."""
-    if shape.circle:
-        away_m = distance_m(centre, point)
-        return away_m if away_m <= shape.width_m else None
-    if _latitude_distance_m(point.latitude, centre.latitude) > shape.height_m / 2:
-        return None
-    if distance_m(point, Point(centre.longitude, point.latitude)) > shape.width_m / 2:
-        return None
-    return distance_m(centre, point)
-
-
-def _bounding_box(centre: Point, shape: Shape) -> tuple[float, float, float, float]:
-    """West, south, east, north of the area."""
-    height_m = shape.height_m if shape.circle else shape.height_m / 2
-    width_m = shape.width_m if shape.circle else shape.width_m / 2
-    latitude = height_m / _EARTH_RADIUS_M / _DEGREE
-    pole = centre.latitude - latitude if centre.latitude < 0 else centre.latitude + latitude
-    longitude = width_m / _EARTH_RADIUS_M / cos(radians(pole)) / _DEGREE
-    return (
-        centre.longitude - longitude,
-        centre.latitude - latitude,
-        centre.longitude + longitude,
-        centre.latitude + latitude,
-    )
 
 
 def _step(reach_m: float, latitude: float) -> int:
@@ -177,10 +232,10 @@ def _step(reach_m: float, latitude: float) -> int:
     return min(max(step, 1), _STEP_MAX)
 
 
-def _cells(centre: Point, shape: Shape) -> Iterator[tuple[int, int]]:
+def _cells(centre: Point, area: Area) -> Iterator[tuple[int, int]]:
     """The scores [low, high) of the cells to look through."""
-    west, south, east, north = _bounding_box(centre, shape)
-    step = _step(shape.reach_m, centre.latitude)
+    west, south, east, north = area.box(centre)
+    step = _step(area.reach_m(centre), centre.latitude)
     column, row = _cell(centre, step, LATITUDE_MAX)
     size = 1 << step
     if step > 1 and (

@@ -36,9 +36,6 @@ from server.types.numbers import INT64_MAX, INT64_MIN, parse_int64
 
 LISTPACK, HASHTABLE = range(2)
 ENCODING_NAMES = (b"listpack", b"hashtable")
-LISTPACK_ENTRIES_MAX = 512
-LISTPACK_VALUE_BYTES_MAX = 64
-"""Redis's hash-max-listpack-entries and hash-max-listpack-value, as they come."""
 
 PAGE_BYTES_MAX = 4 << 20
 """A page of HSCAN ends when it has read so much, however few fields that were: a bound on one turn of the loop."""
@@ -112,6 +109,11 @@ class Hash:
             self._count = int.from_bytes(elements.meta, "big")
 
     @property
+    def is_listpack(self) -> bool:
+        """Whether Redis would hold it as a listpack."""
+        return self._elements.encoding == LISTPACK
+
+    @property
     def spread(self) -> bool:
         """The fields are records of their own."""
         return self._elements.spread
@@ -141,12 +143,29 @@ class Hash:
         """Fields and values, in the order of the crc32 of the fields, those from `first_crc` up to `stop_crc`."""
         start = b"f" + first_crc.to_bytes(4, "big")
         stop = b"f" + stop_crc.to_bytes(4, "big") if stop_crc < _HASHES else b"g"
+        rows = self._elements.scan(start, stop)
+        if not self._expiring:
+            return ((element[_FIELD_AT:], record[1:]) for element, record in rows)
+        return self._not_over(rows)
+
+    def _not_over(self, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
         now_ms = self._now_ms
-        for element, record in self._elements.scan(start, stop):
+        for element, record in rows:
             if not record[0]:
                 yield element[_FIELD_AT:], record[1:]
             elif _TIME.unpack_from(record, 1)[0] > now_ms:
                 yield element[_FIELD_AT:], record[_VALUE_AT:]
+
+    def tables(self) -> list[tuple[bytes, bytes | None, int]]:
+        """The tables of a spread hash: where each begins and ends, and how many records it has."""
+        return [(b"f", b"g", self._count), (b"x", b"y", self._expiring)]
+
+    def fields(self) -> Iterator[tuple[bytes, bytes, int]]:
+        """Fields, values and when they end (Unix time in milliseconds, 0 for never)."""
+        for element, record in self._elements.scan(b"f", b"g"):
+            value, expire_ms = _decode(record)
+            if not 0 < expire_ms <= self._now_ms:
+                yield element[_FIELD_AT:], value, expire_ms
 
     def page(self, cursor: int, count: int) -> tuple[int, list[tuple[bytes, bytes]]]:
         """Some fields and values from `cursor` on, about `count` of them, and where to go on (0: nowhere). A page never
@@ -216,11 +235,12 @@ class Hash:
             self._reindex(element, old_ms, expire_ms)
         head = _EXPIRES + _TIME.pack(expire_ms) if expire_ms else _FOREVER
         self._elements.put(element, head + value)
+        limits = self._view.limits
         if (
             expire_ms
-            or len(field) > LISTPACK_VALUE_BYTES_MAX
-            or len(value) > LISTPACK_VALUE_BYTES_MAX
-            or self._count > LISTPACK_ENTRIES_MAX
+            or len(field) > limits.hash_max_listpack_value
+            or len(value) > limits.hash_max_listpack_value
+            or self._count > limits.hash_max_listpack_entries
         ):
             self.leave_listpack()
         return is_new
@@ -307,7 +327,7 @@ def value(view: View, key: bytes, field: bytes) -> bytes | None:
 def set_all(view: View, key: bytes, pairs: list[tuple[bytes, bytes]]) -> int:
     """Set fields, which from now on do not expire. How many are new."""
     fields = find_or_create(view, key)
-    if len(pairs) > LISTPACK_ENTRIES_MAX:
+    if len(pairs) > view.limits.hash_max_listpack_entries:
         fields.leave_listpack()  # even if some fields are the same
     added = sum(fields.set(field, value) for field, value in pairs)
     fields.save()

@@ -11,11 +11,9 @@ from typing import NamedTuple
 from server.keyspace import events
 from server.keyspace.layout import (
     ELEMENTS_EXPIRE,
-    EXPIRY_PREFIX_BYTES,
     HASH,
     HASH_BITS,
-    HEAD_PREFIX_BYTES,
-    HEADER_BYTES,
+    LIST,
     SET,
     SPREAD,
     STREAM,
@@ -24,7 +22,7 @@ from server.keyspace.layout import (
     Head,
 )
 from server.keyspace.view import View
-from server.types import hashes, sets, zsets
+from server.types import hashes, lists, sets, zsets
 from server.types.glob import EVERY_KEY, compile_glob
 from server.types.numbers import parse_int64
 from server.types.strings import PLAIN, RAW
@@ -33,6 +31,7 @@ HASH_MASK = (1 << HASH_BITS) - 1
 
 ENCODING_NAMES = {
     HASH: hashes.ENCODING_NAMES,
+    LIST: lists.ENCODING_NAMES,
     SET: sets.ENCODING_NAMES,
     ZSET: zsets.ENCODING_NAMES,
     STREAM: (b"stream",),
@@ -182,9 +181,3 @@ def encoding_name(key: bytes, head: Head) -> bytes:
     key_header_bytes = 1 if len(key) <= _SHORT_KEY_BYTES_MAX else 3
     embedded_bytes = _OBJECT_BYTES + key_header_bytes + len(key) + len(head.payload)
     return b"embstr" if embedded_bytes <= _EMBEDDED_BYTES_MAX else b"raw"
-
-
-def memory_bytes(key: bytes, head: Head) -> int:
-    """What the key and its value take in the data store, before compression."""
-    index_bytes = EXPIRY_PREFIX_BYTES + HEAD_PREFIX_BYTES - 1 + len(key) if head.expire_ms else 0
-    return HEAD_PREFIX_BYTES + len(key) + HEADER_BYTES + len(head.payload) + index_bytes

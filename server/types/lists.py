@@ -5,19 +5,32 @@ first position and the length, so that both ends and every index are one element
 of all positions, so that it can grow to either side for ever. Inserting and removing in between shifts the shorter
 side.
 
-Layout:     meta  first:u64 length:u64        elements  position:u64 -> value
+Layout:     meta  first:u64 length:u64 size:u64        elements  position:u64 -> value
+
+`size` is what the elements would take in a listpack. By it the collection's encoding says how Valkey would hold the
+list: in a listpack while that fits one node (keyspace/limits.py), in a quicklist beyond, and in a listpack again when
+it has shrunk to half of a node. Valkey knows its nodes and converts back only when a single one is left; here what
+counts is the sum.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
+from itertools import chain
+from operator import itemgetter
 from struct import Struct
 
 from server.keyspace import events
 from server.keyspace.collection import Collection
 from server.keyspace.layout import LIST
+from server.keyspace.limits import fits_list_node
 from server.keyspace.view import View
+from server.types.rdb.listpack import EMPTY_BYTES, element_bytes
 
-_META = Struct(">QQ")
+LISTPACK, QUICKLIST = range(2)
+ENCODING_NAMES = (b"listpack", b"quicklist")
+
+_META = Struct(">QQQ")
+_VALUE: Callable[[tuple[bytes, bytes]], bytes] = itemgetter(1)
 _POSITION = Struct(">Q").pack
 _MIDDLE = 2**63
 
@@ -36,14 +49,44 @@ POPPED = {End.LEFT: b"lpop", End.RIGHT: b"rpop"}
 class ListValue:
     """The list at a key, for the length of one command. Changes are written by `save`."""
 
-    __slots__ = ("_collection", "_first", "_view", "length")
+    __slots__ = ("_collection", "_first", "_view", "length", "size_bytes")
 
     def __init__(self, view: View, collection: Collection) -> None:
         self._view = view
         self._collection = collection
         self._first: int
         self.length: int
-        self._first, self.length = _META.unpack(collection.meta)
+        self.size_bytes: int
+        """What the elements take in a listpack."""
+        self._first, self.length, self.size_bytes = _META.unpack(collection.meta)
+
+    @property
+    def encoding(self) -> int:
+        """LISTPACK or QUICKLIST."""
+        return self._collection.encoding
+
+    def tables(self) -> list[tuple[bytes, bytes | None, int]]:
+        """The only table of a spread list: where it begins and ends, and how many records it has."""
+        return [(_POSITION(self._first), None, self.length)]
+
+    def make_room(self, values: Iterable[bytes], count: int) -> None:
+        """Before `count` `values` are added or put: choose the encoding, as Redis does by their bare lengths."""
+        if self._collection.encoding == LISTPACK:
+            size_bytes = EMPTY_BYTES + self.size_bytes + sum(map(len, values))
+            if not fits_list_node(self._view.limits.list_max_listpack_size, size_bytes, self.length + count):
+                self._collection.encoding = QUICKLIST
+
+    def make_small(self, share: int = 2) -> None:
+        """After elements were taken: a quicklist becomes a listpack when it fits in a `share` of a node."""
+        if self._collection.encoding == QUICKLIST:
+            size_bytes, length = EMPTY_BYTES + self.size_bytes, self.length
+            limit = self._view.limits.list_max_listpack_size
+            if limit >= 0:
+                fits = length <= max(limit, 1) // share and fits_list_node(limit, size_bytes, length)
+            else:
+                fits = fits_list_node(limit, size_bytes * share, length)
+            if fits:
+                self._collection.encoding = LISTPACK
 
     def at(self, index: int) -> bytes | None:
         """The element at `index`, counted from the right when negative; None outside of the list."""
@@ -57,19 +100,24 @@ class ListValue:
         """Replace the element at `index`, as `at` counts; False outside of the list."""
         if index < 0:
             index += self.length
-        if not 0 <= index < self.length:
+        where = _POSITION(self._first + index)
+        old = self._collection.get(where) if 0 <= index < self.length else None
+        if old is None:
             return False
-        self._collection.put(_POSITION(self._first + index), value)
+        self.make_room((value,), 1)
+        self._collection.put(where, value)
+        self.size_bytes += element_bytes(value) - element_bytes(old)
+        self.make_small()
         return True
 
     def walk(self, start: int, stop: int, reverse: bool = False) -> Iterator[bytes]:
         """The elements of [start, stop), indexes within the list, in order or from behind."""
         low, high = _POSITION(self._first + start), _POSITION(self._first + stop)
-        for _, value in self._collection.scan(low, high, reverse):
-            yield value
+        return map(_VALUE, self._collection.scan(low, high, reverse))
 
-    def push(self, values: Iterable[bytes], end: End) -> None:
+    def push(self, values: Sequence[bytes], end: End) -> None:
         """Add `values`, one after the other, at `end`."""
+        self.make_room(values, len(values))
         for value in values:
             if end is End.LEFT:
                 self._first -= 1
@@ -78,31 +126,43 @@ class ListValue:
                 at = self._first + self.length
             self._collection.put(_POSITION(at), value)
             self.length += 1
+            self.size_bytes += element_bytes(value)
 
     def pop(self, count: int, end: End) -> list[bytes]:
         """Take up to `count` elements, in the order in which they come off `end`."""
         count = min(count, self.length)
         if end is End.LEFT:
             taken = list(self.walk(0, count))
-            self.cut(count, 0)
+            self._cut(count, 0, taken)
         else:
             taken = list(self.walk(self.length - count, self.length, reverse=True))
-            self.cut(0, count)
+            self._cut(0, count, taken)
         return taken
 
     def cut(self, left: int, right: int) -> None:
         """Drop so many elements at the left end and at the right one."""
+        if left + right < self.length:
+            self._cut(left, right, chain(self.walk(0, left), self.walk(self.length - right, self.length)))
+        else:
+            self.length = 0
+
+    def _cut(self, left: int, right: int, gone: Iterable[bytes]) -> None:
+        """As `cut`; `gone` are these elements, or with the same sizes."""
         length = self.length - left - right
         if length > 0:  # else the key goes, and what hangs under it with it
+            self.size_bytes -= sum(map(element_bytes, gone))
             for at in range(left):
                 self._collection.delete(_POSITION(self._first + at))
             for at in range(left + length, self.length):
                 self._collection.delete(_POSITION(self._first + at))
         self._first += left
         self.length = max(length, 0)
+        self.make_small()
 
     def insert(self, index: int, value: bytes) -> None:
         """Put `value` in front of the element that is at `index` (the length: behind all)."""
+        self.make_room((value,), 1)
+        self.size_bytes += element_bytes(value)
         if index < self.length - index:
             before = list(self.walk(0, index))
             self._first -= 1
@@ -114,14 +174,18 @@ class ListValue:
     def remove(self, indexes: list[int]) -> None:
         """Remove the elements at `indexes`, which are some and in rising order."""
         first, last, gone = indexes[0], indexes[-1], set(indexes)
+        removed: list[bytes] = []
+        kept: list[bytes] = []
         if first + 1 >= self.length - last:  # the way to the right end is the shorter one
-            kept = [value for at, value in enumerate(self.walk(first, self.length), first) if at not in gone]
+            for at, value in enumerate(self.walk(first, self.length), first):
+                (removed if at in gone else kept).append(value)
             self._store(first, kept)
-            self.cut(0, len(indexes))
+            self._cut(0, len(indexes), removed)
         else:
-            kept = [value for at, value in enumerate(self.walk(0, last + 1)) if at not in gone]
+            for at, value in enumerate(self.walk(0, last + 1)):
+                (removed if at in gone else kept).append(value)
             self._store(len(indexes), kept)
-            self.cut(len(indexes), 0)
+            self._cut(len(indexes), 0, removed)
 
     def _store(self, index: int, values: list[bytes]) -> None:
         for at, value in enumerate(values, self._first + index):
@@ -134,7 +198,7 @@ class ListValue:
             self._view.delete(collection.key)
             self._view.event(events.GENERIC, b"del", collection.key)
             return
-        collection.meta = _META.pack(self._first, self.length)
+        collection.meta = _META.pack(self._first, self.length, self.size_bytes)
         collection.save()
 
 
@@ -146,7 +210,26 @@ def find(view: View, key: bytes) -> ListValue | None:
 
 def find_or_new(view: View, key: bytes) -> ListValue:
     """As `find`, but an empty list when there is no such key."""
-    return find(view, key) or ListValue(view, view.create(key, LIST, _META.pack(_MIDDLE, 0)))
+    return find(view, key) or create(view, key)
+
+
+def create(view: View, key: bytes) -> ListValue:
+    """A new list for `key`; its `save` replaces whatever is there."""
+    return ListValue(view, view.create(key, LIST, _META.pack(_MIDDLE, 0, 0)))
+
+
+def store(
+    view: View, key: bytes, values: list[bytes], *, quicklist: bool = False, expire_ms: int = 0
+) -> None:
+    """Let `key` be a list of `values`, which are not none, whatever it was. `quicklist`: in any case."""
+    collection = view.create(key, LIST, _META.pack(_MIDDLE, 0, 0))
+    collection.expire_ms = expire_ms
+    created = ListValue(view, collection)
+    created.push(values, End.RIGHT)
+    collection.encoding = QUICKLIST
+    if not quicklist:
+        created.make_small(share=1)
+    created.save()
 
 
 def span(length: int, start: int, stop: int) -> tuple[int, int]:

@@ -14,11 +14,15 @@ The first bound of every level is empty, and the bounds of a level are bounds of
 divided by those below it and never cut by them. A node is an interval with the intervals directly below it; the number
 of levels is `height`, which the owner of the index keeps with its own meta (1 for a new one).
 
-Within a command nodes are read when they are walked through, one range of up to FANOUT_MAX records each, and changed in
-memory: `add` only counts. `save` then sets right what has grown or shrunk: an interval of level 0 with too many
-elements is read once and cut into as many parts as it takes (which is also how an index over a table that was there
-already is built: `add` all its elements to a new one, then `save`); a node with too many intervals is divided, small
-neighbours of one node are joined; the root grows and loses levels. Only records that are not as they were are written.
+Nodes are read when they are walked through, one range of up to FANOUT_MAX records each, and changed in memory: `add`
+only counts. `save` then sets right what has grown or shrunk: an interval of level 0 with too many elements is read once
+and cut into as many parts as it takes (which is also how an index over a table that was there already is built: `add`
+all its elements to a new one, then `save`); a node with too many intervals is divided, small neighbours of one node are
+joined; the root grows and loses levels. Only records that are not as they were are written. After `save`, or when
+nothing was added, an index is good for further commands on the same state: see Derived in keyspace/cache.py.
+
+The edges of the table are remembered, too: `lowest` and `highest`, outside of which nothing lies. Who takes the first
+element again and again, as a queue does, would else step over all that LevelDB has not yet thrown away.
 
 Usable for any ordered table of a Collection: the prefix of the elements and a prefix for the index are all it knows.
 """
@@ -33,6 +37,8 @@ FANOUT_MAX = 64
 """Elements of an interval of level 0, and intervals of a node, before they are divided."""
 _FANOUT_NEW = 40
 """About what the parts of a division hold: room to grow, and not soon small enough to be joined."""
+INTERVAL_EXPECTED = 45
+"""About what an interval of level 0 holds on average."""
 _FANOUT_MIN = 16
 """Fewer than this are joined with a neighbour if both together are at most _FANOUT_NEW."""
 _COUNT_BYTES = 4
@@ -52,7 +58,8 @@ class _Node:
         """The intervals as nodes, as far as they were read. Always None in a node of level 0."""
         self.stop = stop
         """Where the node ends; None: with the table."""
-        self.changed = False
+        self.changed: set[int] = set()
+        """Intervals that elements have come to or gone from since the last `save`."""
 
     def stop_of(self, at: int) -> bytes | None:
         """Where interval `at` ends."""
@@ -66,7 +73,7 @@ class _Node:
 
 
 class RankIndex:
-    """The index of one table in a collection that is spread, for the length of one command."""
+    """The index of one table in a collection that is spread."""
 
     def __init__(self, collection: Collection, table: bytes, index: bytes, height: int) -> None:
         """`table`, `index`: prefixes of the elements and of the index's records; `height`: 0 for a new index of a
@@ -76,13 +83,24 @@ class RankIndex:
         self._index = index
         self.height = height
         """Levels that are stored. The owner keeps it after `save`."""
-        self._stored: dict[bytes, int] = {}
-        """The records that were read: place to count."""
+        self.size = 0
+        """Records that were read or written: what it takes in memory."""
+        self.lowest = b""
+        """No element lies before it. Owners that read the table from its beginning set it to what they have found."""
+        self.highest: bytes | None = None
+        """No element lies behind it; None: not known."""
+        self._touched: dict[tuple[int, bytes], int | None] = {}
+        """Level and bound of records that may have to be written, and their counts as stored; None: not there."""
         if height:
             self._root = self._read(height - 1, b"", None)
         else:
             self.height = 1
             self._root = _Node([b""], [0], None)
+            self._touched[0, b""] = None
+
+    def attach(self, collection: Collection) -> None:
+        """Go on with the same collection in another command."""
+        self._collection = collection
 
     def __len__(self) -> int:
         """How many elements there are."""
@@ -91,11 +109,17 @@ class RankIndex:
     def add(self, key: bytes, count: int = 1) -> None:
         """`count` elements (negative: fewer) have come to the interval of `key`: one at `key` itself, or any number
         before the first `save`. The table is to be changed by the caller, before `save`."""
+        if key < self.lowest:
+            self.lowest = key
+        if self.highest is not None and key > self.highest:
+            self.highest = key
         node = self._root
+        touched = self._touched
         for level in range(self.height - 1, -1, -1):
             at = bisect_right(node.bounds, key) - 1
+            touched.setdefault((level, node.bounds[at]), node.counts[at])
             node.counts[at] += count
-            node.changed = True
+            node.changed.add(at)
             if level:
                 node = self._kid(node, at, level)
 
@@ -126,24 +150,29 @@ class RankIndex:
 
     def save(self) -> None:
         """Write what has changed."""
+        touched = self._touched
         parts = self._settle(self._root, self.height - 1)
         while len(parts) > 1:
             root = _Node([part.bounds[0] for part in parts], [sum(part.counts) for part in parts], None)
             root.kids = list(parts)
+            for bound in root.bounds:
+                touched.setdefault((self.height, bound), None)
             self.height += 1
             parts = self._divided(root)
         self._root = parts[0]
         while self.height > 1 and len(self._root.bounds) == 1:
+            touched.setdefault((self.height - 1, b""), self._root.counts[0])
             self._root = self._kid(self._root, 0, self.height - 1)
             self.height -= 1
-        records: dict[bytes, int] = {}
-        self._gather(self._root, self.height - 1, records)
-        for place in self._stored.keys() - records.keys():
-            self._collection.delete(place)
-        for place, count in records.items():
-            if self._stored.get(place) != count:
-                self._collection.put(place, count.to_bytes(_COUNT_BYTES, "big"))
-        self._stored = records
+        for (level, bound), stored in touched.items():
+            count = self._count(level, bound)
+            if count is None:
+                if stored is not None:
+                    self._collection.delete(self._place(level, bound))
+            elif count != stored:
+                self._collection.put(self._place(level, bound), count.to_bytes(_COUNT_BYTES, "big"))
+        self.size += len(touched)
+        touched.clear()
 
     # -- nodes ---------------------------------------------------------------------------------------------------
 
@@ -160,7 +189,7 @@ class RankIndex:
             count = int.from_bytes(value, "big")
             bounds.append(place[skip:])
             counts.append(count)
-            self._stored[place] = count
+        self.size += len(bounds)
         assert bounds[:1] == [start], "an interval without a record"
         return _Node(bounds, counts, stop)
 
@@ -177,27 +206,41 @@ class RankIndex:
         end = table[:-1] + bytes((table[-1] + 1,)) if stop is None else table + stop
         return (key[len(table) :] for key, _ in self._collection.scan(table + start, end))
 
-    def _gather(self, node: _Node, level: int, records: dict[bytes, int]) -> None:
-        """The records of `node` and of all below it that was read."""
-        for bound, count, kid in zip(node.bounds, node.counts, node.kids, strict=True):
-            records[self._place(level, bound)] = count
-            if kid is not None:
-                self._gather(kid, level - 1, records)
+    def _count(self, level: int, bound: bytes) -> int | None:
+        """The count of an interval in a node that was read; None: there is no such interval (any more)."""
+        if level >= self.height:
+            return None
+        node = self._root
+        for _ in range(self.height - 1, level, -1):
+            kid = node.kids[bisect_right(node.bounds, bound) - 1]
+            assert kid is not None, "a record was touched and its node not read"
+            node = kid
+        at = bisect_right(node.bounds, bound) - 1
+        return node.counts[at] if node.bounds[at] == bound else None
 
     # -- setting right ------------------------------------------------------------------------------------------
 
     def _settle(self, node: _Node, level: int) -> list[_Node]:
         """`node`, whose intervals are of `level`, with no interval below it too large or too small; as several nodes
         if it is too large then."""
-        if not node.changed:
+        changed, node.changed = node.changed, set()
+        settled: dict[int, list[_Node]] = {}
+        fine = True
+        for at in changed:
+            if level:
+                parts = settled[at] = self._settle(self._kid(node, at, level), level - 1)
+                fine = fine and len(parts) == 1 and len(parts[0].bounds) >= _FANOUT_MIN
+            else:
+                fine = fine and _FANOUT_MIN <= node.counts[at] <= FANOUT_MAX
+        if fine:
             return [node]
-        node.changed = False
+        before = dict(zip(node.bounds, node.counts, strict=True))
         bounds: list[bytes] = []
         counts: list[int] = []
         kids: list[_Node | None] = []
         for at, (bound, count, kid) in enumerate(zip(node.bounds, node.counts, node.kids, strict=True)):
-            if kid is not None:
-                for part in self._settle(kid, level - 1):
+            if at in settled:
+                for part in settled[at]:
                     bounds.append(part.bounds[0])
                     counts.append(sum(part.counts))
                     kids.append(part)
@@ -212,6 +255,10 @@ class RankIndex:
                 kids.append(kid)
         node.bounds, node.counts, node.kids = bounds, counts, kids
         self._join(node, level)
+        after = dict(zip(node.bounds, node.counts, strict=True))
+        for bound in before.keys() | after.keys():
+            if before.get(bound) != after.get(bound):
+                self._touched.setdefault((level, bound), before.get(bound))
         return self._divided(node)
 
     def _cut(self, start: bytes, stop: bytes | None, count: int) -> list[tuple[bytes, int]]:

@@ -4,7 +4,8 @@
 
 The collection's encoding is how Valkey would hold the set in memory, for OBJECT ENCODING and for SSCAN, which pages
 only through a hashtable. It changes as a set grows and never back: an intset while all are integers and up to 512; a
-listpack up to 128 members of 64 bytes; a hashtable beyond. `save` after changes; it deletes what has become empty.
+listpack up to 128 members of 64 bytes; a hashtable beyond (these are the limits as they come, see keyspace/limits.py).
+`save` after changes; it deletes what has become empty.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,7 @@ from random import Random
 
 from server.keyspace.collection import Collection
 from server.keyspace.layout import SET
+from server.keyspace.limits import HasLimits
 from server.keyspace.view import View
 from server.types import crc_order
 from server.types.crc_order import CRC_BYTES, element
@@ -20,10 +22,6 @@ from server.types.numbers import parse_int64
 
 INTSET, LISTPACK, HASHTABLE = range(3)
 ENCODING_NAMES = (b"intset", b"listpack", b"hashtable")
-
-INTSET_MEMBERS_MAX = 512
-LISTPACK_MEMBERS_MAX = 128
-LISTPACK_MEMBER_BYTES_MAX = 64
 
 _READ_SHARE_MAX = 4
 """A set that is up to so many times as large as what is looked for in it is read whole: a scan's step costs about a
@@ -66,7 +64,7 @@ class Set:
             self._put(element(member), member)
 
     def _put(self, where: bytes, member: bytes) -> None:
-        self.encoding = _encoding_with(self.encoding, self.count, member)
+        self.encoding = _encoding_with(self._view.limits, self.encoding, self.count, member)
         self._collection.put(where, b"")
         self.count += 1
 
@@ -110,7 +108,7 @@ class Set:
             self._collection.delete(element(member))
         self.count -= count
         if self.encoding == HASHTABLE and self.count * _POP_REBUILD_SHARE <= count:
-            self.encoding = max(LISTPACK, _encoding_of(list(self)))
+            self.encoding = max(LISTPACK, _encoding_of(self._view.limits, list(self)))
         return popped
 
     def page(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
@@ -128,20 +126,24 @@ class Set:
         return [member for member in members if member in self]
 
 
-def _encoding_with(encoding: int, count: int, member: bytes) -> int:
+def _encoding_with(limits: HasLimits, encoding: int, count: int, member: bytes) -> int:
     """What a set of `count` members becomes when `member` is added."""
     if encoding == INTSET and parse_int64(member) is not None:
-        return INTSET if count < INTSET_MEMBERS_MAX else HASHTABLE
-    if encoding != HASHTABLE and count < LISTPACK_MEMBERS_MAX and len(member) <= LISTPACK_MEMBER_BYTES_MAX:
+        return INTSET if count < limits.set_max_intset_entries else HASHTABLE
+    if (
+        encoding != HASHTABLE
+        and count < limits.set_max_listpack_entries
+        and len(member) <= limits.set_max_listpack_value
+    ):
         return LISTPACK
     return HASHTABLE
 
 
-def _encoding_of(members: list[bytes]) -> int:
+def _encoding_of(limits: HasLimits, members: list[bytes]) -> int:
     """What a set becomes to which these are added one by one."""
     encoding = INTSET
     for count, member in enumerate(members):
-        encoding = _encoding_with(encoding, count, member)
+        encoding = _encoding_with(limits, encoding, count, member)
         if encoding == HASHTABLE:
             break
     return encoding
@@ -159,10 +161,14 @@ def find_to_add(view: View, key: bytes, members: list[bytes]) -> Set:
     How many there are to come already decides how it is held.
     """
     found = find(view, key)
+    limits = view.limits
     if found is None:
         found = Set(view, view.create(key, SET))
-        found.encoding = INTSET if parse_int64(members[0]) is not None else LISTPACK
-    if len(members) > (INTSET_MEMBERS_MAX if found.encoding == INTSET else LISTPACK_MEMBERS_MAX):
+        is_intset = len(members) <= limits.set_max_intset_entries and parse_int64(members[0]) is not None
+        found.encoding = INTSET if is_intset else LISTPACK
+    if len(members) > (
+        limits.set_max_intset_entries if found.encoding == INTSET else limits.set_max_listpack_entries
+    ):
         found.encoding = HASHTABLE
     return found
 
@@ -195,9 +201,9 @@ def intersection(sets: list[Set | None], limit: int = 0) -> list[bytes]:
     return found
 
 
-def intersection_encoding(members: list[bytes]) -> int:
+def intersection_encoding(view: View, members: list[bytes]) -> int:
     """How the stored intersection `members` begins."""
-    return INTSET if _encoding_of(members) == INTSET else LISTPACK
+    return INTSET if _encoding_of(view.limits, members) == INTSET else LISTPACK
 
 
 def union(sets: list[Set | None]) -> set[bytes]:
@@ -220,7 +226,7 @@ def difference(sets: list[Set | None]) -> list[bytes]:
     return found
 
 
-def difference_encoding(sets: list[Set | None]) -> int:
+def difference_encoding(view: View, sets: list[Set | None]) -> int:
     """How the stored difference of `sets` begins: where the first is large, Redis copies it and then takes away."""
     first, *others = sets
     if first is None:
@@ -228,4 +234,4 @@ def difference_encoding(sets: list[Set | None]) -> int:
     sizes = [each.count for each in (first, *others) if each is not None]
     if len(sizes) * first.count // 2 <= sum(sizes):
         return INTSET
-    return _encoding_of(list(first))
+    return _encoding_of(view.limits, list(first))

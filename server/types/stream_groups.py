@@ -108,6 +108,16 @@ class Group:
                 _CONSUMER.pack(consumer.seen_ms, consumer.active_ms, consumer.pending),
             )
 
+    def tables(self) -> list[tuple[bytes, bytes | None, int]]:
+        """Where what belongs to the group lies, in a spread stream: begin, end and how many records."""
+        where = b"g" + self.name
+        return [
+            (where, where + b"\0", 1),
+            (self._consumer_prefix, _after(self._consumer_prefix), self.consumers),
+            (self._by_id, _after(self._by_id), self.pending),
+            (b"q" + self._by_id[1:], _after(b"q" + self._by_id[1:]), self.pending),
+        ]
+
     # -- consumers -------------------------------------------------------------------------------------------
 
     def consumer(self, name: bytes) -> Consumer | None:

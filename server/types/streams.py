@@ -26,7 +26,7 @@ import msgspec
 from server.keyspace.collection import Collection
 from server.keyspace.layout import STREAM
 from server.keyspace.view import View
-from server.types.numbers import parse_int64
+from server.types.rdb.listpack import EMPTY_BYTES, element_bytes, integer_bytes
 
 Id = int
 """Milliseconds << 64 | sequence number."""
@@ -55,6 +55,11 @@ def id_bytes(id_: Id) -> bytes:
 def id_of(data: bytes) -> Id:
     """The id that `data`, the end of an element, is."""
     return int.from_bytes(data[-_ID_BYTES:], "big")
+
+
+def fields_crc(names: list[bytes]) -> int:
+    """What a node remembers of the names of its first entry's fields."""
+    return crc32(b"".join(b"%d:%b" % (len(name), name) for name in names))
 
 
 class Node:
@@ -158,7 +163,7 @@ class Stream:
 
     def append(self, id_: Id, pairs: list[bytes]) -> None:
         """Add an entry; `id_` is above `last`."""
-        crc = crc32(b"".join(b"%d:%b" % (len(name), name) for name in pairs[::2]))
+        crc = fields_crc(pairs[::2])
         tail = self.tail
         if tail is not None and (
             tail.entries >= NODE_ENTRIES_MAX or tail.size_bytes + sum(map(len, pairs)) >= NODE_BYTES_MAX
@@ -180,6 +185,30 @@ class Stream:
         self.last = id_
         self.length += 1
         self.added += 1
+
+    def load(self, node: Node, entries: list[tuple[Id, list[bytes]]]) -> None:
+        """Add a node behind all others as it is, with its live entries (RESTORE). The ids rise; counts that are not
+        about entries and nodes are the caller's."""
+        if self.tail is not None:
+            self.collection.put(b"n" + id_bytes(self.tail.first), self.tail.encode())
+        else:
+            self.head = node.first
+        self.tail = node
+        self.nodes += 1
+        for id_, pairs in entries:
+            self.collection.put(b"e" + id_bytes(id_), _encode(pairs))
+        if entries and not self.length:
+            self.first = entries[0][0]
+        self.length += len(entries)
+
+    def tables(self) -> list[tuple[bytes, bytes | None, int]]:
+        """The tables of a spread stream, those of groups apart: where each begins and ends, and how many records it
+        has."""
+        return [(b"e" + id_bytes(self.first), b"f", self.length), (b"n", b"o", max(self.nodes - 1, 0))]
+
+    def every_node(self) -> list[tuple[Node, list[tuple[Id, list[bytes]]]]]:
+        """All nodes, each with its entries."""
+        return [(node, list(self.scan(node.first, node.last))) for node in self._nodes(self.head)]
 
     # -- removing --------------------------------------------------------------------------------------------
 
@@ -357,33 +386,10 @@ def create(view: View, key: bytes) -> Stream:
 
 # -- how large a node would be in Redis ------------------------------------------------------------------------------
 
-_HEADER_BYTES = 7
-_INTEGER_BYTES = ((0, 127, 1), (-4096, 4095, 2), (-(2**15), 2**15 - 1, 3), (-(2**23), 2**23 - 1, 4))
-
-
-def _with_length(size_bytes: int) -> int:
-    """An element of a listpack and its length behind it, in seven bits a byte."""
-    return size_bytes + max(1, -(-size_bytes.bit_length() // 7))
-
-
-def _integer_bytes(number: int) -> int:
-    for low, high, size_bytes in _INTEGER_BYTES:
-        if low <= number <= high:
-            return _with_length(size_bytes)
-    return _with_length(5 if -(2**31) <= number < 2**31 else 9)
-
-
-def _string_bytes(text: bytes) -> int:
-    number = parse_int64(text)
-    if number is not None:
-        return _integer_bytes(number)
-    size_bytes = len(text)
-    return _with_length(size_bytes + (1 if size_bytes < 64 else 2 if size_bytes < 4096 else 5))
-
 
 def _node_bytes(names: list[bytes]) -> int:
     """A node without entries: counts, and the names of the fields that entries do not repeat."""
-    return _HEADER_BYTES + 6 + _integer_bytes(len(names)) + sum(map(_string_bytes, names))
+    return EMPTY_BYTES + 6 + integer_bytes(len(names)) + sum(map(element_bytes, names))
 
 
 def _entry_bytes(first: Id, id_: Id, pairs: list[bytes], same_fields: bool) -> int:
@@ -391,7 +397,7 @@ def _entry_bytes(first: Id, id_: Id, pairs: list[bytes], same_fields: bool) -> i
     milliseconds = (id_ >> SEQUENCE_BITS) - (first >> SEQUENCE_BITS)
     sequence = (id_ & SEQUENCE_MAX) - (first & SEQUENCE_MAX)
     count = len(pairs) // 2
-    size_bytes = _integer_bytes(0) + _integer_bytes(milliseconds) + _integer_bytes(sequence)
+    size_bytes = integer_bytes(0) + integer_bytes(milliseconds) + integer_bytes(sequence)
     if same_fields:
-        return size_bytes + _integer_bytes(count + 3) + sum(map(_string_bytes, pairs[1::2]))
-    return size_bytes + _integer_bytes(count) + _integer_bytes(2 * count + 4) + sum(map(_string_bytes, pairs))
+        return size_bytes + integer_bytes(count + 3) + sum(map(element_bytes, pairs[1::2]))
+    return size_bytes + integer_bytes(count) + integer_bytes(2 * count + 4) + sum(map(element_bytes, pairs))

@@ -12,8 +12,9 @@ A sortable score is the double's bits, turned so that byte order is numeric orde
 after 's' is called a *place* here: places are in the set's order, and every range (of ranks, scores or words, see
 zset_ranges.py) is one of places. While compact the places are made from the members and sorted when they are needed.
 
-The encoding is how Valkey would hold it in memory: a listpack up to 128 members of 64 bytes, a skiplist beyond and from
-then on. It shows in OBJECT ENCODING, in ZSCAN's pages, and in that a listpack knows no minus zero.
+The encoding is how Valkey would hold it in memory: a listpack up to 128 members of 64 bytes (keyspace/limits.py), a
+skiplist beyond and from then on. It shows in OBJECT ENCODING, in ZSCAN's pages, and in that a listpack knows no minus
+zero.
 """
 
 from bisect import bisect_left
@@ -25,12 +26,10 @@ from zlib import crc32
 from server.keyspace.collection import Collection
 from server.keyspace.layout import ZSET
 from server.keyspace.view import View
-from server.types.rank_index import RankIndex
+from server.types.rank_index import INTERVAL_EXPECTED, RankIndex
 
 LISTPACK, SKIPLIST = range(2)
 ENCODING_NAMES = (b"listpack", b"skiplist")
-LISTPACK_MEMBERS_MAX = 128
-LISTPACK_MEMBER_BYTES_MAX = 64
 
 _DRAW_SHARE = 30
 """A set is read whole when more than this part of it is drawn: a look-up by rank costs so many steps of a scan."""
@@ -97,8 +96,9 @@ class SortedSet:
         element = _element(member)
         old = collection.get(element)
         if self.encoding == LISTPACK:
+            limits = self._view.limits
             if old is None and (
-                self.count >= LISTPACK_MEMBERS_MAX or len(member) > LISTPACK_MEMBER_BYTES_MAX
+                self.count >= limits.zset_max_listpack_entries or len(member) > limits.zset_max_listpack_value
             ):
                 self.encoding = SKIPLIST
             else:
@@ -120,7 +120,8 @@ class SortedSet:
     def make_room(self, members: int, member_bytes: int) -> bool:
         """Before so many members of up to so many bytes are put: choose the encoding. Whether a set that was there
         has changed its encoding, which is to be saved even if nothing else is."""
-        if members <= LISTPACK_MEMBERS_MAX and member_bytes <= LISTPACK_MEMBER_BYTES_MAX:
+        limits = self._view.limits
+        if members <= limits.zset_max_listpack_entries and member_bytes <= limits.zset_max_listpack_value:
             return False
         was_listpack, self.encoding = self.encoding == LISTPACK, SKIPLIST
         return was_listpack and self.count > 0
@@ -155,10 +156,19 @@ class SortedSet:
         if self._index is not None:
             self._index.save()
             self._height = self._index.height
+            self._view.derived.keep(collection.id, self._index)
         collection.meta = _META.pack(self.count, self._height)
         collection.encoding = self.encoding
         collection.save()
         return True
+
+    def tables(self) -> list[tuple[bytes, bytes | None, int]]:
+        """The tables of a spread set: where each begins and ends, and about how many records it has."""
+        return [
+            (b"m", b"n", self.count),
+            (_SORTED, _SORTED_END, self.count),
+            (_INDEX, None, self.count // INTERVAL_EXPECTED + 1),
+        ]
 
     def page(self, cursor: int, count: int) -> tuple[int, list[tuple[bytes, float]]]:
         """Where ZSCAN goes on, 0 at the end, and about `count` members from `cursor` on, in the order of their
@@ -197,10 +207,7 @@ class SortedSet:
         if stop is not None and start >= stop:
             return
         if self._collection.spread:
-            end = _SORTED_END if stop is None else _SORTED + stop
-            for where, value in self._collection.scan(_SORTED + start, end, reverse):
-                place = where[1:]
-                yield place[SCORE_BYTES:], _score_of_place(place, value)
+            yield from self._scan_places(start, stop, reverse)
             return
         places = self._ordered()
         low = bisect_left(places, start)
@@ -208,6 +215,26 @@ class SortedSet:
         for at in range(high - 1, low - 1, -1) if reverse else range(low, high):
             member = places[at][SCORE_BYTES:]
             yield member, _SCORE.unpack(self._collection.get(_element(member)) or b"")[0]
+
+    def _scan_places(self, start: bytes, stop: bytes | None, reverse: bool) -> Iterator[tuple[bytes, float]]:
+        """`scan` while spread; learns where the set begins and ends."""
+        ranks = self._ranks()
+        low = max(start, ranks.lowest)
+        high = stop
+        if ranks.highest is not None and (stop is None or ranks.highest < stop):
+            high = ranks.highest + b"\0"
+        at_edge = (high is None or high != stop) if reverse else low == ranks.lowest
+        for where, value in self._collection.scan(
+            _SORTED + low, _SORTED_END if high is None else _SORTED + high, reverse
+        ):
+            place = where[1:]
+            if at_edge:
+                at_edge = False
+                if reverse:
+                    ranks.highest = place
+                else:
+                    ranks.lowest = place
+            yield place[SCORE_BYTES:], _score_of_place(place, value)
 
     def slice(self, first: int, stop: int, reverse: bool = False) -> Iterator[tuple[bytes, float]]:
         """Member and score of those at the ranks [first, stop), counted from the end and in reverse order if
@@ -238,18 +265,32 @@ class SortedSet:
 
     def _ranks(self) -> RankIndex:
         if self._index is None:
-            self._index = RankIndex(self._collection, _SORTED, _INDEX, self._height)
+            collection, derived = self._collection, self._view.derived
+            index = derived.find(collection.id)
+            if index is None:
+                index = RankIndex(collection, _SORTED, _INDEX, self._height)
+                if self._height:
+                    derived.keep(collection.id, index)
+            else:
+                index.attach(collection)
+            self._index = index
         return self._index
+
+    def _ranks_to_change(self) -> RankIndex:
+        """Until `save` nobody else may use it: the command may yet fail."""
+        ranks = self._ranks()
+        self._view.derived.forget(self._collection.id)
+        return ranks
 
     def _put_place(self, member: bytes, score: float) -> None:
         place = place_of_score(score) + member
         minus_zero = score == 0 and _SCORE.pack(score)[0]
         self._collection.put(_SORTED + place, _MINUS_ZERO if minus_zero else b"")
-        self._ranks().add(place)
+        self._ranks_to_change().add(place)
 
     def _delete_place(self, place: bytes) -> None:
         self._collection.delete(_SORTED + place)
-        self._ranks().add(place, -1)
+        self._ranks_to_change().add(place, -1)
 
 
 def find(view: View, key: bytes) -> SortedSet | None:

@@ -25,7 +25,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from tests.bench import cluster, failover, idle, size, standalone
+from tests.bench import cluster, failover, idle, size, standalone, types
 from tests.bench.options import Options
 from tests.bench.progress import Progress
 from tests.bench.report import Report, number, show
@@ -34,6 +34,7 @@ from tests.processes.client import ConnectionLost
 
 PARTS: Mapping[str, Callable[[Options], Report]] = {
     "standalone": standalone.run,
+    "types": types.run,
     "cluster": cluster.run,
     "size": size.run,
     "idle": idle.run,

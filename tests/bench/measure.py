@@ -21,7 +21,7 @@ class Cell:
     """What is done to each service."""
 
     command: str
-    """get, set, or mixed: half of the connections do each."""
+    """get, set, or mixed: half of the connections do each; or what a driver knows by that name."""
     connections: int
     pipeline: int = 1
     targets: Mapping[str, float] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Cell:
     @property
     def name(self) -> str:
         """For people, and unique."""
-        what = self.command if self.command == "mixed" else self.command.upper()
+        what = self.command.upper() if self.command in ("get", "set") else self.command
         return f"{what} c{self.connections}" + (f" P{self.pipeline}" if self.pipeline > 1 else "")
 
 

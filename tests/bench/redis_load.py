@@ -162,6 +162,14 @@ def _commands(cell: Cell) -> list[str]:
     return ["get", "set"] if cell.command == "mixed" else [cell.command]
 
 
+def run_benchmark(arguments: Sequence[str]) -> Row:
+    """Run redis-benchmark, which measures one command; what it found. Raises ServerFailed."""
+    done = subprocess.run(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
+    )
+    return _row(done.stdout, done.returncode)
+
+
 def _row(output: str, exit_code: int) -> Row:
     try:
         rows = parse_csv(output)

@@ -275,6 +275,30 @@ LISTS = (
     | words("LMPOP", one("1", "2"), many(key), side, some(words("COUNT", list_index), 1))
     | words("BLMPOP", "0.001", one("1", "2"), many(key), side, some(words("COUNT", list_index), 1))
 )
+sort_pattern = one("{t}*", "{t}b", "{t}*->a", "{t}none*", "{t}h*->f", "#")
+sort_option = (
+    one("ASC", "DESC", "desc")
+    | words("LIMIT", integer, integer)
+    | words("GET", sort_pattern)
+    | words("STORE", key)
+)
+sort_options = some(sort_option | words("BY", one("{t}*", "{t}none*", "{t}h*->f")), 3) | words(
+    "ALPHA", some(sort_option, 2)
+)
+"""Without ALPHA by a pattern, and without a BY that sorts nothing: sets have no order of their own."""
+sortable = one("a", "b", "1", "2", "10", "-3", "1.5")
+SORTS = (
+    words("SORT", key, sort_options)
+    | words("SORT", key, sort_options)
+    | words("SORT_RO", key, sort_options)
+    | words("RPUSH", key, many(integer, 5))
+    | words("SADD", key, many(integer, 5))
+    | words("ZADD", key, "1", sortable, "2", sortable)
+    | words("RPUSH", key, many(sortable, 3))
+    | words("SET", one("{t}1", "{t}2", "{t}a", "{t}b"), sortable)
+    | words("HSET", one("{t}h1", "{t}h2", "{t}a"), one("a", "f"), sortable)
+    | words("LRANGE", key, "0", "-1")
+)
 TRANSACTIONS = one("MULTI", "EXEC", "DISCARD", "UNWATCH", "MULTI", "EXEC") | words("WATCH", many(key))
 """Mostly out of place; see `transactions`."""
 CONNECTION = words(one("PING", "ECHO"), some(value, 2)) | one("NOSUCH", "")
@@ -372,6 +396,7 @@ PARTS = {
     "keys": requests(KEYS | EXPIRY | STRINGS | WHOLE | ENCODING, other=False),
     "expiry": requests(EXPIRY | EXPIRY | STRINGS | KEYS, other=False),
     "lists": requests(LISTS | LISTS | LISTS | KEYS_OF_ANY_TYPE | EXPIRY, other=False),
+    "sort": requests(SORTS | SORTS | SORTS | KEYS_OF_ANY_TYPE, other=False),
     "transactions": requests(TRANSACTIONS | CONNECTION | ANYTHING | ANYTHING | ANYTHING, other=True),
 }
 """What sequences are made of, by the family that they are about."""
@@ -407,5 +432,5 @@ def sequences(family: str) -> st.SearchStrategy[list[Request]]:
     if family == "transactions":
         part = transactions() | transactions() | part
     parts = st.lists(part, min_size=1, max_size=8)
-    look = LOOK if family in ("bits", "lists", "transactions") else [*LOOK, *LOOK_AT_ENCODINGS]
+    look = LOOK if family in ("bits", "sort", "transactions") else [*LOOK, *LOOK_AT_ENCODINGS]
     return parts.map(lambda parts: [step for part in parts for step in part] + look)

@@ -12,7 +12,10 @@ from tests.conformance.harness.wire import Connection, Reply
 from tests.conformance.test_pubsub import said
 
 PAST = "1000"
-STORIES: dict[str, Sequence[Sequence[str]]] = {
+LIST_PAYLOAD = (
+    b"\x12\x01\x02\x0e\x0e\x00\x00\x00\x03\x00\x01\x01\x02\x01\x81a\x02\xffP\x00\x03%\x0f\x195\x85>\x9d"
+)
+STORIES: dict[str, Sequence[Sequence[str | bytes]]] = {
     "strings set whole": [
         ["SET", "k", "v"],
         ["SET", "k", "v", "EX", "100"],
@@ -34,6 +37,19 @@ STORIES: dict[str, Sequence[Sequence[str]]] = {
         ["MSETEX", "2", "a", "1", "b", "2", "EX", "100"],
         ["DELIFEQ", "a", "x"],
         ["DELIFEQ", "a", "1"],
+    ],
+    "SORT and RESTORE": [
+        ["RPUSH", "l", "2", "1"],
+        ["SORT", "l"],
+        ["SORT", "l", "STORE", "s"],
+        ["SORT", "l", "STORE", "s"],
+        ["SORT", "nosuch", "STORE", "s"],
+        ["SORT", "nosuch", "STORE", "s"],
+        ["RESTORE", "r", "0", LIST_PAYLOAD],
+        ["RESTORE", "r", "0", LIST_PAYLOAD, "REPLACE"],
+        ["RESTORE", "r", "5", LIST_PAYLOAD, "REPLACE", "ABSTTL"],
+        ["RESTORE", "r", "5", LIST_PAYLOAD, "REPLACE", "ABSTTL"],
+        ["RESTORE", "r", "1000000", LIST_PAYLOAD],
     ],
     "GETEX": [
         ["SET", "k", "v"],

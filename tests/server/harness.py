@@ -4,6 +4,7 @@ from random import Random
 from typing import Any
 
 import server.commands.bits
+import server.commands.dump
 import server.commands.hash_expiry
 import server.commands.hashes
 import server.commands.hyperloglog
@@ -12,7 +13,13 @@ import server.commands.lists
 import server.commands.lists_blocking
 import server.commands.object_command
 import server.commands.sets
-import server.commands.strings  # noqa: F401
+import server.commands.stream_claims
+import server.commands.stream_groups
+import server.commands.stream_info
+import server.commands.streams
+import server.commands.strings
+import server.commands.zset_ranges
+import server.commands.zsets  # noqa: F401
 from resp.values import Error
 from server.commands.table import SPREAD_KEYS, lookup
 from server.errors import CommandError

@@ -7,6 +7,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from resp.values import NULL_ARRAY, Error
 from server.errors import WRONG_TYPE
+from server.types import lists
+from server.types.rdb.listpack import element_bytes
 from tests.server.harness import Group
 
 values = st.sampled_from([b"a", b"b", b"c", b"", b"x" * 300])
@@ -108,6 +110,11 @@ class OneList(RuleBasedStateMachine):
     def nothing_else_lies_about(self) -> None:
         collection = self.group.begin().collection(b"k", 1)
         assert collection is None or len(collection.range()) == len(self.model)
+
+    @invariant()
+    def its_size_is_that_of_its_elements(self) -> None:
+        found = lists.find(self.group.begin(), b"k")
+        assert found is None or found.size_bytes == sum(map(element_bytes, self.model))
 
 
 TestOneList = OneList.TestCase

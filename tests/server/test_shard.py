@@ -269,10 +269,10 @@ def test_what_nobody_tells_in_time_is_unknown(make: Callable[..., Bench]) -> Non
     assert reply == [b"-" + OUTCOME_UNKNOWN + b"\r\n"]
 
 
-def test_reads_of_a_deposed_leader_are_done_again_even_if_what_they_saw_commits(
+def test_a_read_without_proof_of_leadership_is_done_again_even_if_what_it_saw_commits(
     make: Callable[..., Bench],
 ) -> None:
-    bench = make()
+    bench = make(use_lease=False)
     bench.ask("SET", "k", "v")
     bench.turn()
     read = bench.ask("GET", "k")
@@ -281,6 +281,52 @@ def test_reads_of_a_deposed_leader_are_done_again_even_if_what_they_saw_commits(
     bench.commit(bench.group.last_index)
     assert not read
     assert [call.args for call in bench.shard.retry] == [[b"GET", b"k"]]
+
+
+@pytest.mark.parametrize("use_lease", [False, True])
+@pytest.mark.parametrize("turns", [False, True])
+def test_reads_of_a_deposed_leader_do_not_see_what_their_client_wrote_after_them(
+    make: Callable[..., Bench], use_lease: bool, turns: bool
+) -> None:
+    bench = make(use_lease=use_lease)
+    words = [("GET", "k"), ("SET", "k", "1"), ("GET", "k"), ("SET", "k", "2"), ("GET", "k")]
+    replies = []
+    for each in words:
+        replies.append(bench.ask(*each))
+        if turns:
+            bench.turn()
+    bench.turn()
+    last = bench.group.last_index
+    bench.follow(term=2)
+    bench.group.log.append(Entry(last + 1, 2, NORMAL, b""))
+    bench.commit(last + 1)
+    expected = [[b"$-1\r\n"], [b"+OK\r\n"], [b"$1\r\n1\r\n"], [b"+OK\r\n"], [b"$1\r\n2\r\n"]]
+    done_again = int(turns and not use_lease)  # then nothing of ours was committed behind the last read
+    assert replies[: 5 - done_again] == expected[: 5 - done_again]
+    assert [call.args for call in bench.shard.retry] == [[b"GET", b"k"]] * done_again
+
+
+@pytest.mark.parametrize("use_lease", [False, True])
+def test_reads_and_writes_of_a_deposed_leader_are_done_again_in_their_order(
+    make: Callable[..., Bench], use_lease: bool
+) -> None:
+    bench = make(use_lease=use_lease)
+    first = bench.ask("SET", "k", "1")
+    bench.turn()
+    others = [bench.ask("GET", "k"), bench.ask("SET", "k", "2"), bench.ask("GET", "k")]
+    bench.turn()
+    last = bench.group.last_index
+    bench.follow(term=2)
+    bench.group.log[-1] = Entry(last, 2, NORMAL, b"")
+    assert not bench.shard.retry
+    bench.commit(last)
+    assert first == [b"+OK\r\n"]
+    saw_what_is_committed = use_lease
+    assert others == [[b"$1\r\n1\r\n"] if saw_what_is_committed else [], [], []]
+    again = [[b"SET", b"k", b"2"], [b"GET", b"k"]]
+    assert [call.args for call in sorted(bench.shard.retry, key=lambda call: call.order)] == (
+        again if saw_what_is_committed else [[b"GET", b"k"], *again]
+    )
 
 
 def test_a_leader_that_returns_knows_that_what_it_lacks_never_happened(make: Callable[..., Bench]) -> None:

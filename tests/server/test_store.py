@@ -1,15 +1,20 @@
 """The store on disk against its in-memory twin."""
 
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from server.keyspace.layout import ELEMENT_PREFIX
 from server.keyspace.leveldb import DataStore
 from server.keyspace.store import MemoryStore
+from server.shard.overlay import Overlay
 
+ELEMENTS = ELEMENT_PREFIX.pack(b"e", 7)
 KEYS = st.binary(max_size=2).map(lambda key: b"k" + key.translate(bytes(byte % 3 for byte in range(256))))
 
 
@@ -42,9 +47,65 @@ def test_a_range_is_the_same_in_memory_and_on_disk(
     store.write(batch)
     memory.write(effects)
     assert list(store.scan(start, stop, reverse)) == list(memory.scan(start, stop, reverse))
+    for end in (stop, None):
+        found = list(store.scan_under(b"k", start[1:], end and end[1:], reverse))
+        assert found == list(memory.scan_under(b"k", start[1:], end and end[1:], reverse))
 
 
 def test_a_reverse_range_has_its_first_row_when_that_is_all(store: DataStore) -> None:
     store.db.put(b"a", b"1")
     store.db.put(b"c", b"3")
     assert list(store.scan(b"a", b"b", reverse=True)) == [(b"a", b"1")]
+
+
+NAMES = st.integers(0, 300).map(lambda number: b"%03d" % number)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.tuples(
+                st.just("write"),
+                st.dictionaries(NAMES, st.sampled_from([None, b"v"]), min_size=1, max_size=60),
+            ),
+            st.tuples(st.just("apply"), st.integers(1, 3)),
+            st.tuples(st.just("read"), st.tuples(NAMES, NAMES, st.booleans())),
+        ),
+        max_size=40,
+    )
+)
+def test_elements_that_are_not_applied_yet_lie_over_those_that_are(
+    store: DataStore, steps: list[tuple[str, Any]]
+) -> None:
+    for key in list(store.db.iterator(include_value=False)):
+        store.db.delete(key)
+    overlay = Overlay(store, b"group")
+    state = MemoryStore()
+    entries: deque[tuple[int, dict[bytes, bytes | None]]] = deque()
+    index = 0
+    for what, value in steps:
+        if what == "write":
+            index += 1
+            effects = {ELEMENTS + name: each and each + b"%d" % index for name, each in value.items()}
+            operations: list[bytes | None] = []
+            for key, each in effects.items():
+                operations += (key, each)
+                overlay.pending[key] = (index, each)
+            overlay.proposed(index, operations)
+            entries.append((index, effects))
+            state.write(effects)
+        elif what == "apply":
+            for _ in range(min(value, len(entries))):
+                at, effects = entries.popleft()
+                for key, each in effects.items():
+                    if each is None:
+                        store.db.delete(b"group" + key)
+                    else:
+                        store.db.put(b"group" + key, each)
+                overlay.applied(at)
+        else:
+            start, stop, reverse = value
+            for end in (stop, None):
+                found = list(overlay.scan_under(ELEMENTS, start, end, reverse))
+                assert found == list(state.scan_under(ELEMENTS, start, end, reverse))

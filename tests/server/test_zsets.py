@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+import server.commands.zset_pops
 import server.commands.zset_ranges
 import server.commands.zsets  # noqa: F401
 from server.types import zsets
@@ -80,3 +81,43 @@ def test_one_change_of_a_large_set_writes_little() -> None:
     assert len(group.written) < 10
     group.run("ZREM", "k", "m4000")
     assert len(group.written) < 10
+
+
+def large(group: Group) -> list[str]:
+    """Fill `z` with 500 members, m000 to m499, in the order of their names."""
+    members = [f"m{number:03}" for number in range(500)]
+    group.run("ZADD", "z", *(word for score, member in enumerate(members) for word in (str(score), member)))
+    return members
+
+
+def test_a_command_that_fails_leaves_the_ranks_as_they_were() -> None:
+    group = Group()
+    large(group)
+    assert group.run("ZRANK", "z", "m300") == 300
+    for saved in (False, True):
+        view = group.begin()
+        zset = zsets.find(view, b"z")
+        assert zset is not None
+        for number in range(100):
+            zset.remove(b"m%03d" % number)
+        if saved:
+            zset.save()
+        view.rollback()
+        assert group.run("ZRANK", "z", "m300") == 300
+        assert group.run("ZRANGE", "z", "0", "0") == [b"m000"]
+
+
+def test_the_ends_are_found_again_after_any_change() -> None:
+    group = Group()
+    members = large(group)
+    random = Random(5)
+    scores = {member: float(number) for number, member in enumerate(members)}
+    for _ in range(300):
+        for command, best in (("ZPOPMIN", min), ("ZPOPMAX", max)):
+            member = best(scores, key=lambda each: (scores[each], each))
+            popped = group.run(command, "z")
+            assert popped[0] == member.encode()
+            del scores[member]
+        member = random.choice(members)
+        scores[member] = random.choice([-1.0, 1.0]) * random.randrange(600)
+        group.run("ZADD", "z", str(scores[member]), member)

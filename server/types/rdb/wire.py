@@ -22,7 +22,10 @@ _COMPRESS_BYTES_MAX = 16384
 """Nor do we more: compressing so much in Python holds the loop for five milliseconds, and a payload is as
 valid without."""
 _COMPRESS_GAIN_BYTES = 4
-_VALUE_BYTES_MAX = 512 * 1024 * 1024
+_DECOMPRESSED_BYTES_MAX = 64 << 20
+_DECOMPRESSED_SHARE_MAX = 16
+"""What all strings of a collection may yield: so much, or so many times the payload. A few bytes can stand for many
+small elements, each of which costs far more than it says."""
 _DOUBLE = Struct("<d")
 _INT64 = Struct("<q")
 _SPECIAL_SCORES = {253: float("nan"), 254: float("inf"), 255: float("-inf")}
@@ -36,13 +39,13 @@ class Reader:
     """Goes through the body of a payload. All methods raise BadFormat when it ends too early or is not what they
     read. What they return is never larger than what the body spells out."""
 
-    __slots__ = ("_at", "_data", "decompressed_bytes")
+    __slots__ = ("_at", "_data", "decompressed_bytes_max")
 
     def __init__(self, data: bytes, at: int = 0) -> None:
         self._data = data
         self._at = at
-        self.decompressed_bytes = 0
-        """What LZF has yielded so far: all of one value together has a limit."""
+        self.decompressed_bytes_max = max(_DECOMPRESSED_BYTES_MAX, _DECOMPRESSED_SHARE_MAX * len(data))
+        """What LZF may still yield."""
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes."""
@@ -80,8 +83,8 @@ class Reader:
         self._at += 1
         small_bytes = self.length()
         size = self.length()
-        self.decompressed_bytes += size
-        if self.decompressed_bytes > _VALUE_BYTES_MAX:
+        self.decompressed_bytes_max -= size
+        if self.decompressed_bytes_max < 0:
             raise BadFormat
         try:
             return decompress(self.take(small_bytes), size)

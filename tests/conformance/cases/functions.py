@@ -294,12 +294,10 @@ CASES = (
         ],
     ),
     Case(
-        "FUNCTION DUMP and RESTORE",
+        "FUNCTION RESTORE",
         [
             ["FUNCTION", "FLUSH"],
-            ["FUNCTION", "DUMP"],
             ["FUNCTION", "LOAD", COMMENTED],
-            ["FUNCTION", "DUMP"],
             ["FUNCTION", "RESTORE", ONE],
             ["FUNCTION", "RESTORE", ONE, "append"],
             ["FUNCTION", "RESTORE", ONE, "REPLACE"],

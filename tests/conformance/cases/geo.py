@@ -13,7 +13,82 @@ PLACES = [
     )
 ]
 
+SQUARE = ("12", "37", "16", "37", "16", "39", "12", "39")
+BOWTIE = ("12", "37", "16", "39", "16", "37", "12", "39")
+TRIANGLE = ("13.361389", "38.115556", "14", "39", "13", "39")
+HALF = ("-100", "-80", "100", "-80", "0", "80")
+STAR = ("-80", "-60", "0", "70", "80", "-60", "-70", "20", "70", "20")
+SLIVER = ("-180", "84", "180", "84", "0", "85")
+
+
+def polygon(*vertices: str, count: str = "") -> list[str]:
+    """The words after the key."""
+    return ["BYPOLYGON", count or str(len(vertices) // 2), *vertices]
+
+
 CASES = [
+    Case(
+        "polygons",
+        [
+            ["GEOADD", "g", *PLACES],
+            [
+                "GEOADD",
+                "g",
+                "13.361389",
+                "38.115556",
+                "Palermo",
+                "15.087269",
+                "37.502669",
+                "Catania",
+                "14",
+                "38",
+                "mid",
+            ],
+            *(
+                ["GEOSEARCH", "g", *polygon(*vertices), *options]
+                for vertices in (SQUARE, BOWTIE, TRIANGLE, HALF, STAR, SLIVER)
+                for options in (
+                    [],
+                    ["DESC", "WITHDIST"],
+                    ["COUNT", "3", "WITHDIST", "WITHCOORD", "WITHHASH"],
+                    ["COUNT", "2", "ANY"],
+                )
+            ),
+            ["GEOSEARCHSTORE", "{g}s", "g", *polygon(*STAR), "STOREDIST"],
+            ["ZRANGE", "{g}s", "0", "-1", "WITHSCORES"],
+            ["GEOSEARCHSTORE", "{g}s", "g", *polygon(*SQUARE)],
+            ["ZRANGE", "{g}s", "0", "-1", "WITHSCORES"],
+            *(
+                ["GEOSEARCH", key, *words]
+                for key in ("g", "nosuch")
+                for words in (
+                    *(
+                        polygon(*SQUARE, count=count)
+                        for count in ("3", "2", "0", "-1", "x", "5", "99999999999", "")
+                    ),
+                    polygon(*SQUARE[:4]),
+                    polygon(*SQUARE, "km"),
+                    polygon("200", "1", "2", "3", "4", "5"),
+                    polygon("a", "1", "2", "3", "4", "5"),
+                    ["BYPOLYGON", "4", "1", "2"],
+                    ["BYPOLYGON", "3", "1", "2", "3"],
+                    ["FROMMEMBER", "mid", *polygon(*SQUARE)],
+                    ["FROMLONLAT", "1", "1", *polygon(*SQUARE)],
+                    [*polygon(*SQUARE), "FROMLONLAT", "1", "1"],
+                    [*polygon(*SQUARE), "FROMMEMBER", "mid"],
+                    [*polygon(*SQUARE), "BYRADIUS", "1", "km"],
+                    [*polygon(*SQUARE), *polygon(*BOWTIE)],
+                    ["BYBOX", "4", "4", "km", *polygon(*SQUARE)],
+                    [*polygon(*SQUARE), "COUNT", "0"],
+                    [*polygon(*SQUARE), "ANY"],
+                    [*polygon(*SQUARE), "WHAT"],
+                )
+            ),
+            ["GEORADIUS", "g", "1", "1", "1", "km", *polygon(*SQUARE)],
+            ["GEOSEARCH", "g", "ASC", "DESC", "ASC", "ASC", "BYPOLYGON"],
+            ["GEOSEARCH", "g", "ASC", "DESC", "ASC", "ASC", "BYPOLYGON", "3"],
+        ],
+    ),
     Case(
         "two towns",
         lines("""GEOADD g 13.361389 38.115556 Palermo 15.087269 37.502669 Catania

@@ -1,0 +1,111 @@
+"""The parameters that say how values are held, against a real Valkey: what OBJECT ENCODING answers below and above.
+
+On a standalone node only: a parameter is a node's, and the leader's counts.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from tests.conformance.harness.compare import agree, requests_of, run, transcript
+from tests.conformance.harness.servers import HOST, Server
+from tests.conformance.harness.wire import Connection, Request
+
+DEFAULTS = {
+    "hash-max-listpack-entries": "512",
+    "hash-max-listpack-value": "64",
+    "list-max-listpack-size": "-2",
+    "set-max-intset-entries": "512",
+    "set-max-listpack-entries": "128",
+    "set-max-listpack-value": "64",
+    "zset-max-listpack-entries": "128",
+    "zset-max-listpack-value": "64",
+}
+
+
+def seen(*steps: Request) -> list[Request]:
+    """Each step, and how `k` is held after it."""
+    return [each for step in steps for each in (step, ["OBJECT", "ENCODING", "k"])]
+
+
+def lists(setting: str) -> list[Request]:
+    """A list that grows and shrinks, by little and by much."""
+    return [
+        ["CONFIG", "SET", "list-max-listpack-size", setting],
+        *seen(*(["RPUSH", "k", str(at)] for at in range(6)), *[["LPOP", "k"]] * 6),
+        *seen(["RPUSH", "k", *"abcdefgh"], ["LTRIM", "k", "0", "0"], ["DEL", "k"]),
+        *seen(*(["RPUSH", "k", "x" * 1000] for _ in range(12)), ["LTRIM", "k", "-3", "-1"], ["DEL", "k"]),
+        *seen(
+            ["RPUSH", "k", "a", "b"], ["LSET", "k", "0", "y" * 9000], ["LSET", "k", "0", "b"], ["DEL", "k"]
+        ),
+        *seen(
+            ["RPUSH", "k", "a", "b"],
+            ["LINSERT", "k", "BEFORE", "b", "y" * 9000],
+        ),
+        *seen(
+            ["DEL", "k"], ["RPUSH", "k", "y" * 70000], ["LPUSH", "k", "a"], ["RPOP", "k"], ["RPUSH", "k", "b"]
+        ),
+        *seen(["DEL", "k"], ["RPUSH", "k", *["0"] * 3000], ["LPOP", "k", "2990"], ["RESTORE", "k", "0", "x"]),
+    ]
+
+
+STORIES: dict[str, Sequence[Request]] = {
+    **{f"lists of {setting}": lists(setting) for setting in ("3", "1", "0", "1000", "-1", "-2", "-3", "-5", "-9")},
+    "hashes": [
+        ["CONFIG", "SET", "hash-max-ziplist-entries", "2", "hash-max-listpack-value", "3"],
+        *seen(["HSET", "k", "a", "1"], ["HSET", "k", "b", "1"], ["HSET", "k", "c", "1"], ["HDEL", "k", "c"]),
+        *seen(["DEL", "k"], ["HSET", "k", "a", "123"], ["HSET", "k", "b", "1234"]),
+        *seen(["DEL", "k"], ["HSET", "k", "abcd", "1"]),
+        *seen(["DEL", "k"], ["HSET", "k", "a", "1", "b", "1", "a", "2"], ["HINCRBY", "l", "f", "1000"]),
+        ["OBJECT", "ENCODING", "l"],
+        ["CONFIG", "SET", "hash-max-listpack-entries", "0"],
+        *seen(["DEL", "k"], ["HSET", "k", "a", "1"]),
+        ["CONFIG", "GET", "hash-max-*"],
+    ],
+    "sets": [
+        ["CONFIG", "SET", "set-max-intset-entries", "2", "set-max-listpack-entries", "3"],
+        ["CONFIG", "SET", "set-max-listpack-value", "4"],
+        *seen(["SADD", "k", "1", "2"], ["SADD", "k", "3"], ["DEL", "k"], ["SADD", "k", "1", "2", "3"]),
+        *seen(["DEL", "k"], ["SADD", "k", "1"], ["SADD", "k", "a"], ["SADD", "k", "b"], ["SADD", "k", "c"]),
+        *seen(["DEL", "k"], ["SADD", "k", "abcd"], ["SADD", "k", "abcde"], ["SREM", "k", "abcde"]),
+        *seen(["SADD", "l", "1", "2"], ["SUNIONSTORE", "k", "l"], ["SUNIONSTORE", "k", "l", "k"]),
+        ["CONFIG", "SET", "set-max-intset-entries", "0", "set-max-listpack-entries", "0"],
+        *seen(["DEL", "k"], ["SADD", "k", "1"], ["SINTERSTORE", "k", "l"], ["SDIFFSTORE", "k", "l"]),
+    ],
+    "sorted sets": [
+        ["CONFIG", "SET", "zset-max-ziplist-entries", "2", "zset-max-ziplist-value", "3"],
+        *seen(["ZADD", "k", "1", "a"], ["ZADD", "k", "2", "b"], ["ZADD", "k", "3", "c"], ["ZREM", "k", "c"]),
+        *seen(["DEL", "k"], ["ZADD", "k", "1", "abc"], ["ZADD", "k", "1", "abcd"]),
+        *seen(["ZUNIONSTORE", "k", "1", "k"], ["ZRANGESTORE", "k", "k", "0", "0"], ["ZADD", "k", "1", "a", "1", "b"]),
+        ["CONFIG", "SET", "zset-max-listpack-entries", "0"],
+        *seen(["DEL", "k"], ["ZADD", "k", "1", "a"], ["GEOADD", "k", "1", "1", "a"]),
+    ],
+    "what was dumped elsewhere": [
+        ["SADD", "s", "1", "2", "3", "4"],
+        ["RPUSH", "l", "a", "b", "c", "d"],
+        ["CONFIG", "SET", "set-max-intset-entries", "3", "list-max-listpack-size", "3"],
+        *seen(["COPY", "s", "k"], ["COPY", "l", "k", "REPLACE"], ["SORT", "l", "ALPHA", "STORE", "k"]),
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture
+def restored(valkey: Server, standalone: Server) -> Iterator[None]:
+    """Afterwards both have the defaults again."""
+    yield
+    for server in (valkey, standalone):
+        with Connection(HOST, server.port) as client:
+            client.ask("CONFIG", "SET", *(word for pair in DEFAULTS.items() for word in pair))
+
+
+@pytest.mark.usefixtures("restored")
+@pytest.mark.parametrize("name", STORIES)
+def test_values_are_held_as_in_valkey(valkey: Server, standalone: Server, name: str) -> None:
+    steps = STORIES[name]
+    theirs, ours = (run(server, name, steps, 3) for server in (valkey, standalone))
+    wrong = [
+        f"step {number}: {transcript([step])[:200]}\nvalkey:  {expected}\nredraft: {got}"
+        for number, (step, expected, got) in enumerate(zip(requests_of(steps), theirs, ours, strict=True))
+        if not agree(step, expected, got)
+    ]
+    assert not wrong, "\n".join(wrong)
