@@ -15,6 +15,7 @@ _READING_WRITES: dict[str, tuple[int, int | None]] = {
     "getdel": (1, 2),
     "getset": (1, 2),
     "copy": (1, 2),
+    "sort": (1, 2),
     "bitop": (3, None),
     "pfmerge": (1, None),
     "sinterstore": (2, None),
