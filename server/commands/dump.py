@@ -2,7 +2,7 @@
 
 from resp.values import OK
 from server.commands.arguments import INT64_MAX, integer
-from server.commands.table import DENYOOM, READONLY, WRITE, Args, Keys, Reply, command
+from server.commands.table import DENYOOM, READONLY, WRITE, Args, Flag, Keys, Reply, command
 from server.errors import SYNTAX, CommandError
 from server.keyspace import events
 from server.keyspace.view import View
