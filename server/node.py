@@ -44,6 +44,7 @@ from server.net.reactor import Reactor
 from server.process import resident_bytes
 from server.pubsub.hub import Hub
 from server.pubsub.lane import Exchange
+from server.pubsub.tracking import Tracking
 from server.rates import Rates
 from server.scripting.functions import PREFIX as FUNCTIONS_PREFIX
 from server.scripting.functions import Functions
@@ -72,6 +73,15 @@ _ROLES = {
     int(Role.LEADER): "leader",
 }
 
+_LOG_LEVELS = {
+    b"debug": logging.DEBUG,
+    b"verbose": logging.INFO,
+    b"notice": logging.INFO,
+    b"warning": logging.WARNING,
+    b"nothing": logging.CRITICAL + 1,
+}
+"""Of CONFIG SET loglevel."""
+
 
 class Node:
     """Everything of one node; implements commands.context.Node. Made by app.py, which also runs it."""
@@ -88,7 +98,8 @@ class Node:
         self.sessions: dict[int, Session] = {}
         self.monitors: set[Session] = set()
         self.rates = Rates()
-        self.pubsub = Hub(self._notify)
+        self.tracking = Tracking(self.sessions, self.topology.me)
+        self.pubsub = Hub(self._notify, self.tracking)
         self.started_s = time.time()
         self.run_id = secrets.token_hex(20)
         me = config.node(name)
@@ -102,6 +113,14 @@ class Node:
         self.active_expire = True
         """DEBUG SET-ACTIVE-EXPIRE."""
         self._bind = (me.bind, me.port)
+        self.settings.report(
+            {
+                "bind": me.bind,
+                "cluster-enabled": "yes" if self.topology.clustered else "no",
+                "dir": self.data_directory,
+                "port": str(me.port),
+            }
+        )
         data = Path(me.data)
         data.mkdir(parents=True, exist_ok=True)
         self.log_store = LogStore.open(data / "log", create=True)
@@ -159,6 +178,7 @@ class Node:
                 when_applied=self.state.when_applied,
             )
             self.exchange = self.pubsub.outbound = Exchange(self.links_, self.pubsub)
+            self.tracking.unacknowledged = self._can_ask_others_than
         self.membership: Membership | None = None
         if self.links_ is not None:
             self.membership = Membership(
@@ -232,6 +252,8 @@ class Node:
         self.router.run()
         self.host.pump()
         self.router.run()
+        if self.tracking.busy:
+            self.tracking.end_turn()
         if self.exchange is not None:
             self.exchange.flush()
 
@@ -251,8 +273,10 @@ class Node:
 
     # -- settings and sessions -------------------------------------------------------------------------------
 
-    def _apply_settings(self, _changed: frozenset[str]) -> None:
+    def _apply_settings(self, changed: frozenset[str]) -> None:
         settings = self.settings
+        if "loglevel" in changed:
+            logging.getLogger().setLevel(_LOG_LEVELS[settings.log_level])
         self.limits.bulk_bytes_max = max(settings.proto_max_bulk_len, 1024)
         self.limits.query_buffer_bytes_max = max(settings.client_query_buffer_limit, 1024)
         reactor = self.reactor
@@ -261,6 +285,7 @@ class Node:
         reactor.output_limits = settings.output_limits["normal"]
         reactor.pubsub_limits = settings.output_limits["pubsub"]
         self.pubsub.configure(settings.notify_keyspace_events)
+        self.tracking.limit(settings.tracking_table_keys_max)
         self.dispatcher.configure()
         self.check_means()
         for shard in self.shards.values():
@@ -294,6 +319,14 @@ class Node:
         for shard in self.data_shards:
             shard.set_notify(classes)
 
+    def _can_ask_others_than(self, nodes: set[int]) -> bool:
+        """Whether calls can be forwarded to a node that is not among these."""
+        links = self.links_
+        return links is not None and any(
+            number not in nodes and links.link(FORWARD_LANE, number) is not None
+            for number in self.topology.nodes
+        )
+
     def _open_to_all(self, is_open: bool) -> None:
         """Whether clients need no password."""
         self.reactor.authenticated_at_start = is_open
@@ -306,6 +339,7 @@ class Node:
     def _end_session(self, session: Session) -> None:
         self.sessions.pop(session.id, None)
         self.pubsub.forget(session)
+        self.tracking.disable(session)
         if session.blocked is not None:
             session.blocked.unblock(error=False)
         if session in self.monitors:

@@ -3,6 +3,7 @@
 A kind is anything with `parse` and `show` (see Kind). `Text` takes one of the checks at the end of the file.
 """
 
+import locale
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,15 +26,16 @@ _UNITS = {
     b"g": 1000**3,
     b"gb": 1024**3,
 }
-_SIZE = re.compile(rb"(\d{1,20})([a-z]*)", re.IGNORECASE)
+_SIZE = re.compile(rb"(\d{0,20})([a-z]*)", re.IGNORECASE)
 
 
 def parse_size_bytes(text: bytes) -> int | None:
-    """`text` as Redis reads memory sizes: digits and an optional unit (k = 1000, kb = 1024, …), or None."""
+    """`text` as Redis reads memory sizes: digits and an optional unit (k = 1000, kb = 1024, …; nothing at all is 0), or
+    None."""
     match = _SIZE.fullmatch(text)
-    if match is None or match[2].lower() not in _UNITS:
+    if match is None or match[2].lower() not in _UNITS or (text and not match[1]):
         return None
-    value = int(match[1]) * _UNITS[match[2].lower()]
+    value = int(match[1] or 0) * _UNITS[match[2].lower()]
     return value if value < 2**64 else None
 
 
@@ -92,8 +94,11 @@ class Size:
     """Bytes in [low, high]; where `percent` is set also a share of the memory limit, kept as a negative number."""
 
     low: int = 0
+    """Below 0: negative numbers may be given, without a unit."""
     high: int = LONG_MAX
     percent: bool = False
+    at_least: int = 0
+    """What is less becomes this without a word."""
 
     def parse(self, text: bytes, current: Any) -> int:
         """See Kind."""
@@ -104,15 +109,17 @@ class Size:
                     raise ValueError("percentage argument must be less or equal to 100")
                 return -share
         value = parse_size_bytes(text)
+        if value is None and self.low < 0:
+            value = parse_int64(text)
         if value is None:
             raise ValueError(f"argument must be a memory {'or percent ' if self.percent else ''}value")
         if not self.low <= value <= self.high:
             raise ValueError(f"argument must be between {self.low} and {self.high} inclusive")
-        return value
+        return max(value, self.at_least) if self.at_least else value
 
     def show(self, value: Any) -> bytes:
         """See Kind."""
-        return b"%d%%" % -value if value < 0 else b"%d" % value
+        return b"%d%%" % -value if self.percent and value < 0 else b"%d" % value
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +194,7 @@ class OutputLimits:
 
     def parse(self, text: bytes, current: Any) -> dict[str, tuple[int, int, int]]:
         """See Kind."""
-        words = text.split(b" ")
+        words = text.split(b" ") if text else []
         if len(words) % 4:
             raise ValueError("Wrong number of arguments in buffer limit configuration.")
         limits = dict(current or {})
@@ -289,20 +296,34 @@ def check_hostname(text: bytes) -> None:
         raise ValueError("Hostnames may only contain alphanumeric characters, hyphens or dots")
 
 
+_ANNOUNCED = re.compile(rb"[A-Za-z0-9./:_\x80-\xff-]*")
+
+
 def check_node_name(text: bytes) -> None:
-    """As a host name, and underscores, or ValueError."""
-    if not re.fullmatch(rb"[A-Za-z0-9._-]*", text):
+    """What a node may be called, or ValueError."""
+    if not _ANNOUNCED.fullmatch(text):
         raise ValueError("Announced human node name contained invalid character")
 
 
 def check_address_name(text: bytes) -> None:
     """What an address or host name may have, or ValueError."""
-    if not re.fullmatch(rb"[A-Za-z0-9.:_-]*", text):
+    if not _ANNOUNCED.fullmatch(text):
         raise ValueError("cluster-announce-ip contains invalid character")
+
+
+def check_locale(text: bytes) -> None:
+    """A locale that this machine has, or ValueError."""
+    before = locale.setlocale(locale.LC_COLLATE)
+    try:
+        locale.setlocale(locale.LC_COLLATE, text.decode("latin-1"))
+    except locale.Error:
+        raise ValueError("Invalid locale name") from None
+    finally:
+        locale.setlocale(locale.LC_COLLATE, before)
 
 
 def check_process_title(text: bytes) -> None:
     """Text with known {variables}, or ValueError."""
     known = rb"title|listen-addr|server-mode|port|tls-port|unixsocket|config-file"
-    if not re.fullmatch(rb"([^{}]|\{(" + known + rb")\})*", text):
+    if not re.fullmatch(rb"([^{}]|\{(" + known + rb")\})+", text):
         raise ValueError("template format is invalid or contains unknown variables")

@@ -31,6 +31,7 @@ from server.parameter_kinds import (
     check_hostname,
     check_ipv4,
     check_ipv6,
+    check_locale,
     check_node_name,
     check_oom_values,
     check_process_title,
@@ -53,6 +54,8 @@ class Parameter:
     """Reported only when asked for by its exact name."""
     secret: bool = False
     """Its value is redacted in SLOWLOG and MONITOR."""
+    protected: bool = False
+    """Refused as one that an intruder could do harm with."""
 
     @property
     def acts(self) -> bool:
@@ -70,7 +73,7 @@ def _number(name: str, default: int, low: int, high: int, *aliases: str, **more:
 
 
 def _size(name: str, default: int, low: int, *aliases: str, **more: Any) -> Parameter:
-    kind = Size(low, more.pop("high", LONG_MAX), more.pop("percent", False))
+    kind = Size(low, more.pop("high", LONG_MAX), more.pop("percent", False), at_least=more.pop("at_least", 0))
     return Parameter(name, kind, str(default), aliases, **more)
 
 
@@ -97,7 +100,9 @@ _SHUTDOWN_CLASH = (
 _SHUTDOWN = "default save nosave now force safe failover"
 
 ACTING = (
+    _choice("loglevel", "notice", "debug verbose notice warning nothing", attribute="log_level"),
     _yes_no("latency-tracking", "yes", attribute="latency_tracking"),
+    _yes_no("extended-redis-compatibility", "no", attribute="extended_compatibility"),
     _number("hz", 10, 0, INT_MAX, clamp=(1, 500), attribute="hz"),
     _number("latency-monitor-threshold", 0, 0, LONG_MAX, attribute="latency_monitor_threshold"),
     _number("maxclients", 10000, 1, UINT_MAX, attribute="maxclients"),
@@ -112,6 +117,7 @@ ACTING = (
     _number("slowlog-max-len", 128, 0, LONG_MAX, "commandlog-slow-execution-max-len", attribute="slowlog_max_len"),
     _number("tcp-keepalive", 300, 0, INT_MAX, attribute="tcp_keepalive_s"),
     _number("timeout", 0, 0, INT_MAX, attribute="timeout_s"),
+    _number("tracking-table-max-keys", 1000000, 0, LONG_MAX, attribute="tracking_table_keys_max"),
     _size("client-query-buffer-limit", 1 << 30, 1 << 20, attribute="client_query_buffer_limit"),
     _size("proto-max-bulk-len", 512 << 20, 1 << 20, attribute="proto_max_bulk_len"),
     _text("requirepass", attribute="requirepass", secret=True),
@@ -193,7 +199,6 @@ REMEMBERED = (
     _yes_no("dual-channel-replication-enabled", "no"),
     _yes_no("dynamic-hz", "yes", hidden=True),
     _number("events-per-io-thread", 2, 0, INT_MAX, hidden=True),
-    _yes_no("extended-redis-compatibility", "no"),
     _yes_no("hide-user-data-from-log", "yes"),
     _size("hll-sparse-max-bytes", 3000, 0),
     _text("ignore-warnings"),
@@ -211,10 +216,9 @@ REMEMBERED = (
     _number("lfu-log-factor", 10, 0, INT_MAX),
     _number("list-compress-depth", 0, 0, INT_MAX),
     _number("loading-process-events-interval-bytes", 2 << 20, 1024, INT_MAX, hidden=True),
-    _text("locale-collate"),
+    _text("locale-collate", check=check_locale),
     _choice("log-format", "legacy", "legacy logfmt json"),
     _choice("log-timestamp-format", "legacy", "legacy iso8601 milliseconds"),
-    _choice("loglevel", "notice", "debug verbose notice warning nothing"),
     _number("max-new-connections-per-cycle", 10, 1, 1000),
     _number("max-new-tls-connections-per-cycle", 1, 1, 1000),
     _size("maxmemory-clients", 0, 0, percent=True),
@@ -234,7 +238,7 @@ REMEMBERED = (
     _yes_no("rdb-save-incremental-fsync", "yes"),
     _choice("rdb-version-check", "strict", "strict relaxed"),
     _yes_no("rdbcompression", "yes"),
-    _size("repl-backlog-size", 10 << 20, 1),
+    _size("repl-backlog-size", 10 << 20, 1, at_least=16 << 10),
     _number("repl-backlog-ttl", 3600, 0, LONG_MAX),
     _yes_no("repl-disable-tcp-nodelay", "no"),
     _choice("repl-diskless-load", "disabled", "disabled on-empty-db swapdb flush-before-load"),
@@ -261,7 +265,6 @@ REMEMBERED = (
     _yes_no("stop-writes-on-bgsave-error", "yes"),
     _size("stream-node-max-bytes", 4096, 0),
     _number("stream-node-max-entries", 100, 0, LONG_MAX),
-    _number("tracking-table-max-keys", 1000000, 0, LONG_MAX),
     _yes_no("use-exit-on-panic", "no", hidden=True),
     _number("watchdog-period", 0, 0, INT_MAX, hidden=True),
 )  # fmt: skip
@@ -276,8 +279,6 @@ _FIXED_VALUES = {
     "cluster-port": "0",
     "daemonize": "no",
     "databases": "16",
-    "dbfilename": "dump.rdb",
-    "dir": "",
     "disable-thp": "no",
     "enable-debug-assert": "no",
     "enable-debug-command": "yes",
@@ -343,6 +344,8 @@ FIXED = (
     _fixed("bio-cpulist", "", "bio_cpulist"),
     _fixed("server-cpulist", "", "server_cpulist"),
     _fixed("replicaof", "", "slaveof"),
+    _fixed("dbfilename", "dump.rdb", protected=True),
+    _fixed("dir", protected=True),
 )
 
 PARAMETERS: tuple[Parameter, ...] = (*ACTING, *REMEMBERED, *FIXED)

@@ -23,6 +23,13 @@ class Outlet(Protocol):
     def output_limit_bytes(self) -> int:
         """The hard limit of the client's output buffer, 0 for none."""
 
+    @property
+    def replies_due(self) -> bool:
+        """Something has been asked that is not answered yet."""
+
+    def inform(self, data: bytes) -> None:
+        """As `send`, but where that overtakes a reply that is due, once more behind it."""
+
     def push(self, value: Any) -> None:
         """Send an out-of-band value (MONITOR lines, RESP3 pushes) behind the replies that are due."""
 
@@ -63,6 +70,8 @@ class Guard(IntFlag):
     """In RESP2 a subscriber may do little else."""
     RESTRICTED = 8
     """Its user may not do everything, see access/users.py."""
+    TRACKING = 16
+    """What it reads is remembered, or what it writes carries its name."""
 
 
 class Queued:
@@ -74,6 +83,32 @@ class Queued:
         self.command = command
         self.args = args
         self.db = db
+
+
+class Tracker:
+    """CLIENT TRACKING ON: what a client wants to be told of keys that it caches."""
+
+    __slots__ = ("bcast", "broken", "caching", "noloop", "optin", "optout", "prefixes", "redirect")
+
+    def __init__(self) -> None:
+        self.bcast = False
+        """All keys that begin with one of `prefixes`; otherwise those that it reads."""
+        self.prefixes: list[bytes] = []
+        self.optin = False
+        self.optout = False
+        self.caching = False
+        """CLIENT CACHING: the next command is an exception."""
+        self.noloop = False
+        """It is not told of what it changes itself."""
+        self.redirect = 0
+        """The id of the client that is told instead; 0: none."""
+        self.broken = False
+        """That client was gone when it was to be told."""
+
+    @property
+    def remembers(self) -> bool:
+        """The keys of the next read are to be remembered."""
+        return not self.bcast and (self.caching if self.optin else not (self.optout and self.caching))
 
 
 class Session:
@@ -98,6 +133,7 @@ class Session:
         "name",
         "no_evict",
         "no_touch",
+        "origin",
         "outlet",
         "paused",
         "permissions",
@@ -107,6 +143,7 @@ class Session:
         "reply_mode",
         "subscriptions",
         "total_commands",
+        "tracking",
         "user",
         "watched",
     )
@@ -155,6 +192,10 @@ class Session:
         """CLIENT PAUSE holds up its next command."""
         self.no_evict = False
         self.no_touch = False
+        self.tracking: Tracker | None = None
+        """CLIENT TRACKING; set by pubsub/tracking.py."""
+        self.origin = b""
+        """What the client's changes are marked with: nothing, or who it is among all clients of all nodes."""
 
     @property
     def authenticated(self) -> bool:

@@ -30,6 +30,8 @@ class Settings:
     """0: nobody is told BUSY."""
     client_query_buffer_limit: int
     """Bytes."""
+    extended_compatibility: bool
+    """HELLO says that this is a Redis."""
     hash_max_listpack_entries: int
     """This and what else has such a name: see keyspace/limits.py."""
     hash_max_listpack_value: int
@@ -38,6 +40,8 @@ class Settings:
     """Milliseconds; 0: off."""
     latency_tracking: bool
     latency_tracking_info_percentiles: tuple[float, ...]
+    log_level: bytes
+    """Heeded when it changes: at the start the config file's own [log] level counts."""
     list_max_listpack_size: int
     maxclients: int
     maxmemory_bytes: int
@@ -63,6 +67,8 @@ class Settings:
     """0: off."""
     timeout_s: int
     """Idle clients are closed after it; 0: never."""
+    tracking_table_keys_max: int
+    """0: no limit."""
     zset_max_listpack_entries: int
     zset_max_listpack_value: int
 
@@ -87,6 +93,12 @@ class Settings:
     def on_change(self, callback: Callable[[frozenset[str]], None]) -> None:
         """Have `callback` called with the canonical names of what each successful CONFIG SET gave a new value."""
         self._callbacks.append(callback)
+
+    def report(self, facts: Mapping[str, str]) -> None:
+        """What CONFIG GET says from now on of parameters that can not be set, by canonical name."""
+        for name, text in facts.items():
+            assert not PARAMETER[name].mutable, name
+            self._values[name] = text.encode()
 
     def value(self, name: str) -> Any:
         """The value of a parameter, decoded (int, bool, bytes, …). Raises KeyError for no such parameter."""
@@ -122,6 +134,8 @@ class Settings:
                 raise CommandError(
                     b"ERR Unknown option or number of arguments for CONFIG SET - '%b'" % name_bytes
                 )
+            if PARAMETER[name].protected:
+                raise _refused(name_bytes, "can't set protected config")
             if not PARAMETER[name].mutable:
                 raise _refused(name_bytes, "can't set immutable config")
             if name in names:

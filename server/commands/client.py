@@ -25,8 +25,8 @@ from server.commands.table import (
 from server.errors import SYNTAX, CommandError
 from server.session import ReplyMode, Session
 
-_PLAIN = NOSCRIPT | LOADING | STALE
-_ANY_TIME = _PLAIN | ALLOW_BUSY
+PLAIN = NOSCRIPT | LOADING | STALE
+ANY_TIME = PLAIN | ALLOW_BUSY
 
 NO_REPLY = Raw(b"")
 """Nothing is sent at all."""
@@ -40,19 +40,19 @@ container(
 )
 
 
-@command("client|id", arity=2, flags=_ANY_TIME, where=NODE, since="5.0.0", group="connection")
+@command("client|id", arity=2, flags=ANY_TIME, where=NODE, since="5.0.0", group="connection")
 def client_id(context: Context, args: Args) -> Reply:
     """Returns the unique client ID of the connection."""
     return context.session.id
 
 
-@command("client|getname", arity=2, flags=_ANY_TIME, where=NODE, since="2.6.9", group="connection")
+@command("client|getname", arity=2, flags=ANY_TIME, where=NODE, since="2.6.9", group="connection")
 def client_getname(context: Context, args: Args) -> Reply:
     """Returns the name of the connection."""
     return context.session.name or None
 
 
-@command("client|setname", arity=3, flags=_ANY_TIME, where=NODE, since="2.6.9", group="connection")
+@command("client|setname", arity=3, flags=ANY_TIME, where=NODE, since="2.6.9", group="connection")
 def client_setname(context: Context, args: Args) -> Reply:
     """Sets the connection name."""
     if not is_printable(args[2]):
@@ -61,7 +61,7 @@ def client_setname(context: Context, args: Args) -> Reply:
     return OK
 
 
-@command("client|setinfo", arity=4, flags=_ANY_TIME, where=NODE, since="7.2.0", group="connection")
+@command("client|setinfo", arity=4, flags=ANY_TIME, where=NODE, since="7.2.0", group="connection")
 def client_setinfo(context: Context, args: Args) -> Reply:
     """Sets information specific to the client or connection."""
     option = args[2].lower()
@@ -79,7 +79,7 @@ def client_setinfo(context: Context, args: Args) -> Reply:
 @command(
     "client|list",
     arity=-2,
-    flags=ADMIN | _PLAIN,
+    flags=ADMIN | PLAIN,
     where=NODE,
     since="2.4.0",
     group="connection",
@@ -90,7 +90,7 @@ def client_list(context: Context, args: Args) -> Reply:
     return Verbatim(b"".join(describe_client(one) + b"\n" for one in select_clients(context, args, False)))
 
 
-@command("client|info", arity=2, flags=_PLAIN, where=NODE, since="6.2.0", group="connection")
+@command("client|info", arity=2, flags=PLAIN, where=NODE, since="6.2.0", group="connection")
 def client_info(context: Context, args: Args) -> Reply:
     """Returns information about the connection."""
     return Verbatim(describe_client(context.session) + b"\n")
@@ -104,7 +104,7 @@ def _close(context: Context, session: Session) -> None:
 @command(
     "client|kill",
     arity=-3,
-    flags=ADMIN | _PLAIN,
+    flags=ADMIN | PLAIN,
     where=NODE,
     since="2.4.0",
     group="connection",
@@ -125,7 +125,7 @@ def client_kill(context: Context, args: Args) -> Reply:
     return len(found)
 
 
-@command("client|reply", arity=3, flags=_ANY_TIME | NO_MULTI, where=NODE, since="3.2.0", group="connection")
+@command("client|reply", arity=3, flags=ANY_TIME | NO_MULTI, where=NODE, since="3.2.0", group="connection")
 def client_reply(context: Context, args: Args) -> Reply:
     """Instructs the server whether to reply to commands."""
     word, session = args[2].lower(), context.session
@@ -148,21 +148,21 @@ def _on_or_off(word: bytes) -> bool:
     return word.lower() == b"on"
 
 
-@command("client|no-evict", arity=3, flags=ADMIN | _ANY_TIME, where=NODE, since="7.0.0", group="connection")
+@command("client|no-evict", arity=3, flags=ADMIN | ANY_TIME, where=NODE, since="7.0.0", group="connection")
 def client_no_evict(context: Context, args: Args) -> Reply:
     """Sets the client eviction mode of the connection."""
     context.session.no_evict = _on_or_off(args[2])
     return OK
 
 
-@command("client|no-touch", arity=3, flags=_ANY_TIME, where=NODE, since="7.2.0", group="connection")
+@command("client|no-touch", arity=3, flags=ANY_TIME, where=NODE, since="7.2.0", group="connection")
 def client_no_touch(context: Context, args: Args) -> Reply:
     """Controls whether commands sent by the client affect the LRU/LFU of accessed keys."""
     context.session.no_touch = _on_or_off(args[2])
     return OK
 
 
-@command("client|pause", arity=-3, flags=ADMIN | _PLAIN, where=NODE, since="3.0.0", group="connection")
+@command("client|pause", arity=-3, flags=ADMIN | PLAIN, where=NODE, since="3.0.0", group="connection")
 def client_pause(context: Context, args: Args) -> Reply:
     """Suspends commands processing."""
     writes_only = False
@@ -182,7 +182,7 @@ def client_pause(context: Context, args: Args) -> Reply:
     return OK
 
 
-@command("client|unpause", arity=2, flags=ADMIN | _PLAIN, where=NODE, since="6.2.0", group="connection")
+@command("client|unpause", arity=2, flags=ADMIN | PLAIN, where=NODE, since="6.2.0", group="connection")
 def client_unpause(context: Context, args: Args) -> Reply:
     """Resumes processing commands from paused clients."""
     context.node.pause_clients(0, False)
@@ -192,7 +192,7 @@ def client_unpause(context: Context, args: Args) -> Reply:
 @command(
     "client|unblock",
     arity=-3,
-    flags=ADMIN | _PLAIN,
+    flags=ADMIN | PLAIN,
     where=NODE,
     since="5.0.0",
     group="connection",
@@ -208,39 +208,20 @@ def client_unblock(context: Context, args: Args) -> Reply:
     return int(context.node.unblock(integer(args[2]), error))
 
 
-@command("client|trackinginfo", arity=2, flags=_PLAIN, where=NODE, since="6.2.0", group="connection")
-def client_trackinginfo(context: Context, args: Args) -> Reply:
-    """Returns information about server-assisted client-side caching for the connection."""
-    return {b"flags": {b"off"}, b"redirect": -1, b"prefixes": []}
-
-
-@command("client|tracking", arity=-3, flags=_PLAIN, where=NODE, since="6.0.0", group="connection")
-def client_tracking(context: Context, args: Args) -> Reply:
-    """Controls server-assisted client-side caching for the connection."""
-    if _on_or_off(args[2]):
-        raise CommandError(
-            b"ERR client-side caching is not supported by this server, CLIENT TRACKING can only be OFF"
-        )
+@command("client|capa", arity=-3, flags=ANY_TIME, where=NODE, since="8.0.0", group="connection")
+def client_capa(context: Context, args: Args) -> Reply:
+    """A client claims its capability."""
     return OK
 
 
-@command("client|getredir", arity=2, flags=_ANY_TIME, where=NODE, since="6.0.0", group="connection")
-def client_getredir(context: Context, args: Args) -> Reply:
-    """Returns the client ID to which the connection's tracking notifications are redirected."""
-    return -1
-
-
-@command("client|caching", arity=3, flags=_ANY_TIME, where=NODE, since="6.0.0", group="connection")
-def client_caching(context: Context, args: Args) -> Reply:
-    """Instructs the server whether to track the keys in the next request."""
-    raise CommandError(
-        b"ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled"
-    )
-
-
-@command("client|capa", arity=-3, flags=_ANY_TIME, where=NODE, since="8.0.0", group="connection")
-def client_capa(context: Context, args: Args) -> Reply:
-    """A client claims its capability."""
+@command("client|import-source", arity=3, flags=PLAIN, where=NODE, since="8.1.0", group="connection")
+def client_import_source(context: Context, args: Args) -> Reply:
+    """Marks this client as an import source when the server is in import mode."""
+    word = args[2].lower()
+    if word != b"off" and not context.node.settings.value("import-mode"):
+        raise CommandError(b"ERR Server is not in import mode")
+    if word not in (b"on", b"off"):
+        raise CommandError(SYNTAX)
     return OK
 
 

@@ -34,8 +34,11 @@ def client_flags(session: Session) -> str:
         for letter, holds in (
             ("O", session.monitoring),
             ("P", session.subscriptions is not None),
-            ("b", session.blocked is not None or session.paused),
             ("x", session.queue is not None),
+            ("b", session.blocked is not None or session.paused),
+            ("t", session.tracking is not None),
+            ("R", session.tracking is not None and session.tracking.broken),
+            ("B", session.tracking is not None and session.tracking.bcast),
             ("d", session.queue_broken),
             ("r", session.readonly),
             ("e", session.no_evict),

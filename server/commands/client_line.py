@@ -20,7 +20,8 @@ def describe_client(session: Session) -> bytes:
         f"watch={len(session.watched or ())} qbuf={session.outlet.query_bytes} qbuf-free=0 argv-mem=0 multi-mem=0 "
         f"rbs=0 rbp=0 obl={output_bytes} oll=0 omem={output_bytes} "
         f"tot-mem={session.outlet.query_bytes + output_bytes} events=r cmd={session.last_command} "
-        f"user={session.user.decode('latin-1')} redir=-1 resp={session.protocol} "
+        f"user={session.user.decode('latin-1')} "
+        f"redir={-1 if session.tracking is None else session.tracking.redirect} resp={session.protocol} "
         f"lib-name={session.library_name.decode('latin-1')} lib-ver={session.library_version.decode('latin-1')} "
         f"tot-cmds={session.total_commands}"
     )

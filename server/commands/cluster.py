@@ -34,7 +34,8 @@ from server.keyspace.slots import SLOTS, key_slot
 
 DISABLED = b"ERR This instance has cluster support disabled"
 FIXED_TOPOLOGY = (
-    b"ERR CLUSTER %b is not supported: the config file fixes nodes and slots, leaders are elected"
+    b"ERR CLUSTER %b is not supported: the config file fixes nodes and slots, leaders are elected; "
+    b"see CLUSTER SHARDS for what is"
 )
 _READ = LOADING | STALE
 _PER_NODE = "O(N) where N is the total number of cluster nodes"
@@ -43,11 +44,12 @@ _PER_GROUP = "O(N) where N is the number of shard groups"
 
 def _roles(context: Context) -> Roles:
     """The roles now; raises CommandError on a node that stands alone."""
-    _check_clustered(context)
+    check_clustered(context)
     return Roles(context.node.topology, context.node.group_infos())
 
 
-def _check_clustered(context: Context) -> None:
+def check_clustered(context: Context) -> None:
+    """Raises CommandError on a node that stands alone."""
     if not context.node.topology.clustered:
         raise CommandError(DISABLED)
 
@@ -182,7 +184,7 @@ def cluster_shards(context: Context, args: Args) -> Reply:
 @command("cluster|myid", arity=2, flags=_READ, where=NODE, since="3.0.0", group="cluster")
 def cluster_myid(context: Context, args: Args) -> Reply:
     """Returns the ID of a node."""
-    _check_clustered(context)
+    check_clustered(context)
     topology = context.node.topology
     return topology.nodes[topology.me].cluster_id.encode()
 
@@ -210,7 +212,7 @@ def cluster_keyslot(context: Context, args: Args) -> Reply:
     return key_slot(args[2])
 
 
-async def _ask_slot(context: Context, slot: int, request: list[bytes]) -> Reply:
+async def ask_slot(context: Context, slot: int, request: list[bytes]) -> Reply:
     """Put an internal command about `slot` to the leader of its group."""
     reply = await context.node.call(context.node.topology.slot_groups[slot], context.session.db, request)
     if isinstance(reply, hiredis.ReplyError):
@@ -221,11 +223,11 @@ async def _ask_slot(context: Context, slot: int, request: list[bytes]) -> Reply:
 @command("cluster|countkeysinslot", arity=3, flags=STALE, where=NODE, since="3.0.0", group="cluster")
 async def cluster_countkeysinslot(context: Context, args: Args) -> Reply:
     """Returns the number of keys in a hash slot."""
-    _check_clustered(context)
+    check_clustered(context)
     slot = integer(args[2])
     if not 0 <= slot < SLOTS:
         raise CommandError(b"ERR Invalid slot")
-    return await _ask_slot(context, slot, [b"_countslot", b"%d" % slot])
+    return await ask_slot(context, slot, [b"_countslot", b"%d" % slot])
 
 
 @command(
@@ -239,11 +241,11 @@ async def cluster_countkeysinslot(context: Context, args: Args) -> Reply:
 )
 async def cluster_getkeysinslot(context: Context, args: Args) -> Reply:
     """Returns the key names in a hash slot."""
-    _check_clustered(context)
+    check_clustered(context)
     slot, count = integer(args[2]), integer(args[3])
     if not 0 <= slot < SLOTS or count < 0:
         raise CommandError(b"ERR Invalid slot or number of keys")
-    return await _ask_slot(context, slot, [b"_slotkeys", b"%d" % slot, b"%d" % count])
+    return await ask_slot(context, slot, [b"_slotkeys", b"%d" % slot, b"%d" % count])
 
 
 @command(
@@ -251,7 +253,7 @@ async def cluster_getkeysinslot(context: Context, args: Args) -> Reply:
 )
 def cluster_links(context: Context, args: Args) -> Reply:
     """Returns a list of all TCP links to and from peer nodes."""
-    _check_clustered(context)
+    check_clustered(context)
     return [
         {
             b"direction": b"to" if dialed else b"from",
@@ -296,14 +298,14 @@ for _name, _since in (("replicas", "5.0.0"), ("slaves", "3.0.0")):
 )
 def cluster_count_failure_reports(context: Context, args: Args) -> Reply:
     """Returns the number of active failure reports for a node."""
-    _check_clustered(context)
+    check_clustered(context)
     _node_number(context, args[2])
     return 0
 
 
 def _refuse(name: str, summary: str) -> Handler:
     def refused(context: Context, args: Args) -> Reply:
-        _check_clustered(context)
+        check_clustered(context)
         raise CommandError(FIXED_TOPOLOGY % name.upper().encode())
 
     refused.__doc__ = summary
@@ -320,6 +322,8 @@ for _name, _arity, _since, _flags, _summary in (
     ("failover", -2, "3.0.0", _CHANGE, "Forces a replica to perform a manual failover of its primary."),
     ("flushslots", 2, "3.0.0", _CHANGE, "Deletes all slots information from a node."),
     ("forget", 3, "3.0.0", _CHANGE, "Removes a node from the nodes table."),
+    ("migrateslots", -4, "9.0.0", _CHANGE, "Migrate the given slots from this node to the specified nodes."),
+    ("syncslots", -3, "9.0.0", _CHANGE, "A container for internal slot migration commands."),
     ("meet", -4, "3.0.0", _CHANGE, "Forces a node to handshake with another node."),
     ("replicate", -3, "3.0.0", _CHANGE, "Configures a node as replica of a primary node."),
     ("reset", -2, "3.0.0", ADMIN | STALE | Flag.NOSCRIPT, "Resets a node."),
@@ -362,7 +366,7 @@ async def cluster_rebuild(context: Context, args: Args) -> Reply:
 @command("cluster|help", arity=2, flags=_READ, where=NODE, since="5.0.0", group="cluster")
 def cluster_help(context: Context, args: Args) -> Reply:
     """Returns helpful text about the different subcommands."""
-    _check_clustered(context)
+    check_clustered(context)
     return help_reply(b"CLUSTER", _HELP)
 
 
@@ -390,7 +394,7 @@ def readwrite(context: Context, args: Args) -> Reply:
 @command("asking", arity=1, flags=FAST, where=NODE, since="3.0.0", group="cluster", categories="connection")
 def asking(context: Context, args: Args) -> Reply:
     """Signals that a cluster client is following an -ASK redirect."""
-    _check_clustered(context)
+    check_clustered(context)
     context.session.asking = True
     return OK
 
@@ -398,6 +402,8 @@ def asking(context: Context, args: Args) -> Reply:
 _HELP = """
 COUNTKEYSINSLOT <slot>
     Return the number of keys in <slot>.
+FLUSHSLOT <slot> [ASYNC|SYNC]
+    Delete all keys of <slot>.
 GETKEYSINSLOT <slot> <count>
     Return key names in a slot.
 INFO
@@ -418,6 +424,8 @@ REPLICAS <node-id>
 SLOTS
     Return information about slots range mappings. Each range is made of:
     start, end, primary and replicas IP addresses, ports and ids
+SLOT-STATS SLOTSRANGE <first> <last> | ORDERBY key-count [LIMIT <n>] [ASC|DESC]
+    Return slot usage statistics for slots that the current node leads.
 SHARDS
     Return information about slot range mappings and the nodes associated with them.
 LINKS

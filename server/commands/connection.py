@@ -19,7 +19,7 @@ from server.commands.table import (
 )
 from server.errors import INVALID_DB, NOT_INTEGER, SYNTAX, CommandError
 from server.session import ReplyMode
-from server.version import REDIS_VERSION, SERVER_NAME
+from server.version import COMPATIBLE, REDIS_VERSION, SERVER_NAME
 
 WRONG_PASSWORD = b"WRONGPASS invalid username-password pair or user is disabled."
 NO_PASSWORD = (
@@ -138,9 +138,12 @@ def hello(context: Context, args: Args) -> Reply:
     if name is not None:
         session.name = name
     session.protocol = protocol
+    server_name, redis_version = (
+        COMPATIBLE if context.node.settings.extended_compatibility else (SERVER_NAME, REDIS_VERSION)
+    )
     return {
-        b"server": SERVER_NAME.encode(),
-        b"version": REDIS_VERSION.encode(),
+        b"server": server_name.encode(),
+        b"version": redis_version.encode(),
         b"proto": protocol,
         b"id": session.id,
         b"mode": b"cluster" if context.node.topology.clustered else b"standalone",
@@ -175,6 +178,7 @@ def reset(context: Context, args: Args) -> Reply:
     session = context.session
     session.leave_transaction()
     context.node.pubsub.forget(session)
+    context.node.tracking.disable(session)
     session.protocol = 2
     session.db = 0
     context.node.users.admit(session)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from server.cluster.topology import Topology
     from server.diagnostics import Latency, Slowlog
     from server.pubsub.hub import Hub
+    from server.pubsub.tracking import Tracking
     from server.rates import Rates
     from server.scripting.functions import Functions
     from server.settings import Settings
@@ -63,6 +64,7 @@ class Node(Protocol):
     """By id."""
     monitors: set[Session]
     pubsub: "Hub"
+    tracking: "Tracking"
     started_s: float
     """Unix time."""
     run_id: str

@@ -2,7 +2,7 @@
 
 from resp.values import OK
 from server.commands.arguments import INT64_MAX, integer
-from server.commands.table import DENYOOM, READONLY, WRITE, Args, Keys, Reply, command
+from server.commands.table import DENYOOM, READONLY, WRITE, Args, Flag, Keys, Reply, command
 from server.errors import SYNTAX, CommandError
 from server.keyspace import events
 from server.keyspace.view import View
@@ -85,3 +85,15 @@ def restore(view: View, args: Args) -> Reply:
         if existed:
             view.event(events.GENERIC, b"del", key)
     return OK
+
+
+command(
+    "restore-asking",
+    arity=-4,
+    flags=WRITE | DENYOOM | Flag.ASKING,
+    keys=Keys(1, 1, access="OW update"),
+    since="3.0.0",
+    group="server",
+    complexity="O(1) to create the key and additional O(N) to read the value, where N is its size.",
+    categories="keyspace dangerous",
+)(restore)

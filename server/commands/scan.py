@@ -31,6 +31,7 @@ _TRANSACTION_KEYS_MAX = 50_000
 _CURSOR_MAX = 2**64 - 1
 _NUMBER_BYTES_MAX = 32
 _BLANKS = b" \t\n\v\f\r"
+BAD_CURSOR = b"ERR invalid cursor"
 
 
 # -- on the group's leader ----------------------------------------------------------------------------------
@@ -75,14 +76,17 @@ async def _ask(context: Context, group: int, *args: bytes) -> Any:
 class Walk:
     """A walk over the keys that match a pattern and are of a type."""
 
-    def __init__(self, context: Context, cursor: int, pattern: bytes, type_: bytes) -> None:
-        """`cursor`: 0 to begin, else what `cursor` was; `type_`: empty for all. Raises
+    def __init__(
+        self, context: Context, cursor: int, pattern: bytes, type_: bytes, slot: int | None = None
+    ) -> None:
+        """`cursor`: 0 to begin, else what `cursor` was; `type_`: empty for all; `slot`: the only one. Raises
         CommandError for a pattern that is too long."""
         self._context = context
         self._pattern = pattern
         self._type = type_
         compile_glob(pattern)
-        slot = pattern_slot(pattern)
+        if slot is None:
+            slot = pattern_slot(pattern)
         first, self._stop = (0, SLOTS) if slot is None else (slot, slot + 1)
         self._next = max(cursor, first << HASH_BITS)
 
@@ -128,7 +132,7 @@ def scan_cursor(text: bytes) -> int:
         if 0 <= value <= _CURSOR_MAX:
             return -value & _CURSOR_MAX if negative else value
     if value < 0 or value > _CURSOR_MAX:
-        raise CommandError(b"ERR invalid cursor")
+        raise CommandError(BAD_CURSOR)
     return value
 
 
@@ -143,8 +147,13 @@ def scan_cursor(text: bytes) -> int:
 )
 async def scan(context: Context, args: Args) -> Reply:
     """Iterates over the key names in the database."""
+    return await walk_on(context, args, None)
+
+
+async def walk_on(context: Context, args: Args, slot: int | None) -> Reply:
+    """The reply to a SCAN, of one slot or of all. Raises CommandError."""
     cursor, count, pattern, type_ = _scan_arguments(args)
-    walk = Walk(context, cursor, pattern, type_)
+    walk = Walk(context, cursor, pattern, type_, slot)
     found: list[bytes] = []
     while count > 0 and not walk.done:
         seen, page = await walk.page(count)

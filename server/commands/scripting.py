@@ -127,6 +127,14 @@ class _Nowhere:
     def send(self, data: bytes) -> None:
         """See Outlet."""
 
+    @property
+    def replies_due(self) -> bool:
+        """See Outlet."""
+        return False
+
+    def inform(self, data: bytes) -> None:
+        """See Outlet."""
+
     def close(self, after_reply: bool = False) -> None:
         """See Outlet."""
 
@@ -198,6 +206,8 @@ def call_command(view: View, readonly: bool, before: int, args: Args, protocol: 
         work = current()
         if work is not None and row.is_write:
             work.wrote = True
+        if view.script_reads is not None and row.flags & READONLY:
+            view.script_reads.keys.update(args[at] for at in row.keys.indexes(args))
         reply = handler(view, args)
     except WouldBlock as blocked:
         return blocked.empty
@@ -245,6 +255,8 @@ def in_script(view: View) -> Iterator[int]:
     protocol, db = view.protocol, view.db
     try:
         yield protocol
+        if view.script_reads is not None:
+            view.script_reads.complete = True
     finally:
         view.protocol = protocol
         if view.db != db:

@@ -233,6 +233,13 @@ for _name, _arity, _since, _flags, _summary in (
     ("failover", -1, "6.2.0", ADMIN | NOSCRIPT | STALE, "Starts a coordinated failover to a replica."),
     ("psync", -3, "2.8.0", _SAVING | NO_MULTI, "An internal command used in replication."),
     ("sync", 1, "1.0.0", _SAVING | NO_MULTI, "An internal command used in replication."),
+    (
+        "replconf",
+        -1,
+        "3.0.0",
+        ADMIN | NOSCRIPT | LOADING | STALE | ALLOW_BUSY,
+        "An internal command for configuring the replication stream.",
+    ),
 ):
     command(_name, arity=_arity, flags=_flags, where=NODE, since=_since, group="server")(
         _refuse(_name, _summary)

@@ -40,6 +40,7 @@ from server.commands.table import (
 )
 from server.diagnostics import format_monitor_line, monitored_words
 from server.dispatch.blocking import BlockedSlot
+from server.dispatch.caching import GO_ON, Caching
 from server.dispatch.connection import Connection
 from server.dispatch.texts import SCRIPT_CALLS, Texts
 from server.dispatch.transactions import Transactions
@@ -81,7 +82,6 @@ _WHILE_SUBSCRIBED = frozenset(
 )
 """What a RESP2 client may do that listens to channels."""
 _LAST_WORDS = frozenset(("reset", "quit"))
-_GO_ON = b"go on"
 NULL = {protocol: encode(None, protocol) for protocol in (2, 3)}
 HOT = frozenset((b"GET", b"get"))
 """What `answer_hot` answers."""
@@ -136,6 +136,7 @@ class Dispatcher:
         self._get = COMMANDS[b"get"]
         self.texts = Texts(self, node.functions, clock)
         self._transactions = Transactions(self)
+        self._caching = Caching(self, node.tracking)
         self.attentive = False
         """Somebody MONITORs, clients are paused, or memory or replicas are short: every command is looked at twice."""
         self.out_of_memory = False
@@ -198,7 +199,7 @@ class Dispatcher:
             return self._wrong_arity(session, row)
         if session.guards or self.attentive:
             reply = self._guarded(connection, row, args)
-            if reply is not _GO_ON:
+            if reply is not GO_ON:
                 return reply
         row.calls += 1
         session.last_command = row.name
@@ -280,7 +281,7 @@ class Dispatcher:
         return reply
 
     def _guarded(self, connection: Connection, row: Command, args: Args) -> bytes | None:
-        """What stands between a session that is not plain and its command; _GO_ON: nothing."""
+        """What stands between a session that is not plain and its command; GO_ON: nothing."""
         session = connection.session
         if not session.authenticated and not row.flags & Flag.NO_AUTH:
             row.rejected_calls += 1
@@ -319,7 +320,9 @@ class Dispatcher:
             return reply
         if self._node.monitors:
             self._monitor(session, row, args)
-        return _GO_ON
+        if session.tracking is not None and session.guards & Guard.TRACKING:
+            return self._caching.run(connection, session.tracking, row, args)
+        return GO_ON
 
     def _busy(self, row: Command) -> bytes | None:
         """Where all keys are one node's and one group's, a script that takes too long holds up everything, as in Redis;
@@ -403,6 +406,15 @@ class Dispatcher:
         """The thresholds of slowlog and latency monitor have changed."""
         self._slow_ns = 1000 * min(self._node.slowlog.threshold_us, self._node.latency.threshold_us)
 
+    def run_here(self, connection: Connection, row: Command, args: Args) -> bytes | None:
+        """`execute` from where guards have let the command pass, as a call that says whose it is."""
+        row.calls += 1
+        connection.session.last_command = row.name
+        began_ns = perf_counter_ns()
+        reply = self._run(connection, row, args)
+        self.took(row, args, connection.session, began_ns)
+        return reply
+
     def _run(self, connection: Connection, row: Command, args: Args) -> bytes | None:
         if row.is_node:
             return self._run_node(connection, row, args)
@@ -438,9 +450,9 @@ class Dispatcher:
         session = connection.session
         if row.blocks:
             slot = BlockedSlot(connection, route, connection.defer(), self._refusal)
-            slot.submit(Call(row, args, session.db, session.protocol, slot))
+            slot.submit(Call(row, args, session.db, session.protocol, slot, origin=session.origin))
         else:
-            call = Call(row, args, session.db, session.protocol, connection.defer())
+            call = Call(row, args, session.db, session.protocol, connection.defer(), origin=session.origin)
             if session.permissions is not None:
                 call.caller = self.caller_of(session, (row,))
             route.submit(call)
@@ -468,9 +480,10 @@ class Dispatcher:
         session = connection.session
         by_anybody = session.permissions is None or row.group != "scripting"
         if session.readonly and not row.is_write and by_anybody and route.shard is not None:
-            reply = route.shard.evaluate_stale(row, args, session.db, session.protocol)
-            if reply is not None:
-                return reply
+            if session.tracking is None:  # or it would be told of a change before this replica has it
+                reply = route.shard.evaluate_stale(row, args, session.db, session.protocol)
+                if reply is not None:
+                    return reply
             # Too old, so the leader is asked for it. A client that wants replicas would follow a MOVED in circles.
         elif self._redirect and route.leader not in (0, self._topology.me):
             leader = self._topology.nodes[route.leader]
@@ -493,7 +506,8 @@ class Dispatcher:
             requests = dict.fromkeys(groups, args)
         gather = Gather(row.join, places, len(requests), session.protocol, connection.defer())
         for number, (group, request) in enumerate(requests.items()):
-            self.routes[group].submit(Call(row, request, session.db, 2, gather.part(number)))
+            part = gather.part(number)
+            self.routes[group].submit(Call(row, request, session.db, 2, part, origin=session.origin))
 
     def _run_node(self, connection: Connection, row: Command, args: Args) -> bytes | None:
         session = connection.session

@@ -262,7 +262,9 @@ class Transactions:
         return checked
 
     def _call(self, transaction: Transaction, session: Session, slot: Slot) -> Call:
-        call = Call(self._exec_row, [b"exec"], session.db, session.protocol, slot, transaction)
+        call = Call(
+            self._exec_row, [b"exec"], session.db, session.protocol, slot, transaction, session.origin
+        )
         if session.permissions is not None:
             call.caller = self._dispatcher.caller_of(session, (row for row, _, _ in transaction.commands))
         return call

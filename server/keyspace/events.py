@@ -29,6 +29,10 @@ NEW = 1 << 14
 MONITORED = 1 << 15
 """The class of a script's command while somebody MONITORs: (MONITORED, its words as MONITOR shows them, database, b"").
 Not for subscribers."""
+TRACKED = 1 << 16
+"""For client-side caching (server/pubsub/tracking.py): (TRACKED, who changed it or nothing, database, key)."""
+FLUSHED = 1 << 17
+"""The same: everything may have changed. (FLUSHED, …, …, …)."""
 
 LETTERS = {
     "K": KEYSPACE,

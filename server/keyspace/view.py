@@ -20,7 +20,7 @@ from server.errors import WRONG_TYPE, CommandError
 from server.keyspace.breath import breathe, paced
 from server.keyspace.cache import MISSING, Derived, HotReplies, RecordCache
 from server.keyspace.collection import Collection, parse_payload
-from server.keyspace.events import EXPIRED, MONITORED, NEW, PUBLISHED, Event
+from server.keyspace.events import EXPIRED, FLUSHED, KEY_MISS, MONITORED, NEW, PUBLISHED, TRACKED, Event
 from server.keyspace.layout import (
     ELEMENT_PREFIX,
     ELEMENT_PREFIX_BYTES,
@@ -121,6 +121,17 @@ class Kept(dict[bytes, bytes | None]):
         return gone
 
 
+class ScriptReads:
+    """What a script read, for clients that cache it."""
+
+    __slots__ = ("complete", "keys")
+
+    def __init__(self) -> None:
+        self.keys: set[bytes] = set()
+        self.complete = False
+        """The script has ended: `keys` are all."""
+
+
 class View:
     """The keys of one shard group, for the length of one command."""
 
@@ -158,9 +169,11 @@ class View:
         "monitored",
         "notify",
         "now_ms",
+        "origin",
         "protocol",
         "random",
         "revision",
+        "script_reads",
     )
 
     def __init__(
@@ -230,6 +243,10 @@ class View:
         """Classes of keyspace events (events.py) that somebody wants to hear of."""
         self.events: list[Event] = []
         """(class, name, db, key) of events since the last take; the executor publishes and clears them."""
+        self.script_reads: ScriptReads | None = None
+        """Where to note what scripts read, if anybody wants to know."""
+        self.origin = b""
+        """Who writes, where that matters: Session.origin."""
         self.derived = Derived(derived_size_max)
         """What commands have worked out about collections, for the next ones."""
         self.random = random
@@ -396,6 +413,8 @@ class View:
                 self._count(db, -1, -1)
                 if self.notify & EXPIRED:
                     self.events.append((EXPIRED, b"expired", db, where[HEAD_PREFIX_BYTES:]))
+                if self.notify & TRACKED:
+                    self.events.append((TRACKED, b"", db, where[HEAD_PREFIX_BYTES:]))
                 return True
         return False
 
@@ -427,6 +446,8 @@ class View:
                 record = self._base.get(where)
                 if record is not None:
                     self._cache.keep(key, record)
+            if record is None and self.notify & KEY_MISS:
+                self.events.append((KEY_MISS, b"keymiss", self.db, key))
         elif self._pending:
             index = REVISION_AT.unpack_from(record, REVISION_OFFSET)[0] >> 16
             if index > self._base.observed:
@@ -437,6 +458,8 @@ class View:
             and EXPIRE_AT.unpack_from(record, EXPIRE_OFFSET)[0] <= self.now_ms
         ):
             self.expired.append((self._space, key))
+            if self.notify & KEY_MISS:
+                self.events.append((KEY_MISS, b"keymiss", self.db, key))
             return None
         return record
 
@@ -474,7 +497,7 @@ class View:
         """For the executor: `reply` was the answer to GET `key` just now, and all that it says is committed."""
         record = self._cache.young.get(key)
         if record is None:
-            if len(reply) <= _NULL_BYTES_MAX and not self.expired:
+            if len(reply) <= _NULL_BYTES_MAX and not self.expired and not self.notify & KEY_MISS:
                 self._hot.keep(self.db, key, MISSING)
         elif not record[1] & EXPIRES:
             self._hot.keep(self.db, key, reply)
@@ -631,6 +654,8 @@ class View:
         where = head_key(self._space, key)
         effects = self.effects
         old = self._take(key, where)
+        if self.notify & TRACKED:
+            self.events.append((TRACKED, self.origin, self.db, key))
         if old is None:
             self._count(self.db, 1, 1 if expire_ms else 0)
             if self.notify:
@@ -666,6 +691,8 @@ class View:
         old = self._take(key, where)
         if old is None:
             return False
+        if self.notify & TRACKED:
+            self.events.append((TRACKED, self.origin, self.db, key))
         effects[where] = None
         self._count(self.db, -1, -1 if old[1] & EXPIRES else 0)
         if old[1] & SPREAD and not keep_elements:
@@ -690,6 +717,8 @@ class View:
 
     def flush(self) -> None:
         """Empty the database: its keys are left behind in their space, to be swept in the background."""
+        if self.notify & FLUSHED:
+            self.events.append((FLUSHED, b"", self.db, b""))
         database = self._counts()
         if not database.keys:
             return
@@ -704,6 +733,8 @@ class View:
 
     def swap(self, first: int, second: int) -> None:
         """Let two databases change their contents (SWAPDB)."""
+        if self.notify & FLUSHED:
+            self.events.append((FLUSHED, b"", self.db, b""))
         self._save_meta()
         databases = self._meta.databases
         databases[first], databases[second] = databases[second], databases[first]

@@ -436,6 +436,19 @@ class Connection:
         self._check_output_limit()
         self.mark()
 
+    @property
+    def replies_due(self) -> bool:
+        """See Outlet."""
+        return any(type(place) is Pending and place.reply is None for place in self._waiting)
+
+    def inform(self, data: bytes) -> None:
+        """See Outlet."""
+        overtakes = self._blocked and bool(self._waiting) and isinstance(self._waiting[-1], Pending)
+        self.send(data)
+        if overtakes and not self.closed:
+            self._held_bytes += len(data)
+            self._waiting.append(data)
+
     def close(self, after_reply: bool = False) -> None:
         """See Outlet."""
         if after_reply:

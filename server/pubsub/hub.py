@@ -10,6 +10,7 @@ A message is encoded once for all its receivers; RESP3 differs from RESP2 in its
 Keyspace events are made by the leader of a key's group when what made them is committed. A node wants the classes of
 its own `notify-keyspace-events` and tells the others, so that an event is made if any node wants it, and each node
 words it for its subscribers as its own setting says. Where nobody wants any, `view.notify` is 0 and nothing is made.
+What clients that cache are told (tracking.py) goes the same way.
 
 To add a kind of subscription: a number below, a row in commands/pubsub.py.
 """
@@ -18,13 +19,25 @@ from collections.abc import Callable, Iterable
 from typing import Protocol, TypeAlias
 
 from resp import encode
-from server.keyspace.events import ALL, KEYEVENT, KEYSPACE, LETTERS, MONITORED, PUBLISHED, Event
+from server.keyspace.events import (
+    ALL,
+    FLUSHED,
+    KEYEVENT,
+    KEYSPACE,
+    LETTERS,
+    MONITORED,
+    PUBLISHED,
+    TRACKED,
+    Event,
+)
+from server.pubsub.tracking import Tracking
 from server.session import Guard, Session
 from server.types.glob import Matcher, compile_glob
 
 CHANNEL, PATTERN, SHARD = 0, 1, 2
 """Kinds of subscriptions; the index in `Session.subscriptions`."""
 _SWITCHES = KEYSPACE | KEYEVENT
+_CHANGES = TRACKED | FLUSHED
 Subscribers: TypeAlias = dict[Session, None]
 
 
@@ -52,8 +65,11 @@ def event_classes(setting: bytes) -> int:
 class Hub:
     """The subscriptions of one node."""
 
-    def __init__(self, on_notify: Callable[[int], None] = lambda classes: None) -> None:
-        """`on_notify`: told of the classes of events that some node wants, whenever they change."""
+    def __init__(
+        self, on_notify: Callable[[int], None] = lambda classes: None, tracking: Tracking | None = None
+    ) -> None:
+        """`on_notify`: told of the classes of events that some node wants, whenever they change; `tracking`: the
+        clients that cache what they read."""
         self.subscribers: tuple[dict[bytes, Subscribers], ...] = ({}, {}, {})
         """By kind: name to the sessions that listen. Invariant: none is empty."""
         self.outbound: Outbound | None = None
@@ -64,6 +80,9 @@ class Hub:
         """Told of the database and the words of each command of a script, while somebody MONITORs."""
         self._matchers: dict[bytes, Matcher] = {}
         """Of every pattern in `subscribers`."""
+        self.tracking = tracking or Tracking({})
+        self.tracking.on_wanted = self._own_changed
+        self._own = 0
         self._wanted = 0
         self._wanted_elsewhere = 0
         self._on_notify = on_notify
@@ -165,8 +184,16 @@ class Hub:
         notify = event_classes(setting)
         if notify != self.notify:
             self.notify = notify
+            self._own_changed()
+
+    def _own_changed(self) -> None:
+        own = self.notify & ~_SWITCHES | (_CHANGES if self.tracking.wanted else 0)
+        if own != self._own:
+            if (own ^ self._own) & _CHANGES:
+                self.tracking.start_over()
+            self._own = own
             if self.outbound is not None:
-                self.outbound.wants(notify & ~_SWITCHES)
+                self.outbound.wants(own)
             self._update()
 
     def wanted_elsewhere(self, classes: int) -> None:
@@ -175,7 +202,7 @@ class Hub:
         self._update()
 
     def _update(self) -> None:
-        wanted = self.notify & ~_SWITCHES | self._wanted_elsewhere
+        wanted = self._own | self._wanted_elsewhere
         if wanted != self._wanted:
             self._wanted = wanted
             self._on_notify(wanted)
@@ -196,6 +223,8 @@ class Hub:
 
     def tell(self, events: Iterable[Event]) -> None:
         """Deliver those events that this node wants to its subscribers."""
+        if self._own & _CHANGES:
+            self.tracking.happened(events)
         notify = self.notify
         if not notify or not (self.subscribers[CHANNEL] or self._matchers):
             return

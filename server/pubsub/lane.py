@@ -5,7 +5,8 @@ accepted. All that a turn publishes is encoded once and sent to every node. A no
 what no longer fits into its buffer (`dropped_frames`), as a slow subscriber would: nobody waits for it.
 
 The first thing a link carries is the classes of keyspace events that the sender wants; whoever is not linked wants
-none.
+none. The receiver answers, over the link that it dialed, that it acts by it: from then on that link carries all that
+is wanted, or a word that something is missing (tracking.py builds on it).
 """
 
 import logging
@@ -33,6 +34,12 @@ class Frame(msgspec.Struct, array_like=True):
     events: list[Event] = []
     wants: int | None = None
     """From now on the sender wants these classes of events."""
+    number: int = 0
+    """With `wants`: grows with each."""
+    heeds: int | None = None
+    """The number of the newest `wants` of the receiver that the sender acts by."""
+    missed: bool = False
+    """A frame before this one could not be sent."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -46,9 +53,12 @@ class Exchange:
         """Frames arrive within a turn of whoever polls the links; `flush` is called at the end of every turn."""
         self._hub = hub
         self._out: set[Link] = set()
-        self._wanted: dict[Link, int] = {}
-        """Of each accepted link: the classes that its node wants."""
+        self._wanted: dict[Link, tuple[int, int]] = {}
+        """Of each accepted link: the classes that its node wants, and the number of that wish."""
+        self._behind: set[Link] = set()
+        """Those of `_out` that could not take a frame, and do not know yet."""
         self._wants = 0
+        self._number = 0
         self._messages: list[tuple[int, bytes, bytes]] = []
         self._events: list[Event] = []
         self.dropped_frames = 0
@@ -72,11 +82,16 @@ class Exchange:
     def wants(self, classes: int) -> None:
         """See Outbound."""
         self._wants = classes
+        self._number += 1
         for link in self._out:
-            self._send(link, _encode(Frame(wants=classes)))
+            self._send(link, _encode(Frame(wants=classes, number=self._number)))
 
     def flush(self) -> None:
         """Send what this turn has gathered."""
+        for link in list(self._behind):
+            if link.buffered_bytes <= buffer_bytes_max and link.send(_encode(Frame(missed=True))):
+                self._behind.discard(link)
+                self._acknowledge(link.peer)
         if not self._messages and not self._events:
             return
         frame = _encode(Frame(self._messages, self._events))
@@ -90,16 +105,27 @@ class Exchange:
             if not self.dropped_frames:
                 log.warning("Node %d does not take what is published; its subscribers miss some", link.peer)
             self.dropped_frames += 1
+            self._behind.add(link)
 
     def _on_open(self, link: Link) -> None:
         if link.dialed:
             self._out.add(link)
-            self._send(link, _encode(Frame(wants=self._wants)))
+            self._send(link, _encode(Frame(wants=self._wants, number=self._number)))
+            self._acknowledge(link.peer)
+
+    def _acknowledge(self, node: int) -> None:
+        """Tell `node` that from now on it is sent what it wants, if it can be."""
+        number = max((n for link, (_, n) in self._wanted.items() if link.peer == node), default=None)
+        for link in self._out if number is not None else ():
+            if link.peer == node:
+                self._send(link, _encode(Frame(heeds=number)))
 
     def _on_close(self, link: Link) -> None:
+        self._hub.tracking.lost(link.peer)
         if link.dialed:
             self._out.discard(link)
-        elif self._wanted.pop(link, 0):
+            self._behind.discard(link)
+        elif self._wanted.pop(link, None) is not None:
             self._update()
 
     def _on_frame(self, link: Link, payload: bytes) -> None:
@@ -108,8 +134,13 @@ class Exchange:
         except UNDECODABLE as error:
             raise FrameError(f"node {link.peer} sent a frame that is nothing published: {error}") from None
         if frame.wants is not None:
-            self._wanted[link] = frame.wants
+            self._wanted[link] = (frame.wants, frame.number)
             self._update()
+            self._acknowledge(link.peer)
+        if frame.missed:
+            self._hub.tracking.forget_everything()
+        if frame.heeds is not None and frame.heeds == self._number:
+            self._hub.tracking.acknowledged(link.peer)
         for kind, channel, message in frame.messages:
             self._hub.deliver(kind, channel, message)
         if frame.events:
@@ -117,6 +148,6 @@ class Exchange:
 
     def _update(self) -> None:
         classes = 0
-        for wanted in self._wanted.values():
+        for wanted, _ in self._wanted.values():
             classes |= wanted
         self._hub.wanted_elsewhere(classes)

@@ -57,6 +57,7 @@ class Call:
         "gate",
         "is_write",
         "order",
+        "origin",
         "proof",
         "protocol",
         "receipt",
@@ -79,6 +80,7 @@ class Call:
         protocol: int,
         slot: Slot,
         transaction: Transaction | None = None,
+        origin: bytes = b"",
     ) -> None:
         self.command = command
         self.args = args
@@ -87,6 +89,8 @@ class Call:
         """RESP version in which the reply is encoded."""
         self.slot = slot
         self.transaction = transaction
+        self.origin = origin
+        """Session.origin of the client."""
         self.is_write = (
             command.is_write
             if transaction is None

@@ -60,12 +60,14 @@ class Request(msgspec.Struct, array_like=True):
     """Not a call: the one with this id need not wait any longer; whether it is answered with an error."""
     user: tuple[bytes, bytes] | None = None
     """Name and rules of the user for whom a script runs."""
-    origin: int = 0
+    asker: int = 0
     """Who wants a receipt, in the log, of a write; 0: nobody."""
     term: int = 0
     """The only term in which it may be done then."""
     waited_ms: int = 0
     """How long a blocking call has waited already, at other leaders."""
+    origin: bytes = b""
+    """See Call."""
 
 
 class Response(msgspec.Struct, array_like=True):
@@ -214,12 +216,12 @@ class Forwarder:
         self._on_link = on_link
         self._when_applied = when_applied
         self._ids = count(1)
-        self._origin = secrets.randbits(63) | 1
+        self._asker = secrets.randbits(63) | 1
         self._doubts: dict[int, _Doubt] = {}
         """By the number of the request."""
         for route in routes.values():
             if route.shard is not None:
-                route.shard.replica.origin = self._origin
+                route.shard.replica.asker = self._asker
         self._peers: dict[int, _Peer] = {}
         self._visitors: dict[Link, _Visitor] = {}
         self._dirty_peers: set[int] = set()
@@ -244,9 +246,10 @@ class Forwarder:
         request = Request(next(self._ids), route.group, call.epoch, call.db, call.protocol, call.args)
         if call.is_write and route.shard is not None:
             call.sent = Sent(route.shard.group.term, route.shard.replica.generation)
-            request.origin, request.term = self._origin, call.sent.term
+            request.asker, request.term = self._asker, call.sent.term
         if call.since_s:
             request.waited_ms = route.waited_ms(call)
+        request.origin = call.origin
         if call.transaction is not None:
             request.commands = [(args, db) for _, args, db in call.transaction.commands]
             request.watched = call.transaction.watched
@@ -465,14 +468,14 @@ class Forwarder:
         if request.commands is not None:
             rows = [(lookup(args), args, db) for args, db in request.commands]
             transaction = Transaction([(r, a, d) for r, a, d in rows if r is not None], request.watched)
-        call = Call(row, request.args, request.db, request.protocol, visit, transaction)
+        call = Call(row, request.args, request.db, request.protocol, visit, transaction, request.origin)
         call.forwarded = visit
         if request.user is not None:
             call.caller = Caller(user_of(*request.user), visit.deny)
         if row.where is CLUSTER:
             visit.call, visit.shard = call, route.shard
-        if request.origin:
-            call.receipt = (request.origin, request.id)
+        if request.asker:
+            call.receipt = (request.asker, request.id)
             call.sent = Sent(request.term, 0)
         if request.waited_ms:
             call.since_s = route.since_s(request.waited_ms)

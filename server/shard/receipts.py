@@ -1,6 +1,6 @@
 """What became of the writes that were under way at a leader when it died: the log knows, and tells who asked.
 
-A write that another node forwarded leaves a receipt in the entry that carries its effects: who asked (`origin`, a
+A write that another node forwarded leaves a receipt in the entry that carries its effects: who asked (`asker`, a
 random number of that node's process), the number of the request, and the encoded reply. Every replica applies the
 entry, and the one that asked finds its receipts there. So it has the reply even when the leader has died before
 sending it.
@@ -20,7 +20,7 @@ from enum import Enum
 from typing import NamedTuple
 
 Receipt = tuple[int, int, bytes | None]
-"""(origin, number of the request, reply); None for a reply that is too large to be kept."""
+"""(asker, number of the request, reply); None for a reply that is too large to be kept."""
 
 reply_bytes_max = 64 << 10
 """Larger replies are not repeated in the log."""

@@ -58,7 +58,7 @@ class Replica:
         self.swept_values = 0
         """Values that were swept: those whose elements lay apart, and all keys of flushed databases. Of one worker
         thread."""
-        self.origin = 0
+        self.asker = 0
         """What this node calls itself in receipts."""
         self.receipts: deque[Receipt] = deque()
         """Those of this node that were applied. They are here before `applied_index` says so."""
@@ -106,7 +106,7 @@ class Replica:
                 if effects.now_ms > self.clock_ms:
                     self.clock_ms = effects.now_ms
                 for receipt in effects.receipts:
-                    if receipt[0] == self.origin:
+                    if receipt[0] == self.asker:
                         self.receipts.append(receipt)
                 pairs = iter(effects.operations)
                 for key in pairs:

@@ -37,15 +37,16 @@ from server.errors import (
 )
 from server.keyspace.breath import TooLong, begin_attempt, end_attempt
 from server.keyspace.cache import HotReplies
-from server.keyspace.events import Event
+from server.keyspace.events import FLUSHED, KEY_MISS, Event
 from server.keyspace.layout import META_KEY
 from server.keyspace.limits import HasLimits
 from server.keyspace.meta import Meta
-from server.keyspace.view import DEFAULTS, EVERYWHERE, Home, View
+from server.keyspace.view import DEFAULTS, EVERYWHERE, Home, ScriptReads, View
 from server.shard.call import Call, Transaction
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.effects import encode_effects
 from server.shard.expirer import Expirer
+from server.shard.misses import told
 from server.shard.orphans import Orphans
 from server.shard.overlay import Overlay
 from server.shard.receipts import Receipt, reply_bytes_max
@@ -201,6 +202,8 @@ class Shard(Worker, Expirer):
             self.wrote = False
             self.gate = base.observed
         if view.events:
+            if self._notify & KEY_MISS:
+                view.events = told(command, args, view.events)
             self._keep_events()
         if self.waiters.woken and self.work is None:
             self._serve()
@@ -239,6 +242,8 @@ class Shard(Worker, Expirer):
                 began_ns = perf_counter_ns()
                 replies.append(self._run(command, args, protocol))
                 transaction.elapsed_ns.append(perf_counter_ns() - began_ns)
+                if view.events and self._notify & KEY_MISS:
+                    view.events = told(command, args, view.events)
                 if attempt or self.work is not None:
                     view.keep()  # it is taken when all is done
                     continue
@@ -399,6 +404,7 @@ class Shard(Worker, Expirer):
             call.forwarded.refuse(self.leader)  # who asked for this term will take it for not done in another
             return
         self._view.caller = call.caller
+        self._view.origin = call.origin
         try:
             if call.transaction is not None:
                 reply = self.evaluate_transaction(call.transaction, call.protocol)
@@ -407,6 +413,8 @@ class Shard(Worker, Expirer):
         except Unfinished:
             self.adopt(call)
             return
+        finally:
+            self._view.origin = b""
         self._answer(call, reply)
 
     def _answer(self, call: Call, reply: bytes) -> None:
@@ -455,7 +463,9 @@ class Shard(Worker, Expirer):
         if waiter.type is not None and (record is None or record[0] != waiter.type):
             view.revision = revision
             return None if record is None else False
+        before, view.origin = view.origin, call.origin
         reply = self._run(call.command, waiter.args, call.protocol)
+        view.origin = before
         if self._would_block is not None:
             self._would_block = None
             if view.effects:
@@ -474,6 +484,8 @@ class Shard(Worker, Expirer):
             call.gate = base.observed
         self.wrote = call.wrote
         if view.events:
+            if self._notify & KEY_MISS:
+                view.events = told(call.command, waiter.args, view.events)
             self._keep_events()
         if call.wrote or boot_time_us() < self._lease_until_us:
             self._wait_for_commit(call)
@@ -678,6 +690,8 @@ class Shard(Worker, Expirer):
             self._commit = group.commit
             self._start_leadership()
             self._do_again(self.orphans.settle(group, final=True))
+            if self._notify & FLUSHED:  # whether what we inherit was told, nobody knows
+                self._on_events([(FLUSHED, b"", 0, b"")])
         ready = (
             bool(self._leading_term)
             and group.can_propose
@@ -716,12 +730,18 @@ class Shard(Worker, Expirer):
         view.monitored = self._monitored
         return view
 
+    def note_script_reads(self, reads: ScriptReads | None) -> None:
+        """Have scripts that are evaluated from now on note what they read; None: no more."""
+        self._view.script_reads = reads
+
     def set_monitored(self, monitored: bool) -> None:
         """Whether somebody MONITORs this node."""
         self._monitored = self._view.monitored = monitored
 
     def set_notify(self, classes: int) -> None:
         """Commands make keyspace events of these classes from now on."""
+        if classes & KEY_MISS:
+            self._hot.clear()  # what is missing is not answered from there
         self._notify = self._view.notify = classes
 
     def _lose_leadership(self) -> None:

@@ -57,6 +57,19 @@ DIFFERENCES = [
         "The cluster is one.",
         "cluster",
     ),
+    Difference(
+        "operations: what replicates by hand is refused",
+        "REPLCONF *",
+        "^- 'ERR REPLCONF is not supported",
+        "Nobody replicates from here: a stranger that tries is told so at once.",
+    ),
+    Difference(
+        "operations: keys of slots, without a cluster",
+        "*",
+        "",
+        "The cluster is one.",
+        "cluster",
+    ),
     *(
         Difference(
             f"transactions: {case}",

@@ -112,6 +112,51 @@ STORIES: dict[str, Sequence[Sequence[str | bytes]]] = {
         ["SET", "k", "v"],
         ["INCR", "k"],
     ],
+    "keys that are not there": [
+        *([name, "k"] for name in ("GET", "STRLEN", "TTL", "TYPE", "EXISTS", "TOUCH", "DUMP", "EXPIRETIME")),
+        *(
+            [name, "k"]
+            for name in ("LLEN", "SMEMBERS", "SCARD", "HGETALL", "ZCARD", "XLEN", "GETDEL", "GETEX")
+        ),
+        *([name, "k"] for name in ("LPOP", "SPOP", "ZPOPMIN", "DEL", "INCR", "PERSIST", "BITCOUNT", "HLEN")),
+        ["FLUSHALL"],
+        ["MGET", "a", "b"],
+        ["EXISTS", "a", "b"],
+        ["GET", "a"],
+        ["GET", "a"],
+        ["GETRANGE", "a", "0", "1"],
+        ["GETBIT", "a", "0"],
+        ["HGET", "a", "f"],
+        ["HMGET", "a", "f", "g"],
+        ["LRANGE", "a", "0", "-1"],
+        ["LINDEX", "a", "0"],
+        ["LPOS", "a", "0"],
+        ["SISMEMBER", "a", "x"],
+        ["SINTER", "a", "b"],
+        ["SUNION", "a", "b"],
+        ["ZRANGE", "a", "0", "-1"],
+        ["ZSCORE", "a", "m"],
+        ["ZUNION", "2", "a", "b"],
+        ["XRANGE", "a", "-", "+"],
+        ["PFCOUNT", "a", "b"],
+        ["OBJECT", "ENCODING", "a"],
+        ["SET", "a", "v", "NX", "GET"],
+        ["GETSET", "b", "v"],
+        ["COPY", "c", "d"],
+        ["RENAME", "c", "d"],
+        ["SETRANGE", "c", "0", ""],
+        ["EXPIRE", "c", "10"],
+        ["SDIFFSTORE", "d", "s", "t"],
+        ["SUNIONSTORE", "d", "s", "t"],
+        ["ZUNIONSTORE", "d", "2", "s", "t"],
+        ["BITOP", "AND", "d", "s", "t"],
+        ["LMOVE", "s", "t", "LEFT", "LEFT"],
+        ["SMOVE", "s", "t", "m"],
+        ["SET", "e", "v", "PX", "1"],
+        ["@wait"],
+        ["GET", "e"],
+        ["DEL", "e"],
+    ],
     "keys whose time has come": [
         ["SET", "k", "v", "PX", "1"],
         ["@wait"],
@@ -140,7 +185,7 @@ def heard(server: Server, story: Sequence[Sequence[str]], setting: str) -> list[
         return said(listener, "end")
 
 
-@pytest.mark.parametrize("setting", ["KEA", "E$", "KgxE", "KEAn"])
+@pytest.mark.parametrize("setting", ["KEA", "E$", "KgxE", "KEAn", "Em"])
 @pytest.mark.parametrize("name", STORIES)
 def test_subscribers_hear_what_valkeys_hear(
     valkey: Server, standalone: Server, name: str, setting: str

@@ -17,6 +17,7 @@ from server.commands.table import lookup
 from server.diagnostics import Latency, Slowlog
 from server.errors import CommandError
 from server.pubsub.hub import Hub
+from server.pubsub.tracking import Tracking
 from server.rates import Rates
 from server.scripting.functions import Functions
 from server.session import Session
@@ -33,6 +34,7 @@ class FakeOutlet:
         self.output_bytes = 0
         self.query_bytes = 0
         self.output_limit_bytes = 0
+        self.replies_due = False
         self.pushed: list[Any] = []
         self.closed = ""
         """`now` or `after reply` once it is closed."""
@@ -41,6 +43,9 @@ class FakeOutlet:
         self.pushed.append(value)
 
     def send(self, data: bytes) -> None:
+        self.pushed.append(data)
+
+    def inform(self, data: bytes) -> None:
         self.pushed.append(data)
 
     def close(self, after_reply: bool = False) -> None:
@@ -85,7 +90,8 @@ class ServiceNode:
         self.rates = Rates()
         self.sessions: dict[int, Session] = {}
         self.monitors: set[Session] = set()
-        self.pubsub = Hub()
+        self.tracking = Tracking(self.sessions)
+        self.pubsub = Hub(tracking=self.tracking)
         self.functions = Functions()
         self.refusal = b""
         self.short_of_replicas = False

@@ -203,9 +203,3 @@ async def test_client_unblock_says_whether_it_did(node: ServiceNode) -> None:
 )
 async def test_small_ones(node: ServiceNode, request_: list[str], reply: Any) -> None:
     assert await node.run("CLIENT", *request_) == reply
-
-
-async def test_tracking_is_refused_in_one_sentence(node: ServiceNode) -> None:
-    assert (await node.run("CLIENT", "TRACKING", "on")).text == (
-        b"ERR client-side caching is not supported by this server, CLIENT TRACKING can only be OFF"
-    )

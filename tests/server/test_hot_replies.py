@@ -26,7 +26,9 @@ class World:
         self.lease_until_us = lease_until_us
         self.clock = TurnClock()
         slowlog: Any = SimpleNamespace(threshold_us=10_000)
-        node: Any = SimpleNamespace(stats=None, slowlog=slowlog, latency=slowlog, functions=None)
+        node: Any = SimpleNamespace(
+            stats=None, slowlog=slowlog, latency=slowlog, functions=None, tracking=None
+        )
         topology: Any = SimpleNamespace(
             data_groups=(1,), slot_groups=[1] * 16384, routing="forward", nodes={}
         )
