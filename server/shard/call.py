@@ -68,7 +68,6 @@ class Call:
         "stale",
         "transaction",
         "unblocked",
-        "waited",
         "wrote",
     )
 
@@ -122,8 +121,6 @@ class Call:
         self.epoch = 0
         self.stale = False
         """A replica may answer it."""
-        self.waited = False
-        """It waited for a key before it was served. It is not done again: that would be another wait."""
         self.unblocked: bool | None = None
         """Another node that has it was asked to let it wait no longer, with an error or without. Should that node
         refuse it, it is not done elsewhere: nobody waits for it any more."""

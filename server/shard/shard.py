@@ -474,7 +474,7 @@ class Shard(Worker, Expirer):
                 view.revision = revision
             return False
         self.waiters.remove(call)
-        call.waited = True
+        call.args = waiter.args  # should it have to be done again: `$` of XREAD stays what it was
         call.reply = reply
         call.wrote = bool(view.effects)
         if call.wrote:

@@ -27,7 +27,7 @@ class Visit:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     bench = Bench(tmp_path)
-    bench.shard.replica.origin = ORIGIN
+    bench.shard.replica.asker = ORIGIN
     return bench
 
 
@@ -76,7 +76,7 @@ def test_a_forwarded_write_leaves_its_reply_in_the_log(bench: Bench) -> None:
 
 
 def test_it_is_for_who_asked(bench: Bench) -> None:
-    bench.shard.replica.origin = ORIGIN + 1
+    bench.shard.replica.asker = ORIGIN + 1
     bench.shard.submit(forwarded(1, "INCR", "k")[0])
     finish(bench)
     assert not bench.shard.replica.receipts
