@@ -3,6 +3,7 @@
 Celery takes a job by BRPOP and notes it as not acknowledged in a second command.
 """
 
+import gc
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -24,6 +25,7 @@ WORKER = (
 def app(workplace: Workplace) -> Iterator[ModuleType]:
     module = workplace.application("celery_app")
     yield module
+    gc.collect()  # results say goodbye to their server, which must be there then
     module.app.backend.result_consumer.stop()  # it listens for results
     module.app.close()
 
