@@ -79,7 +79,7 @@ def main() -> None:
             start_s = time.monotonic()
             fill(client, count)
             print(f"{count} elements of each type: filled in {time.monotonic() - start_s:.0f} s", flush=True)
-        time.sleep(5)  # what is swept and compacted behind it
+        time.sleep(15)  # what is swept and compacted behind it
         for count in given.elements:
             rng = Random(2)
             for name, make in operations(count, rng).items():
