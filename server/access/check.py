@@ -77,7 +77,9 @@ _DATABASES: dict[str, Callable[[Args], list[int]]] = {
 """The indexes of databases among the arguments."""
 _NOT_THIS_DATABASE = frozenset(("select", "swapdb"))
 """Commands that do nothing to the present database."""
-_ALL_DATABASES = frozenset(("flushall",))
+_ALL_DATABASES = frozenset(
+    ("flushall", "clusterscan", "cluster|migrateslots", "cluster|cancelslotmigrations")
+)
 
 
 def check(user: User, row: Command, args: Args, db: int) -> Denial | None:
@@ -101,7 +103,7 @@ def _check_selector(
     if selector.databases is not None:
         at = _denied_database(selector, row, args, db)
         if at is not None:
-            return Denial(Reason.DATABASE, at, args[at] if at else row.name.encode())
+            return Denial(Reason.DATABASE, at, args[at] if at else row.name.partition("|")[0].encode())
     if not row.flags & Flag.NO_AUTH and not selector.allows_command(row, args):
         return Denial(Reason.COMMAND, 0, row.name.encode())
     if not selector.all_keys:

@@ -77,9 +77,16 @@ class _Query(NamedTuple):
     def pairs(self, view: View, key: bytes) -> list[Pair]:
         """What it finds."""
         zset = zsets.find(view, key)
-        if zset is None or self.offset < 0:
+        if zset is None:
             return []
-        return list(self.range.pairs(zset, self.reverse, self.offset, self.limit))
+        offset = self.offset
+        if offset < 0:  # from the end of the range, but not in a listpack
+            if zset.encoding == zsets.LISTPACK:
+                return []
+            offset += self.range.count(zset)
+            if offset < 0:
+                return []
+        return list(self.range.pairs(zset, self.reverse, offset, self.limit))
 
 
 def _query(args: Args, at: int, kind: bytes | None, reverse: bool | None, store: bool = False) -> _Query:

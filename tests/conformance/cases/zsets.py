@@ -536,6 +536,28 @@ EXISTS str"""),
         ],
     ),
     Case(
+        "an offset from the end",
+        [
+            ["ZADD", "small", *(word for number in range(5) for word in (str(number), f"m{number}"))],
+            ["ZADD", "k", *(word for number in range(200) for word in (str(number), f"m{number:03}"))],
+            ["ZADD", "w", *(word for number in range(200) for word in ("0", f"m{number:03}"))],
+            *(
+                [*command, "LIMIT", offset, limit]
+                for offset, limit in (("-1", "1"), ("-2", "3"), ("-3", "-1"), ("-1", "0"), ("-300", "2"))
+                for command in (
+                    ("ZRANGE", "small", "0", "3", "BYSCORE"),
+                    ("ZRANGE", "k", "0", "300", "BYSCORE"),
+                    ("ZRANGE", "k", "(1", "(3", "BYSCORE"),
+                    ("ZRANGE", "k", "500", "600", "BYSCORE"),
+                    ("ZREVRANGEBYSCORE", "k", "3", "1", "WITHSCORES"),
+                    ("ZRANGESTORE", "d", "k", "5", "9", "BYSCORE"),
+                    ("ZRANGE", "w", "[m001", "[m003", "BYLEX"),
+                    ("ZREVRANGEBYLEX", "w", "[m003", "-"),
+                )
+            ),
+        ],
+    ),
+    Case(
         "many words",
         [
             ["ZADD", "k", *(word for number in range(300) for word in ("0", f"w{number * 37 % 1000:03}"))],
