@@ -132,6 +132,7 @@ class TestKeyspaceEvents:
 class TestTheNode:
     def test_it_says_who_listens(self, server: Server) -> None:
         with Redis(HOST, server.port) as client, listening(server.port, 2) as pubsub:
+            others = len(client.client_list(_type="normal"))  # of other tests, the one that asks among them
             pubsub.subscribe("a", "b")
             pubsub.psubscribe("x*")
             hear(pubsub, 3)
@@ -141,7 +142,7 @@ class TestTheNode:
             (listener,) = client.client_list(_type="pubsub")
             assert (listener["sub"], listener["psub"], listener["ssub"]) == ("2", "1", "0")
             assert listener["flags"] == "P"
-            assert len(client.client_list(_type="normal")) == 1
+            assert len(client.client_list(_type="normal")) in (others - 1, others)
             info = client.info()
             assert (info["pubsub_channels"], info["pubsub_patterns"], info["pubsub_clients"]) == (2, 1, 1)
         with Redis(HOST, server.port) as client:
