@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import hiredis
 import pytest
 
-from tests.processes.client import Client
 from tests.processes.harness import Cluster, Server, eventually, key_of
 
 GROUP = 1
