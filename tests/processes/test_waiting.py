@@ -1,5 +1,5 @@
-"""Clients that wait at one node for a key that another one leads: whatever becomes of that one, they wait on at the next
-leader and are served once, or are told soon that nobody knows; and a client that has gone takes nothing.
+"""Clients that wait at one node for a key that another one leads: whatever becomes of that one, they wait on at the
+next leader and are served once, or are told soon that nobody knows; and a client that has gone takes nothing.
 """
 
 import time
