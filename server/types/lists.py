@@ -31,6 +31,8 @@ ENCODING_NAMES = (b"listpack", b"quicklist")
 
 _META = Struct(">QQQ")
 _VALUE: Callable[[tuple[bytes, bytes]], bytes] = itemgetter(1)
+_FEW = 4
+"""So many look-ups cost less than a scan."""
 _POSITION = Struct(">Q").pack
 _MIDDLE = 2**63
 
@@ -112,6 +114,11 @@ class ListValue:
 
     def walk(self, start: int, stop: int, reverse: bool = False) -> Iterator[bytes]:
         """The elements of [start, stop), indexes within the list, in order or from behind."""
+        if stop - start <= _FEW:
+            get = self._collection.get
+            few = range(self._first + start, self._first + stop)
+            values = [get(_POSITION(at)) for at in (reversed(few) if reverse else few)]
+            return (value for value in values if value is not None)  # None: beyond the ends
         low, high = _POSITION(self._first + start), _POSITION(self._first + stop)
         return map(_VALUE, self._collection.scan(low, high, reverse))
 

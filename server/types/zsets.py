@@ -208,10 +208,11 @@ class SortedSet:
         """Member and score of all whose place is in [start, stop) (None: to the end), in order or its reverse. Not
         while the set is changed."""
         if stop is not None and start >= stop:
-            return
-        if self._collection.spread:
-            yield from self._scan_places(start, stop, reverse)
-            return
+            return iter(())
+        return (self._scan_places if self._collection.spread else self._scan_ordered)(start, stop, reverse)
+
+    def _scan_ordered(self, start: bytes, stop: bytes | None, reverse: bool) -> Iterator[tuple[bytes, float]]:
+        """`scan` while compact."""
         places = self._ordered()
         low = bisect_left(places, start)
         high = len(places) if stop is None else bisect_left(places, stop)
