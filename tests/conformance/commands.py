@@ -148,9 +148,6 @@ HASHES = (
         one("0", "0", "x"),
         some(words("MATCH", one("*", "f", "[fg]")) | one("NOVALUES", "NOSCORES")),
     )
-    | words("HRANDFIELD", key, one("0", "100", "x"), some(one("WITHVALUES"), 1)).map(
-        lambda r: ["@sorted", *r]
-    )
     | words("HRANDFIELD", key, one("0", "100", "x"), "WITHVALUES").map(lambda r: ["@sorted", *r])
     | words(one("HGETDEL", "HGETEX", "HPERSIST", "HEXPIRETIME", "HPEXPIRETIME"), key, hash_fields)
     | words("HGETEX", key, some(hash_lifetime | one("PERSIST"), 2), hash_fields)

@@ -180,6 +180,7 @@ CASES = (
         "return getmetatable('')==nil",
         "local g=getmetatable(_G) g.__index={}",
         "return tostring(cjson.encode_keep_buffer(false))",
+        "return tostring(cjson.encode_keep_buffer(true))",  # Valkey keeps it for the next script
         "return tostring(_VERSION)",
         "local ok,e=pcall(function() error('x') end) return {tostring(ok),type(e),e}",
         "local c=coroutine.wrap(function() coroutine.yield(1) coroutine.yield(2) end) return {c(),c()}",
