@@ -65,7 +65,6 @@ class Call:
         "sent",
         "since_s",
         "slot",
-        "stale",
         "transaction",
         "unblocked",
         "wrote",
@@ -119,8 +118,6 @@ class Call:
         self.since_s = 0.0
         """Unix time from which the timeout of a blocking call counts, whatever node it waits at; 0: not waiting yet."""
         self.epoch = 0
-        self.stale = False
-        """A replica may answer it."""
         self.unblocked: bool | None = None
         """Another node that has it was asked to let it wait no longer, with an error or without. Should that node
         refuse it, it is not done elsewhere: nobody waits for it any more."""

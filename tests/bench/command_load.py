@@ -33,17 +33,14 @@ class CommandBenchmark:
 
     def prepare(self, cell: Cell) -> None:
         """Find out the rate. Raises ServerFailed."""
-        self._run(cell, probe_requests)
+        self.run_requests(cell, probe_requests)
 
     def run(self, cell: Cell, seconds: float) -> Load:
         """Load the server for about so long. Raises ServerFailed."""
-        return self._run(cell, max(cell.connections, int(self._rates[cell.name] * seconds)))
+        return self.run_requests(cell, max(cell.connections, int(self._rates[cell.name] * seconds)))
 
     def run_requests(self, cell: Cell, requests: int) -> Load:
         """Send so many. Raises ServerFailed."""
-        return self._run(cell, requests)
-
-    def _run(self, cell: Cell, requests: int) -> Load:
         operation = self._operations[cell.command]
         arguments = [self._program, "-h", HOST, "-p", str(self._port), "--csv", "--precision", "3"]
         arguments += ["-n", str(requests), "-c", str(cell.connections), "-P", str(cell.pipeline)]

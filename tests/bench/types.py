@@ -43,8 +43,9 @@ connections = 50
 growth_requests = 4000
 """Of one measurement of the cost by size: few against the small collection's elements would be too short to measure."""
 growth_max = 1.5
-settle_s = 3.0
-"""For compactions that loading has left behind."""
+idle_share = 0.05
+"""Of one processor: with less, compaction has done what loading has left behind."""
+settle_s_max = 60
 
 OPERATIONS: dict[str, tuple[Operation, float | None]] = {
     "PING": (Operation(("PING",)), None),
@@ -182,7 +183,7 @@ def _growth(deployment: Deployment, options: Options) -> list[Figure]:
             for command, words in GROWING.items():
                 key = f"{command}:{size}"
                 _add(client, key, command, size)
-                time.sleep(settle_s)
+                _settle(deployment)
                 operation = Operation(tuple(word.format(key=key) for word in words), size)
                 driver = CommandBenchmark(deployment.port, {command: operation})
                 cell = Cell(command, connections)
@@ -203,6 +204,15 @@ def _growth(deployment: Deployment, options: Options) -> list[Figure]:
             Figure(f"{command}, one to the other", "", {deployment.name: ratio}, at_most=growth_max)
         )
     return figures
+
+
+def _settle(deployment: Deployment) -> None:
+    """Wait until the server has nothing to do."""
+    for _ in range(settle_s_max):
+        before_s = deployment.cpu_s
+        time.sleep(1)
+        if deployment.cpu_s - before_s < idle_share:
+            return
 
 
 @contextmanager

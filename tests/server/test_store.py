@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from server.keyspace.layout import ELEMENT_PREFIX
 from server.keyspace.leveldb import DataStore
 from server.keyspace.store import MemoryStore
+from server.shard import overlay as overlay_module
 from server.shard.overlay import Overlay
 
 ELEMENTS = ELEMENT_PREFIX.pack(b"e", 7)
@@ -63,6 +64,7 @@ NAMES = st.integers(0, 300).map(lambda number: b"%03d" % number)
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
+    ordered=st.booleans(),
     steps=st.lists(
         st.one_of(
             st.tuples(
@@ -73,11 +75,14 @@ NAMES = st.integers(0, 300).map(lambda number: b"%03d" % number)
             st.tuples(st.just("read"), st.tuples(NAMES, NAMES, st.booleans())),
         ),
         max_size=40,
-    )
+    ),
 )
 def test_elements_that_are_not_applied_yet_lie_over_those_that_are(
-    store: DataStore, steps: list[tuple[str, Any]]
+    store: DataStore, monkeypatch: pytest.MonkeyPatch, ordered: bool, steps: list[tuple[str, Any]]
 ) -> None:
+    # Ordered: as with much that is pending and many scans.
+    monkeypatch.setattr(overlay_module, "few_max", 0 if ordered else 64)
+    monkeypatch.setattr(overlay_module, "scans_min", 0 if ordered else 8)
     for key in list(store.db.iterator(include_value=False)):
         store.db.delete(key)
     overlay = Overlay(store, b"group")
