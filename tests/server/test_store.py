@@ -109,8 +109,7 @@ def test_elements_that_are_not_applied_yet_lie_over_those_that_are(
                     else:
                         store.db.put(b"group" + key, each)
                 overlay.applied(at)
-        else:
-            start, stop, reverse = value
-            for end in (stop, None):
-                found = list(overlay.scan_under(ELEMENTS, start, end, reverse))
-                assert found == list(state.scan_under(ELEMENTS, start, end, reverse))
+        start, stop, reverse = value if what == "read" else (b"", None, False)
+        for end in (stop, None):
+            found = list(overlay.scan_under(ELEMENTS, start, end, reverse))
+            assert found == list(state.scan_under(ELEMENTS, start, end, reverse))
