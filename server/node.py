@@ -32,7 +32,7 @@ from server.cluster.state import ClusterState
 from server.cluster.topology import SYSTEM_GROUP, Topology
 from server.commands.context import GroupInfo
 from server.config import MIB, Config, ConfigError
-from server.diagnostics import Latency, Slowlog
+from server.diagnostics import CommandLog, Latency
 from server.dispatch.dispatcher import Dispatcher
 from server.errors import DISK_FULL, OUT_OF_MEMORY
 from server.keyspace.cache import HotReplies
@@ -93,7 +93,13 @@ class Node:
         self.topology: Topology = config.topology(name)
         self.settings = Settings(config.redis_parameters())
         self.stats = Stats()
-        self.slowlog = Slowlog(self.settings)
+        self.slowlog = CommandLog(self.settings, "slowlog-log-slower-than", "slowlog-max-len")
+        self.large_requests = CommandLog(
+            self.settings, "commandlog-request-larger-than", "commandlog-large-request-max-len"
+        )
+        self.large_replies = CommandLog(
+            self.settings, "commandlog-reply-larger-than", "commandlog-large-reply-max-len"
+        )
         self.latency = Latency(self.settings)
         self.sessions: dict[int, Session] = {}
         self.monitors: set[Session] = set()
@@ -283,6 +289,8 @@ class Node:
         reactor.clients_max = settings.maxclients
         reactor.keepalive_s = settings.tcp_keepalive_s
         reactor.output_limits = settings.output_limits["normal"]
+        reactor.large_request_bytes = self.large_requests.threshold
+        reactor.large_reply_bytes = self.large_replies.threshold
         reactor.pubsub_limits = settings.output_limits["pubsub"]
         self.pubsub.configure(settings.notify_keyspace_events)
         self.tracking.limit(settings.tracking_table_keys_max)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from server.cluster.membership import Membership
     from server.cluster.state import ClusterState
     from server.cluster.topology import Topology
-    from server.diagnostics import Latency, Slowlog
+    from server.diagnostics import CommandLog, Latency
     from server.pubsub.hub import Hub
     from server.pubsub.tracking import Tracking
     from server.rates import Rates
@@ -56,7 +56,9 @@ class Node(Protocol):
     topology: "Topology"
     settings: "Settings"
     stats: "Stats"
-    slowlog: "Slowlog"
+    slowlog: "CommandLog"
+    large_requests: "CommandLog"
+    large_replies: "CommandLog"
     latency: "Latency"
     rates: "Rates"
     """Sampled by a timer of the node, for INFO's instantaneous_ fields."""

@@ -73,7 +73,7 @@ async def _sleep(context: Context, args: Args) -> Reply:
     seconds = min(_leading_float(args[2]), 86400.0)
     await trio.sleep(seconds)
     node, micros = context.node, int(seconds * 1_000_000)
-    if micros >= node.slowlog.threshold_us:
+    if micros >= node.slowlog.threshold:
         node.slowlog.add(args, micros, context.session)
     if micros >= node.latency.threshold_us:
         node.latency.event(b"command", micros // 1000)

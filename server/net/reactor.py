@@ -19,6 +19,7 @@ from typing import Any
 import trio
 
 from resp import Error, Limits, encode
+from server.diagnostics import NEVER
 from server.dispatch.dispatcher import Dispatcher
 from server.errors import INTERNAL, CommandError
 from server.net.connection import Connection, error_reply
@@ -61,6 +62,8 @@ class Reactor:
         """Output buffer limits of normal clients: hard bytes, soft bytes, seconds."""
         self.pubsub_limits: tuple[int, int, int] = (0, 0, 0)
         """Those of clients that listen to channels."""
+        self.large_request_bytes = self.large_reply_bytes = NEVER
+        """From which on the logs of such have them."""
         self.authenticated_at_start = True
         """No password is asked for."""
         self.clients_max = 10000
