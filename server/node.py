@@ -24,7 +24,7 @@ from raft.runtime.links import Links
 from raft.runtime.options import HostOptions
 from raft.storage import LogStore
 from resp import Limits
-from server.access.rules import DEFAULT_USER, User
+from server.access.rules import User
 from server.access.users import STORED, Users, read_users
 from server.cluster.identity import PeerCheck, check_identity
 from server.cluster.membership import Membership
@@ -48,7 +48,7 @@ from server.pubsub.tracking import Tracking
 from server.rates import Rates
 from server.scripting.functions import PREFIX as FUNCTIONS_PREFIX
 from server.scripting.functions import Functions
-from server.session import Session
+from server.session import DEFAULT_USER, Session
 from server.settings import Settings
 from server.shard.clock import TurnClock
 from server.shard.digest import DIGEST_BYTES, digest

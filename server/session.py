@@ -7,6 +7,9 @@ since ten thousand idle ones are nothing special.
 from enum import IntEnum, IntFlag
 from typing import Any, Protocol
 
+DEFAULT_USER = b"default"
+"""Who every session begins as."""
+
 
 class Outlet(Protocol):
     """The connection as a session's owner sees it."""

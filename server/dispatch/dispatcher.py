@@ -20,10 +20,11 @@ from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
 from resp import Error, Raw, encode
 from server.access.caller import Caller
 from server.access.check import Denial, check, check_sort
+from server.access.context import Node
 from server.access.rules import User
 from server.cluster.topology import SYSTEM_GROUP, Topology
 from server.commands.client_line import describe_client
-from server.commands.context import Context, Node
+from server.commands.context import Context
 from server.commands.function_calls import client_request
 from server.commands.table import (
     CLUSTER,
