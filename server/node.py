@@ -297,7 +297,7 @@ class Node:
         self.dispatcher.configure()
         self.check_means()
         for shard in self.shards.values():
-            shard.busy_after_s = settings.busy_reply_threshold_ms / 1000
+            shard.worker.busy_after_s = settings.busy_reply_threshold_ms / 1000
 
     @property
     def short_of_replicas(self) -> bool:
@@ -469,7 +469,7 @@ class Node:
         for shard in self.shards.values():
             call = None if shard.work is None else shard.work.call
             if call is not None and getattr(call.slot, "session", None) is session:
-                shard.kill_client(call)
+                shard.worker.kill_client(call)
         if self.router.forwarder is not None:
             self.router.forwarder.kill(session)
 
@@ -483,7 +483,9 @@ class Node:
 
     def busy_script(self) -> bytes | None:
         """See Protocol."""
-        return next((shard.busy for shard in self.shards.values() if shard.busy is not None), None)
+        return next(
+            (shard.worker.busy for shard in self.shards.values() if shard.worker.busy is not None), None
+        )
 
     async def digest(self) -> int:
         """See Protocol."""
@@ -557,7 +559,7 @@ class Node:
         if not self.active_expire or self.dispatcher.paused_until_ms:
             return False
         self.clock.advance()
-        more = [shard.expire_due() for shard in self.shards.values() if shard.ready]
+        more = [shard.expirer.expire_due() for shard in self.shards.values() if shard.ready]
         self.end_turn()
         return any(more)
 
@@ -569,7 +571,7 @@ class Node:
     def close(self) -> None:
         """After everything has ended: close the stores."""
         for shard in self.shards.values():
-            shard.end_work(INTERRUPTED)
+            shard.worker.end(INTERRUPTED)
         self.store.close()
         self.log_store.close()
 

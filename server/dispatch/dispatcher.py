@@ -213,7 +213,7 @@ class Dispatcher:
                 try:
                     reply = shard.evaluate(row, args, session.db, session.protocol)  # type: ignore[union-attr]
                 except Unfinished:
-                    shard.adopt(Call(row, args, session.db, session.protocol, connection.defer(args)))  # type: ignore[union-attr]
+                    shard.worker.adopt(Call(row, args, session.db, session.protocol, connection.defer(args)))  # type: ignore[union-attr]
                     return None
                 elapsed_ns = perf_counter_ns() - began_ns
                 row.elapsed_ns += elapsed_ns
@@ -332,7 +332,7 @@ class Dispatcher:
         shard = self._only_shard
         if shard is None or shard.work is None or row.flags & Flag.ALLOW_BUSY:
             return None
-        return shard.busy
+        return shard.worker.busy
 
     def _needs_memory(self, session: Session, row: Command, args: Args) -> bool:
         if row.name == "exec":
@@ -505,7 +505,8 @@ class Dispatcher:
         by_anybody = session.permissions is None or row.group != "scripting"
         if session.readonly and not row.is_write and by_anybody and route.shard is not None:
             if session.tracking is None:  # or it would be told of a change before this replica has it
-                reply = route.shard.evaluate_stale(row, args, session.db, session.protocol)
+                shard = route.shard
+                reply = shard.stale_reads.evaluate(shard.group, row, args, session.db, session.protocol)
                 if reply is not None:
                     return reply
             # Too old, so the leader is asked for it. A client that wants replicas would follow a MOVED in circles.

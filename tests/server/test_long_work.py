@@ -30,7 +30,7 @@ class LongBench(Bench):
         slices = 0
         while self.shard.work is not None:
             self.clock.advance()
-            self.shard.go_on()
+            self.shard.worker.go_on()
             self.shard.flush()
             slices += 1
         return slices
@@ -64,7 +64,7 @@ class LongBench(Bench):
 def bench(tmp_path: Path) -> Iterator[LongBench]:
     bench = LongBench(tmp_path / "data")
     yield bench
-    bench.shard.end_work(b"")
+    bench.shard.worker.end(b"")
     bench.store.close()
 
 
@@ -97,7 +97,7 @@ def test_what_is_applied_meanwhile_is_still_seen(bench: LongBench, no_slice: Non
     bench.turn()
     reply = bench.ask("SMEMBERS", "s")
     bench.turn()
-    bench.shard.go_on()
+    bench.shard.worker.go_on()
     bench.settle()  # the scan has begun before
     assert bench.shard.work is not None
     bench.finish()
@@ -108,7 +108,7 @@ def test_what_is_applied_meanwhile_is_still_seen(bench: LongBench, no_slice: Non
 def test_an_entry_that_comes_in_between_moves_its_revision(bench: LongBench, no_slice: None) -> None:
     bench.ask("SADD", "s", *MEMBERS)
     bench.turn()
-    bench.shard.go_on()
+    bench.shard.worker.go_on()
     group = bench.group
     group.log.append(
         Entry(group.last_index + 1, group.term, NORMAL, b"")
@@ -127,7 +127,7 @@ def test_a_leadership_that_is_lost_takes_it_along(bench: LongBench, no_slice: No
     reply = bench.ask("EVAL", f"redis.call('set','k','v') redis.call('del','a') {LOOP}", "0")
     for _ in range(4):
         bench.turn()
-        bench.shard.go_on()
+        bench.shard.worker.go_on()
     assert bench.shard.work is not None
     bench.follow(term=2)
     assert reply == [b"-" + INTERRUPTED + b"\r\n"]
@@ -143,11 +143,11 @@ def test_a_killed_client_s_command_did_not_happen(bench: LongBench, no_slice: No
     reply = bench.ask("EVAL", f"redis.call('set','k','v') redis.call('set','l','v') {LOOP}", "0")
     for _ in range(12):
         bench.turn()
-        bench.shard.go_on()
+        bench.shard.worker.go_on()
     work = bench.shard.work
     assert work is not None
     assert work.call is not None
-    bench.shard.kill_client(work.call)
+    bench.shard.worker.kill_client(work.call)
     assert reply == [b"-" + KILLED + b"\r\n"]
     assert bench.shard.ready
     assert bench.run("DBSIZE") == b":0\r\n"
@@ -169,8 +169,8 @@ def test_a_script_that_has_written_nothing_can_be_killed(bench: LongBench, no_sl
     reply = bench.ask("EVAL", text, "0")
     for _ in range(5):
         bench.turn()
-        bench.shard.go_on()
-    assert bench.shard.kill_script(function=False) is None
+        bench.shard.worker.go_on()
+    assert bench.shard.worker.kill_script(function=False) is None
     bench.finish()
     bench.settle()
     assert b"Script killed by user with SCRIPT KILL." in reply[0]
@@ -184,18 +184,18 @@ def test_whatever_a_script_catches_it_ends_with_the_leadership(
     reply = bench.ask("EVAL", text, "0")
     for _ in range(7):
         bench.turn()
-        bench.shard.go_on()
+        bench.shard.worker.go_on()
     bench.follow(term=2)
     assert reply == [b"-" + INTERRUPTED + b"\r\n"]
 
 
 def test_a_script_that_has_written_can_not_be_killed(bench: LongBench, no_slice: None) -> None:
-    assert bench.shard.kill_script(function=False) == NOT_BUSY
+    assert bench.shard.worker.kill_script(function=False) == NOT_BUSY
     reply = bench.ask("EVAL", f"redis.call('set','k','v') {LOOP} return 5", "0")
     for _ in range(12):
         bench.turn()
-        bench.shard.go_on()
-    assert bench.shard.kill_script(function=False) == UNKILLABLE
+        bench.shard.worker.go_on()
+    assert bench.shard.worker.kill_script(function=False) == UNKILLABLE
     bench.finish()
     bench.settle()
     assert reply == [b":5\r\n"]
@@ -204,8 +204,8 @@ def test_a_script_that_has_written_can_not_be_killed(bench: LongBench, no_slice:
 def test_a_command_that_is_no_script_can_not_be_killed(bench: LongBench, no_slice: None) -> None:
     bench.ask("SADD", "s", *MEMBERS)
     bench.turn()
-    assert bench.shard.kill_script(function=False) == NOT_BUSY
-    assert bench.shard.busy is None
+    assert bench.shard.worker.kill_script(function=False) == NOT_BUSY
+    assert bench.shard.worker.busy is None
 
 
 def test_scripts_of_two_groups_go_on_side_by_side(bench: LongBench, tmp_path: Path, no_slice: None) -> None:
@@ -216,7 +216,7 @@ def test_scripts_of_two_groups_go_on_side_by_side(bench: LongBench, tmp_path: Pa
     while works:
         for one in list(works):
             one.turn()
-            one.shard.go_on()
+            one.shard.worker.go_on()
             one.shard.flush()
             if one.shard.work is None:
                 works.remove(one)
@@ -273,10 +273,10 @@ def test_calls_wait_behind_it_and_are_told_busy_when_it_is_a_script(bench: LongB
     route.ready = bench.shard.ready
     send("first", "GET", "k")
     bench.turn()
-    bench.shard.go_on()
+    bench.shard.worker.go_on()
     route.check_deadlines()
     assert not replies["first"]
-    bench.shard.busy_after_s = 1e-9
+    bench.shard.worker.busy_after_s = 1e-9
     route.check_deadlines()
     send("second", "GET", "k")
     assert replies["first"] == replies["second"]
