@@ -355,3 +355,47 @@ def test_every_command_says_the_same_in_slices(tmp_path: Path, monkeypatch: pyte
     assert paused > 300
     whole.store.close()
     bench.store.close()
+
+
+def _slices(bench: LongBench, *words: str) -> tuple[bytes, int]:
+    """The reply to a command that is done in slices, and how many it took."""
+    replies = bench.ask(*words)
+    bench.turn()
+    slices = bench.finish()
+    bench.settle()
+    return replies[0], slices
+
+
+MEGABYTE = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("words", "slices_min"),
+    [
+        (["BITOP", "NOT", "r", "zeros"], 15),
+        (["BITOP", "AND", "r", *["zeros"] * 10], 100),
+        (["BITPOS", "zeros", "1"], 15),
+        (["BITCOUNT", "zeros"], 15),
+        (["LCS", "zeros", "short", "LEN"], 15),
+    ],
+)
+def test_a_long_string_is_read_piece_by_piece(
+    bench: LongBench, no_slice: None, words: list[str], slices_min: int
+) -> None:
+    bench.run("SET", "zeros", "\0" * MEGABYTE)
+    bench.run("SET", "short", "abc")
+    assert _slices(bench, *words)[1] > slices_min
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_many_elements_are_sorted_part_by_part(
+    bench: LongBench, monkeypatch: pytest.MonkeyPatch, alpha: bool, descending: bool
+) -> None:
+    words = ["SORT", "l", *(["ALPHA"] if alpha else []), *(["DESC"] if descending else [])]
+    bench.run("RPUSH", "l", *(str(number * 7919 % 1009) for number in range(3000)))
+    expected = bench.run(*words)
+    monkeypatch.setattr("server.types.sort.sorted_at_once_max", 64)
+    assert bench.run(*words) == expected
+    monkeypatch.setattr(breath, "slice_s", 0.0)
+    assert _slices(bench, *words) == (expected, pytest.approx(200, abs=100))
