@@ -399,3 +399,10 @@ def test_many_elements_are_sorted_part_by_part(
     assert bench.run(*words) == expected
     monkeypatch.setattr(breath, "slice_s", 0.0)
     assert _slices(bench, *words) == (expected, pytest.approx(200, abs=100))
+
+
+def test_a_long_reply_is_written_piece_by_piece(bench: LongBench, no_slice: None) -> None:
+    bench.run("RPUSH", "l", *map(str, range(5000)))
+    reply, slices = _slices(bench, "LRANGE", "l", "0", "-1")
+    assert reply == b"*5000\r\n" + b"".join(b"$%d\r\n%d\r\n" % (len(str(n)), n) for n in range(5000))
+    assert slices > 60, "as many for the reply as for the elements"
