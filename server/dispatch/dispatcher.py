@@ -443,6 +443,8 @@ class Dispatcher:
         session = connection.session
         try:
             if row.needs_text:
+                if (busy := self._busy(row)) is not None:
+                    return self._refused(session, row, busy)
                 ready = self.texts.at_hand(row, args)
                 if ready is None:
                     connection.start(
