@@ -122,6 +122,7 @@ class Session:
         "address",
         "asking",
         "blocked",
+        "capabilities",
         "connected_at_s",
         "db",
         "guards",
@@ -172,6 +173,8 @@ class Session:
         self.name = b""
         self.library_name = b""
         self.library_version = b""
+        self.capabilities = ""
+        """What CLIENT CAPA claimed, a letter each: r for redirect."""
         self.last_command = "NULL"
         """Full name of the last command, for CLIENT LIST."""
         self.total_commands = 0

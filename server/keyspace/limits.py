@@ -22,6 +22,8 @@ class HasLimits(Protocol):
     hash_max_listpack_entries: int
     hash_max_listpack_value: int
     """Bytes of a field or a value."""
+    proto_max_bulk_len: int
+    """Bytes of a string that a command makes longer."""
     list_max_listpack_size: int
     """Elements of a list's node, or when negative -1 to -5 for 4 to 64 KiB."""
     set_max_intset_entries: int
@@ -37,6 +39,7 @@ class Limits:
 
     hash_max_listpack_entries: int = 512
     hash_max_listpack_value: int = 64
+    proto_max_bulk_len: int = 512 << 20
     list_max_listpack_size: int = -2
     set_max_intset_entries: int = 512
     set_max_listpack_entries: int = 128

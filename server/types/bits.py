@@ -16,9 +16,6 @@ from server.keyspace.layout import STRING
 from server.keyspace.view import View
 from server.types import strings
 
-BITS_MAX = strings.STRING_BYTES_MAX * 8
-"""Bits of the longest string; valid offsets are below."""
-
 _PIECE_BYTES = 64 * 1024
 
 _RUNS = (re.compile(rb"\xff*"), re.compile(rb"\x00*"))
@@ -50,7 +47,7 @@ def get(value: bytes, offset: int) -> int:
 
 
 def put(view: View, key: bytes, offset: int, bit: int) -> int:
-    """Set the bit at `offset` (0 to BITS_MAX - 1) of `key`, made or lengthened by zeros as needed.
+    """Set the bit at `offset` (below 8 * strings.bytes_max) of `key`, made or lengthened by zeros as needed.
 
     Returns the bit that was there. Writes nothing when nothing changes.
     """

@@ -20,6 +20,7 @@ DEFAULTS = {
     "set-max-listpack-value": "64",
     "zset-max-listpack-entries": "128",
     "zset-max-listpack-value": "64",
+    "proto-max-bulk-len": "536870912",
 }
 
 
@@ -50,6 +51,22 @@ def lists(setting: str) -> list[Request]:
 
 
 STORIES: dict[str, Sequence[Request]] = {
+    "strings that grow": [
+        ["CONFIG", "SET", "proto-max-bulk-len", "1mb"],
+        ["SETRANGE", "k", "1048576", "x"],
+        ["SETRANGE", "k", "1048575", "x"],
+        ["SETRANGE", "k", "1048570", "1234567"],
+        ["APPEND", "k", "x"],
+        ["SETBIT", "b", "8388608", "1"],
+        ["SETBIT", "b", "8388607", "1"],
+        ["GETBIT", "b", "8388608"],
+        ["BITFIELD", "f", "SET", "u8", "8388608", "1", "GET", "u8", "0"],
+        ["BITFIELD", "f", "GET", "u8", "#1048576"],
+        ["BITFIELD", "f", "SET", "u8", "8388601", "1"],
+        ["SETRANGE", "a", "600", "x"],
+        ["SETRANGE", "c", "600", "x"],
+        ["LCS", "a", "c", "LEN"],
+    ],
     **{f"lists of {setting}": lists(setting) for setting in ("3", "1", "0", "1000", "-1", "-2", "-3", "-5", "-9")},
     "hashes": [
         ["CONFIG", "SET", "hash-max-ziplist-entries", "2", "hash-max-listpack-value", "3"],

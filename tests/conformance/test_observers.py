@@ -207,3 +207,18 @@ def test_a_megabyte_is_large(client: Connection) -> None:
     client.ask("GET", "k")
     assert logged(client, "large-request") == [[(1 << 20) + 32, [b"SET", b"k", b"v" * 8]]]
     assert logged(client, "large-reply") == [[(1 << 20) + 12, [b"GET", b"k"]]]
+
+
+def test_a_client_is_shown_with_what_it_can(client: Connection) -> None:
+    def shown(*words: str) -> list[bytes]:
+        return re.findall(rb"capa=\w*", client.ask("CLIENT", *words).value)
+
+    assert shown("INFO") == [b"capa="]
+    client.ask("CLIENT", "CAPA", "nosuch")
+    assert shown("INFO") == [b"capa="]
+    client.ask("CLIENT", "CAPA", "nosuch", "Redirect")
+    assert shown("INFO") == [b"capa=r"]
+    assert shown("LIST", "CAPA", "r") == shown("LIST", "CAPA", "rr") == [b"capa=r"]
+    assert shown("LIST", "CAPA", "") != []
+    client.ask("RESET")
+    assert shown("INFO") == [b"capa=r"]
