@@ -134,7 +134,8 @@ class Connection:
         reactor.stats.net_input_bytes += len(data)
         self.session.last_active_s = reactor.clock.now_s
         self._feed(data)
-        self.mark()
+        if self._output or not self._waiting or self._backlog is not None or self._blocked or self._closing:
+            self.mark()
 
     def _feed(self, data: bytes) -> None:
         self._parser.authenticated = self.session.authenticated
@@ -244,7 +245,9 @@ class Connection:
             self._reactor.stats.count_error(reply)
         if size * self._window > waiting_bytes_max:
             self._window = max(waiting_bytes_max // size, 1)
-        self.mark()
+        if not self._marked:
+            self._marked = True
+            self._reactor.marked.append(self)
 
     def mark(self) -> None:
         """There may be something to send at the end of this turn."""

@@ -147,8 +147,8 @@ class Shard(Worker, Expirer):
         self._lease_until_us = 0
         self._commit = 0
         self._next_index = 0
-        self._operations: list[bytes | None] = []
-        """Keys and values of the entry that is being made."""
+        self._operations: dict[bytes, bytes | None] = {}
+        """Effects of the entry that is being made."""
         self._receipts: list[Receipt] = []
         """Of the forwarded writes in it."""
         self._operations_bytes = 0
@@ -344,8 +344,8 @@ class Shard(Worker, Expirer):
         size = self._operations_bytes
         index = self._next_index
         pending = self._base.pending
+        operations.update(effects)
         for key, value in effects.items():
-            operations += (key, value)
             pending[key] = (index, value)
             size += len(key) + (len(value) if value is not None else 0) + 10
         self._operations_bytes = size
@@ -556,7 +556,7 @@ class Shard(Worker, Expirer):
         operations = self._operations
         view = self._view
         if view.meta_changed:
-            operations += (META_KEY, self._meta.encode())
+            operations[META_KEY] = self._meta.encode()
         try:
             index = self.group.propose(encode_effects(self._now_ms, operations, self._receipts))
         except (NotLeader, ProposalDropped):
@@ -568,7 +568,7 @@ class Shard(Worker, Expirer):
             self._meta_proposed = self._meta.encode()
         self._base.proposed(index, operations)
         self._stats.evaluated_batches += 1
-        self._operations = []
+        self._operations = {}
         self._receipts = []
         self._operations_bytes = 0
         self._next_index = index + 1
@@ -576,7 +576,7 @@ class Shard(Worker, Expirer):
 
     def _forget_operations(self) -> None:
         """What was evaluated since the last entry did not happen: Raft does not take it now."""
-        self._operations = []
+        self._operations = {}
         self._receipts = []
         self._operations_bytes = 0
         self._base.forget()
@@ -753,7 +753,7 @@ class Shard(Worker, Expirer):
         self._reads = {}
         self._gates = {}
         self._events = deque()
-        self._operations = []
+        self._operations = {}
         self._receipts = []
         self._operations_bytes = 0
         self._leading_term = 0

@@ -94,7 +94,7 @@ class Worker:
     _clock: TurnClock
     _turn: int
     _next_index: int
-    _operations: list[bytes | None]
+    _operations: dict[bytes, bytes | None]
     _operations_bytes: int
     _on_change: Callable[[Any], None]
     _on_dirty: Callable[[Any], None]
@@ -186,7 +186,7 @@ class Worker:
             return
         work.end()
         self._leave_work()
-        self._operations = []
+        self._operations = {}
         self._operations_bytes = 0
         self._base.forget()
         self._meta = Meta.decode(self._meta_proposed)
@@ -241,13 +241,11 @@ class Worker:
         """As `_collect`, within work. Nothing is proposed meanwhile."""
         self._catch_up()
         effects = self._view.take_effects()
-        operations: list[bytes | None] = []
         size = 0
         index = self._next_index
         pending = self._base.pending
         for key, value in effects.items():
             breathe()
-            operations += (key, value)
             pending[key] = (index, value)
             size += len(key) + (len(value) if value is not None else 0) + 10
         if self._turn != self._clock.turn:
@@ -255,7 +253,7 @@ class Worker:
                 log.info("Group %d: another entry came before that of a long command", self.number)
                 raise Ended
             self._turn = self._clock.turn
-        self._operations += operations
+        self._operations.update(effects)
         self._operations_bytes += size
         self._on_dirty(self)
         if self.waiters:
