@@ -77,6 +77,10 @@ class Guard(IntFlag):
     """What it reads is remembered, or what it writes carries its name."""
 
 
+_UNAUTHENTICATED = Guard.UNAUTHENTICATED.value
+"""As a plain number: this is looked at with every read from a socket."""
+
+
 class Queued:
     """One command of a MULTI: its row in the table, its arguments, and the database it runs on."""
 
@@ -206,7 +210,7 @@ class Session:
     @property
     def authenticated(self) -> bool:
         """The client has shown who it is, or need not."""
-        return not self.guards & Guard.UNAUTHENTICATED
+        return not self.guards & _UNAUTHENTICATED
 
     @authenticated.setter
     def authenticated(self, value: bool) -> None:

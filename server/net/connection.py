@@ -137,7 +137,8 @@ class Connection:
         reactor.stats.net_input_bytes += len(data)
         self.session.last_active_s = reactor.clock.now_s
         self._feed(data, pending + len(data) >= reactor.large_request_bytes)
-        self.mark()
+        if self._output or not self._waiting or self._backlog is not None or self._blocked or self._closing:
+            self.mark()
 
     def _feed(self, data: bytes, large: bool = False) -> None:
         """`large`: one of the requests that this completes may be one for the log of such."""
@@ -263,7 +264,9 @@ class Connection:
             self._reactor.stats.count_error(reply)
         if size * self._window > waiting_bytes_max:
             self._window = max(waiting_bytes_max // size, 1)
-        self.mark()
+        if not self._marked:
+            self._marked = True
+            self._reactor.marked.append(self)
 
     def mark(self) -> None:
         """There may be something to send at the end of this turn."""

@@ -142,8 +142,8 @@ class Shard:
         self._lease_until_us = 0
         self._commit = 0
         self._next_index = 0
-        self._operations: list[bytes | None] = []
-        """Keys and values of the entry that is being made."""
+        self._operations: dict[bytes, bytes | None] = {}
+        """Effects of the entry that is being made."""
         self._receipts: list[Receipt] = []
         """Of the forwarded writes in it."""
         self._operations_bytes = 0
@@ -313,8 +313,8 @@ class Shard:
         size = self._operations_bytes
         index = self._next_index
         pending = self._base.pending
+        operations.update(effects)
         for key, value in effects.items():
-            operations += (key, value)
             pending[key] = (index, value)
             size += len(key) + (len(value) if value is not None else 0) + 10
         self._operations_bytes = size
@@ -336,13 +336,11 @@ class Shard:
         """As `_collect`, within work. Nothing is proposed meanwhile."""
         self._catch_up()
         effects = self._view.take_effects()
-        operations: list[bytes | None] = []
         size = 0
         index = self._next_index
         pending = self._base.pending
         for key, value in effects.items():
             breathe()
-            operations += (key, value)
             pending[key] = (index, value)
             size += len(key) + (len(value) if value is not None else 0) + 10
         if self._turn != self._clock.turn:
@@ -350,7 +348,7 @@ class Shard:
                 log.info("Group %d: another entry came before that of a long command", self.number)
                 raise Ended
             self._turn = self._clock.turn
-        self._operations += operations
+        self._operations.update(effects)
         self._operations_bytes += size
         self._on_dirty(self)
         if self.waiters:
@@ -471,7 +469,7 @@ class Shard:
     def drop_work(self) -> None:
         """As `leave_work`, and nothing of it stays."""
         self.leave_work()
-        self._operations = []
+        self._operations = {}
         self._operations_bytes = 0
         self._base.forget()
         self._meta = Meta.decode(self._meta_proposed)
@@ -581,7 +579,7 @@ class Shard:
         operations = self._operations
         view = self._view
         if view.meta_changed:
-            operations += (META_KEY, self._meta.encode())
+            operations[META_KEY] = self._meta.encode()
         try:
             index = self.group.propose(encode_effects(self._now_ms, operations, self._receipts))
         except (NotLeader, ProposalDropped):
@@ -593,7 +591,7 @@ class Shard:
             self._meta_proposed = self._meta.encode()
         self._base.proposed(index, operations)
         self._stats.evaluated_batches += 1
-        self._operations = []
+        self._operations = {}
         self._receipts = []
         self._operations_bytes = 0
         self._next_index = index + 1
@@ -601,7 +599,7 @@ class Shard:
 
     def _forget_operations(self) -> None:
         """What was evaluated since the last entry did not happen: Raft does not take it now."""
-        self._operations = []
+        self._operations = {}
         self._receipts = []
         self._operations_bytes = 0
         self._base.forget()
@@ -770,7 +768,7 @@ class Shard:
         self.orphans.add(self._leading_term, gated + self._proofs.take_all(), self._events)
         self._gates = {}
         self._events = deque()
-        self._operations = []
+        self._operations = {}
         self._receipts = []
         self._operations_bytes = 0
         self._leading_term = 0
