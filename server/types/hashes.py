@@ -22,7 +22,7 @@ HSCAN, which gives a listpack whole.
 """
 
 from binascii import crc32
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from struct import Struct
 from typing import NamedTuple
 
@@ -139,16 +139,25 @@ class Hash:
             return self._count
         return self._count - sum(1 for _ in self._elements.scan(b"x", b"x" + _TIME.pack(self._now_ms + 1)))
 
-    def items(self, first_crc: int = 0, stop_crc: int = _HASHES) -> Iterator[tuple[bytes, bytes]]:
-        """Fields and values, in the order of the crc32 of the fields, those from `first_crc` up to `stop_crc`."""
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Fields and values: of a small hash as the fields were added, of any other in the order of their crc32."""
+        if not self._expiring:
+            return ((element[_FIELD_AT:], record[1:]) for element, record in self._elements.items())
+        return self._not_over(self._rows())
+
+    def _rows(self) -> Iterable[tuple[bytes, bytes]]:
+        """The records of the first table, in the order of `items`."""
+        if self._elements.spread:
+            return self._elements.scan(b"f", b"g")
+        return (row for row in self._elements.items() if row[0][:1] == b"f")
+
+    def _items_between(self, first_crc: int, stop_crc: int) -> Iterator[tuple[bytes, bytes]]:
+        """Fields whose crc32 is from `first_crc` up to `stop_crc`, in its order, and their values."""
         start = b"f" + first_crc.to_bytes(4, "big")
         stop = b"f" + stop_crc.to_bytes(4, "big") if stop_crc < _HASHES else b"g"
-        rows = self._elements.scan(start, stop)
-        if not self._expiring:
-            return ((element[_FIELD_AT:], record[1:]) for element, record in rows)
-        return self._not_over(rows)
+        return self._not_over(self._elements.scan(start, stop))
 
-    def _not_over(self, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    def _not_over(self, rows: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
         now_ms = self._now_ms
         for element, record in rows:
             if not record[0]:
@@ -161,8 +170,8 @@ class Hash:
         return [(b"f", b"g", self._count), (b"x", b"y", self._expiring)]
 
     def fields(self) -> Iterator[tuple[bytes, bytes, int]]:
-        """Fields, values and when they end (Unix time in milliseconds, 0 for never)."""
-        for element, record in self._elements.scan(b"f", b"g"):
+        """Fields, values and when they end (Unix time in milliseconds, 0 for never), in the order of `items`."""
+        for element, record in self._rows():
             value, expire_ms = _decode(record)
             if not 0 < expire_ms <= self._now_ms:
                 yield element[_FIELD_AT:], value, expire_ms
@@ -175,7 +184,7 @@ class Hash:
         found: list[tuple[bytes, bytes]] = []
         size_bytes = 0
         last = -1
-        for item in self.items(min(cursor, _HASHES - 1)):
+        for item in self._items_between(min(cursor, _HASHES - 1), _HASHES):
             crc = crc32(item[0])
             if (len(found) >= count or size_bytes >= PAGE_BYTES_MAX) and crc != last:
                 return crc, found
@@ -199,7 +208,7 @@ class Hash:
                 first = random.randrange(buckets) * width
                 if first >= _HASHES:
                     continue  # width was rounded up: the last buckets may be empty
-                bucket = list(self.items(first, min(first + width, _HASHES)))
+                bucket = list(self._items_between(first, min(first + width, _HASHES)))
                 place = random.randrange(max(_BUCKET_FIELDS_MAX, len(bucket)))
                 if place < len(bucket):
                     return bucket[place]

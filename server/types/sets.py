@@ -9,7 +9,7 @@ listpack up to 128 members of 64 bytes; a hashtable beyond (these are the limits
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from random import Random
 
 from server.keyspace.collection import Collection
@@ -48,7 +48,9 @@ class Set:
         return self._collection.get(element(member)) is not None
 
     def __iter__(self) -> Iterator[bytes]:
-        return (where[CRC_BYTES:] for where, _ in self._collection.scan())
+        """As Redis shows them while they are few: integers by their value, others as they were added."""
+        members = (where[CRC_BYTES:] for where, _ in self._collection.items())
+        return iter(sorted(members, key=int)) if self.encoding == INTSET else members
 
     def add(self, member: bytes) -> bool:
         """Add `member`; False when it was there."""
@@ -64,7 +66,10 @@ class Set:
             self._put(element(member), member)
 
     def _put(self, where: bytes, member: bytes) -> None:
-        self.encoding = _encoding_with(self._view.limits, self.encoding, self.count, member)
+        encoding = _encoding_with(self._view.limits, self.encoding, self.count, member)
+        if encoding == LISTPACK and self.encoding == INTSET:
+            self._collection.rearrange(lambda where: int(where[CRC_BYTES:]))
+        self.encoding = encoding
         self._collection.put(where, b"")
         self.count += 1
 
@@ -94,6 +99,8 @@ class Set:
 
     def draw_many(self, count: int, random: Random, *, repeat: bool = False) -> list[bytes]:
         """`count` random members; up to all of them, each once, or with `repeat` each drawn from all."""
+        if count >= self.count and not repeat:
+            return list(self)
         drawn = crc_order.draw_many(self._collection, self.count, count, random, repeat=repeat)
         return [member for member, _ in drawn]
 
@@ -206,12 +213,12 @@ def intersection_encoding(view: View, members: list[bytes]) -> int:
     return INTSET if _encoding_of(view.limits, members) == INTSET else LISTPACK
 
 
-def union(sets: list[Set | None]) -> set[bytes]:
+def union(sets: list[Set | None]) -> list[bytes]:
     """The members that any of `sets` has."""
-    found: set[bytes] = set()
-    for each in sets:
-        if each is not None:
-            found.update(each)
+    present = [each for each in sets if each is not None]
+    found = list(dict.fromkeys(chain.from_iterable(present)))
+    if len(present) > 1 and all(each.encoding == INTSET for each in present):
+        found.sort(key=int)
     return found
 
 

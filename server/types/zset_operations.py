@@ -57,7 +57,7 @@ class _Plain:
 
     def scan(self) -> Iterator[Pair]:
         """See Source."""
-        return ((where[_CRC_BYTES:], 1.0) for where, _ in self._collection.scan())
+        return ((where[_CRC_BYTES:], 1.0) for where, _ in self._collection.items())
 
     def score(self, member: bytes) -> float | None:
         """See Source."""
