@@ -43,6 +43,9 @@ COMPACT_ELEMENTS_MAX = 128
 _AS_ADDED = (HASH, SET)
 """Types whose elements Redis shows, while they are few, in the order in which they were added."""
 
+AsRecord = Callable[[int, bytes], bytes]
+"""How a value lies outside of the head: from how many elements were added before it, and the value."""
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[bytes]).decode
 
@@ -103,8 +106,8 @@ class Collection:
             return self._compact.get(element)
         return self._view.element(self._prefix + element)
 
-    def put(self, element: bytes, value: bytes) -> None:
-        """Set `element`, new or not."""
+    def put(self, element: bytes, value: bytes, as_record: AsRecord | None = None) -> None:
+        """Set `element`, new or not. `as_record`: what becomes of all values if this spreads the collection."""
         compact = self._compact
         if compact is None:
             breathe()
@@ -118,7 +121,7 @@ class Collection:
             self._size_bytes += len(value) - len(old)
         compact[element] = value
         if self._size_bytes > COMPACT_BYTES_MAX or len(compact) > COMPACT_ELEMENTS_MAX:
-            self._spread()
+            self._spread(as_record)
 
     def delete(self, element: bytes) -> None:
         """Delete `element`; nothing when it is not there."""
@@ -189,7 +192,7 @@ class Collection:
             self._sorted = sorted(self._compact)
         return self._sorted
 
-    def _spread(self) -> None:
+    def _spread(self, as_record: AsRecord | None) -> None:
         """It has outgrown the head."""
         compact, self._compact = self._compact, None
         assert compact is not None
@@ -197,8 +200,8 @@ class Collection:
         self.id = self._view.new_id()
         self._prefix = prefix = ELEMENT_PREFIX.pack(b"e", self.id)
         effects = self._view.effects
-        for element, value in compact.items():
-            effects[prefix + element] = value
+        for number, (element, value) in enumerate(compact.items()):
+            effects[prefix + element] = value if as_record is None else as_record(number, value)
 
 
 def parse_payload(view: "View", key: bytes, head: Head) -> Collection:
