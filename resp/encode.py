@@ -78,6 +78,11 @@ def encode(value: Value, protocol: int) -> bytes:
             return b"*%d\r\n" % len(item) + _bulks(item if len(item) <= _LONG_FROM else _paced(item))
         except TypeError:  # there are others among them
             pass
+    elif kind is Members:
+        try:
+            return b"%c%d\r\n" % (b"~" if protocol == 3 else b"*", len(item.value)) + _bulks(item.value)
+        except TypeError:
+            pass
     elif kind is dict:
         try:
             header = b"%%%d\r\n" % len(item) if protocol == 3 else b"*%d\r\n" % (2 * len(item))

@@ -138,6 +138,8 @@ ACTING = (
     _number("set-max-intset-entries", 512, 0, LONG_MAX, attribute="set_max_intset_entries"),
     _number("set-max-listpack-entries", 128, 0, LONG_MAX, attribute="set_max_listpack_entries"),
     _number("set-max-listpack-value", 64, 0, LONG_MAX, attribute="set_max_listpack_value"),
+    _size("stream-node-max-bytes", 4096, 0, attribute="stream_node_max_bytes"),
+    _number("stream-node-max-entries", 100, 0, LONG_MAX, attribute="stream_node_max_entries"),
     _number("zset-max-listpack-entries", 128, 0, LONG_MAX, "zset-max-ziplist-entries",
             attribute="zset_max_listpack_entries"),
     _size("zset-max-listpack-value", 64, 0, "zset-max-ziplist-value", attribute="zset_max_listpack_value"),
@@ -263,8 +265,6 @@ REMEMBERED = (
     _number("shutdown-timeout", 10, 0, INT_MAX),
     _size("slot-migration-max-failover-repl-bytes", 0, -1),
     _yes_no("stop-writes-on-bgsave-error", "yes"),
-    _size("stream-node-max-bytes", 4096, 0),
-    _number("stream-node-max-entries", 100, 0, LONG_MAX),
     _yes_no("use-exit-on-panic", "no", hidden=True),
     _number("watchdog-period", 0, 0, INT_MAX, hidden=True),
 )  # fmt: skip

@@ -68,6 +68,8 @@ class Settings:
     slowlog_log_slower_than: int
     """Microseconds; 0: everything, -1: nothing."""
     slowlog_max_len: int
+    stream_node_max_bytes: int
+    stream_node_max_entries: int
     tcp_keepalive_s: int
     """0: off."""
     timeout_s: int

@@ -1,4 +1,5 @@
-"""The parameters that say how values are held, against a real Valkey: what OBJECT ENCODING answers below and above.
+"""The parameters that say how values are held, against a real Valkey: what OBJECT ENCODING answers below and above, and
+where streams are trimmed.
 
 On a standalone node only: a parameter is a node's, and the leader's counts.
 """
@@ -18,6 +19,8 @@ DEFAULTS = {
     "set-max-intset-entries": "512",
     "set-max-listpack-entries": "128",
     "set-max-listpack-value": "64",
+    "stream-node-max-bytes": "4096",
+    "stream-node-max-entries": "100",
     "zset-max-listpack-entries": "128",
     "zset-max-listpack-value": "64",
     "proto-max-bulk-len": "536870912",
@@ -47,6 +50,27 @@ def lists(setting: str) -> list[Request]:
             ["DEL", "k"], ["RPUSH", "k", "y" * 70000], ["LPUSH", "k", "a"], ["RPOP", "k"], ["RPUSH", "k", "b"]
         ),
         *seen(["DEL", "k"], ["RPUSH", "k", *["0"] * 3000], ["LPOP", "k", "2990"], ["RESTORE", "k", "0", "x"]),
+    ]
+
+
+def nodes(entries: str, size_bytes: str) -> list[Request]:
+    """Approximate trimming, which goes by nodes, while they may grow so large, and of nodes that were larger."""
+    trims = (["MAXLEN", "~", "25"], ["MAXLEN", "~", "23"], ["MINID", "~", "9"], ["MINID", "=", "11"])
+    limits = ("7", "3", "1", "0")
+    return [
+        ["DEL", "k"],
+        *(["XADD", "k", f"{at}-1", "field", str(at), "more", "x"] for at in range(1, 10)),
+        ["CONFIG", "SET", "stream-node-max-entries", entries, "stream-node-max-bytes", size_bytes],
+        *(["XADD", "k", f"{at}-1", "field", str(at), "other", "x" * (at % 7)] for at in range(10, 40)),
+        *(each for trim in trims for each in (["XTRIM", "k", *trim], ["XLEN", "k"])),
+        *(
+            each
+            for limit in limits
+            for each in (["XTRIM", "k", "MAXLEN", "~", "2", "LIMIT", limit], ["XLEN", "k"])
+        ),
+        ["XADD", "k", "MAXLEN", "~", "1", "99-1", "f", "v"],
+        ["XRANGE", "k", "-", "+", "COUNT", "1"],
+        ["CONFIG", "SET", "stream-node-max-entries", "100", "stream-node-max-bytes", "4096"],
     ]
 
 
@@ -96,6 +120,12 @@ STORIES: dict[str, Sequence[Request]] = {
         *seen(["ZUNIONSTORE", "k", "1", "k"], ["ZRANGESTORE", "k", "k", "0", "0"], ["ZADD", "k", "1", "a", "1", "b"]),
         ["CONFIG", "SET", "zset-max-listpack-entries", "0"],
         *seen(["DEL", "k"], ["ZADD", "k", "1", "a"], ["GEOADD", "k", "1", "1", "a"]),
+    ],
+    "nodes of streams": [
+        *nodes("4", "0"),
+        *nodes("0", "60"),
+        *nodes("0", "0"),
+        *nodes("1", "4096"),
     ],
     "what was dumped elsewhere": [
         ["SADD", "s", "1", "2", "3", "4"],

@@ -34,14 +34,13 @@ class SetValue(NamedTuple):
         collection = view.create(key, SET)
         collection.expire_ms = expire_ms
         made = sets.Set(view, collection)
-        made.encoding = sets.INTSET
-        if self.encoding is None and count > limits.set_max_intset_entries:
-            made.encoding = sets.HASHTABLE
-        made.add_all(self.members)
-        if self.encoding is not None:
+        if self.encoding is None:
+            made.encoding = sets.INTSET if count <= limits.set_max_intset_entries else sets.HASHTABLE
+            made.add_all(self.members)
+        else:
             intset = self.encoding == sets.INTSET
             most = limits.set_max_intset_entries if intset else limits.set_max_listpack_entries
-            made.encoding = self.encoding if count <= most else sets.HASHTABLE
+            made.load(self.members, self.encoding if count <= most else sets.HASHTABLE)
         return made.save()
 
 
