@@ -4,10 +4,11 @@
     11  intset:string
     20  listpack:string                 since Redis 7.2
 
-A small set is written as type 02, which every version reads and holds as a listpack again, unless all its members are
-integers: of such it would make an intset.
+A small set is written as type 02, which every version reads and holds as a listpack again, unless it would not come
+back as it is: the integers that it begins with become an intset, by value, until another member comes.
 """
 
+from itertools import takewhile
 from typing import NamedTuple
 
 from server.keyspace.layout import SET
@@ -68,6 +69,7 @@ def write(view: View, key: bytes) -> tuple[int, bytes]:
         numbers = [parse_int64(member) for member in found]
         if found.encoding == sets.INTSET:
             return RDB_INTSET, wire.string(oldforms.encode_intset([number or 0 for number in numbers]))
-        if None not in numbers:
+        leading = list(takewhile(lambda number: number is not None, numbers))
+        if len(leading) == found.count or leading != sorted(leading):  # type: ignore[type-var]
             return RDB_LISTPACK, wire.string(listpack.encode(found))
     return RDB_SET, b"".join((wire.length(found.count), *map(wire.raw_string, found)))
