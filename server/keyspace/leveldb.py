@@ -18,7 +18,7 @@ from pathlib import Path
 from struct import Struct
 from typing import Any
 
-from raft.storage import StorageError
+from raft.storage import StorageError, check_refusal
 from raft.storage.binding import plyvel
 from server.keyspace.store import prefix_end
 
@@ -40,7 +40,7 @@ class DataStore:
     does."""
 
     def __init__(self, path: Path, *, block_cache_bytes: int, write_buffer_bytes: int) -> None:
-        """Open or create it. Raises DataStoreError."""
+        """Open or create it. Raises DataStoreError, SystemRefused."""
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
         try:
@@ -52,6 +52,7 @@ class DataStore:
                 bloom_filter_bits=10,
             )
         except (plyvel.Error, OSError) as error:
+            check_refusal(f"the data store in {path}", error)
             raise DataStoreError(
                 f"The data store in {path} does not open ({error}). "
                 "If another process uses it, stop that one; if it is damaged, move the data directory away and "
