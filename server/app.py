@@ -62,6 +62,8 @@ def _not_given(config: Config, node_name: str | None, error: OSError) -> str:
     """What the system refused at the start, as a sentence with what to do about it."""
     me = config.node(node_name)
     ports = f"{me.bind} port {me.port}" + (f" or {me.peer_port}" if config.clustered else "")
+    if error.errno is not None and error.errno < 0:  # the resolver's; create_server makes an OSError of it
+        return f"{me.bind} is the name of no machine, set host and bind to addresses of this one"
     reason = os.strerror(error.errno) if error.errno else str(error)
     if error.errno == errno.EADDRINUSE:
         return f"{reason}: is another process using {ports}? Stop it, or choose another port"

@@ -161,10 +161,17 @@ def test_the_version_is_told() -> None:
     [
         (["--data", "d"], "Address already in use: is another process using {bind} port {port}?"),
         (["--data", "/proc/none"], "/proc/none: No such file or directory"),
+        (
+            ["unknown.toml"],
+            "nosuch.invalid is the name of no machine, set host and bind to addresses of this one",
+        ),
         (["--data", ""], "nodes.standalone.data: there is no name: give a directory"),
     ],
 )
 def test_a_start_that_the_system_refuses_says_what_was_refused(tmp_path, words, sentence) -> None:
+    (tmp_path / "unknown.toml").write_text(
+        '[nodes.alone]\nhost = "nosuch.invalid"\nbind = "nosuch.invalid"\n'
+    )
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         found = subprocess.run(
