@@ -12,15 +12,16 @@ A key whose time has come is gone for every read here at once, exactly; its reco
 deletes it through the log (`expired` collects those that a command stumbled upon).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from random import Random
-from typing import Any
 
 from server.errors import WRONG_TYPE, CommandError
 from server.keyspace.breath import breathe, paced
 from server.keyspace.cache import MISSING, Derived, HotReplies, RecordCache
 from server.keyspace.collection import Collection, parse_payload
+from server.keyspace.deletions import Deletions
 from server.keyspace.events import EXPIRED, FLUSHED, KEY_MISS, MONITORED, NEW, PUBLISHED, TRACKED, Event
+from server.keyspace.home import EVERYWHERE, Home
 from server.keyspace.layout import (
     ELEMENT_PREFIX,
     ELEMENT_PREFIX_BYTES,
@@ -53,13 +54,10 @@ from server.keyspace.layout import (
 from server.keyspace.limits import HasLimits, Limits
 from server.keyspace.meta import DATABASES, Database, Meta
 from server.keyspace.order import Order, few_max, in_range, overlaid
-from server.keyspace.slots import key_slot
 from server.keyspace.store import Store, prefix_end
 
 derived_size_max = 100_000
 """Records that Derived stands for: about ten megabytes."""
-deletions_max = 4096
-"""Deletions that are remembered, for WATCH."""
 fresh_max = 4096
 """Records of one command that go into the cache: the last."""
 _NULL_BYTES_MAX = 5
@@ -71,26 +69,6 @@ _HEAD = ord("h")
 _REVISION_BYTES = slice(REVISION_OFFSET, REVISION_OFFSET + REVISION_AT.size)
 
 
-class Home:
-    """The slots of a group, and where it is."""
-
-    __slots__ = ("_groups", "_number", "is_all", "node")
-
-    def __init__(self, number: int, groups: Sequence[int], node: Any = None) -> None:
-        """`groups`: slot to group number; `node`: the node that this is (commands/context.py), for those commands of a
-        script that it answers by itself."""
-        self.node = node
-        self._number = number
-        self._groups = groups
-        self.is_all = all(group == number for group in groups)
-        """Every key lives here."""
-
-    def owns(self, key: bytes) -> bool:
-        """Whether `key` lives in the group."""
-        return self.is_all or self._groups[key_slot(key)] == self._number
-
-
-EVERYWHERE = Home(1, ())
 DEFAULTS = Limits()
 
 
@@ -142,7 +120,6 @@ class View:
         "_caches",
         "_counts_index",
         "_deleted",
-        "_deleted_floor",
         "_fresh",
         "_hot",
         "_kept_events",
@@ -212,11 +189,7 @@ class View:
         """Meta is not what the last entry said; the executor writes it once per entry and resets this."""
         self.committed = 0
         """A revision up to which everything is committed."""
-        self._deleted: dict[bytes, int] = {}
-        """Where the head of a missing key lay to the revision of its deletion, the newest `deletions_max` of them. Of a
-        key that was past its time it is the revision of its last change: that it went is nothing new then."""
-        self._deleted_floor = first_index << 16
-        """The highest revision of those that were forgotten, or that this view never saw."""
+        self._deleted = Deletions(first_index << 16)
         self._fresh: list[tuple[bytes, bytes]] = []
         """(key, where) of heads that this command has put in the present space, for the cache."""
         self._hot = hot or HotReplies(DATABASES, 1)
@@ -331,9 +304,7 @@ class View:
                 dict.__setitem__(
                     effects, where, record[:REVISION_OFFSET] + after + record[_REVISION_BYTES.stop :]
                 )
-        for place, at in self._deleted.items():
-            if at == old:
-                self._deleted[place] = revision
+        self._deleted.restamp(old, revision)
 
     def keep(self) -> None:
         """What was written so far stays when the handler raises later: a script's commands are done one by one."""
@@ -400,7 +371,7 @@ class View:
         if record is None or record[EXPIRE_OFFSET:HEADER_BYTES] != index_key[1:EXPIRY_PREFIX_BYTES]:
             return False
         self.effects[where] = None
-        self._remember(where, REVISION_AT.unpack_from(record, REVISION_OFFSET)[0])
+        self._deleted.note(where, REVISION_AT.unpack_from(record, REVISION_OFFSET)[0])
         if record[1] & SPREAD:
             self.effects[orphans_key(spread_id(record))] = b""
         if record[1] & ELEMENTS_EXPIRE:
@@ -526,7 +497,7 @@ class View:
     def _gone(self, key: bytes) -> int:
         """The revision at which `key`, which is missing, was there for the last time, as far as known."""
         where = head_key(self._space, key)
-        revision = self._deleted.get(where, self._deleted_floor)
+        revision = self._deleted.last(where)
         record = self.effects[where] if where in self.effects else self._base.get(where)
         if record is not None:  # past its time, and not deleted yet
             revision = max(revision, int(REVISION_AT.unpack_from(record, REVISION_OFFSET)[0]))
@@ -534,11 +505,9 @@ class View:
             self._base.observed = revision >> 16
         return revision
 
-    def recall(self, deletions: dict[bytes, int], floor: int) -> None:
-        """What is known of deletions before this view began: where, and at which log index; older ones were up to
-        the index `floor`."""
-        self._deleted = {where: index << 16 | 0xFFFF for where, index in deletions.items()}
-        self._deleted_floor = floor << 16 | 0xFFFF
+    def recall(self, deletions: Deletions) -> None:
+        """What is known of deletions before this view began, in revisions."""
+        self._deleted = deletions
 
     def key_count(self) -> int:
         """How many keys the database holds, expired ones that are not yet deleted included (DBSIZE)."""
@@ -704,16 +673,10 @@ class View:
             effects[expiry_key(expire_ms, where)] = None
             if expire_ms <= self.now_ms:
                 self.event(EXPIRED, b"expired", key)
-                self._remember(where, REVISION_AT.unpack_from(old, REVISION_OFFSET)[0])
+                self._deleted.note(where, REVISION_AT.unpack_from(old, REVISION_OFFSET)[0])
                 return False
-        self._remember(where, self.revision)
+        self._deleted.note(where, self.revision)
         return True
-
-    def _remember(self, where: bytes, revision: int) -> None:
-        deleted = self._deleted
-        if len(deleted) >= deletions_max:
-            self._deleted_floor = max(self._deleted_floor, deleted.pop(next(iter(deleted))))
-        deleted[where] = revision
 
     def flush(self) -> None:
         """Empty the database: its keys are left behind in their space, to be swept in the background."""
@@ -723,7 +686,7 @@ class View:
         if not database.keys:
             return
         self._save_meta()
-        self._deleted_floor = self.revision
+        self._deleted.floor = self.revision
         self.effects[SWEEP_PREFIX.pack(b"q", database.space)] = b""
         self._hot.clear()
         database.space = self._meta.next_space

@@ -36,10 +36,11 @@ from server.errors import (
 from server.keyspace.breath import Ended, TooLong, begin_attempt, breathe, end_attempt
 from server.keyspace.cache import HotReplies
 from server.keyspace.events import FLUSHED, KEY_MISS, Event
+from server.keyspace.home import EVERYWHERE, Home
 from server.keyspace.layout import META_KEY
 from server.keyspace.limits import HasLimits
 from server.keyspace.meta import Meta
-from server.keyspace.view import DEFAULTS, EVERYWHERE, Home, ScriptReads, View
+from server.keyspace.view import DEFAULTS, ScriptReads, View
 from server.shard.call import Call, Transaction
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.effects import encode_effects
@@ -729,7 +730,7 @@ class Shard:
         self._meta_proposed = self._meta.encode()
         self._view = self._make_view()
         if self._leading_term:
-            self._view.recall(dict(self.replica.deletions), self.replica.deletions_floor)
+            self._view.recall(self.replica.deletions.as_revisions())
         self._turn = 0
 
     def _make_view(self) -> View:
