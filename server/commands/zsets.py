@@ -174,8 +174,7 @@ def zcard(view: View, args: Args) -> Reply:
 @command("zscore", arity=3, flags=READONLY | FAST, keys=READ, since="1.2.0", group=GROUP)
 def zscore(view: View, args: Args) -> Reply:
     """Returns the score of a member in a sorted set."""
-    zset = zsets.find(view, args[1])
-    return None if zset is None else zset.score(args[2])
+    return zsets.score(view, args[1], args[2])
 
 
 @command(

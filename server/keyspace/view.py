@@ -19,7 +19,7 @@ from typing import Any
 from server.errors import WRONG_TYPE, CommandError
 from server.keyspace.breath import breathe, paced
 from server.keyspace.cache import MISSING, Derived, HotReplies, RecordCache
-from server.keyspace.collection import Collection, parse_payload
+from server.keyspace.collection import Collection, open_collection, spread_element
 from server.keyspace.events import EXPIRED, FLUSHED, KEY_MISS, MONITORED, NEW, PUBLISHED, TRACKED, Event
 from server.keyspace.layout import (
     ELEMENT_PREFIX,
@@ -479,15 +479,31 @@ class View:
             raise CommandError(WRONG_TYPE)
         return record[HEADER_BYTES:]
 
+    def _typed(self, key: bytes, type_: int) -> bytes | None:
+        """`record` of a key that has to be of `type_`."""
+        record = self._cache.young.get(key)
+        if record is None or self._pending or record[1] & EXPIRES:
+            record = self.record(key)
+            if record is None:
+                return None
+        if record[0] != type_:
+            raise CommandError(WRONG_TYPE)
+        return record
+
     def collection(self, key: bytes, type_: int) -> Collection | None:
         """The elements of `key`, None when there is no such key; raises WRONGTYPE when it is not of `type_`. Changes
         to it are written by its `save`."""
-        record = self.record(key)
+        record = self._typed(key, type_)
+        return None if record is None else open_collection(self, key, record)
+
+    def value_in(self, key: bytes, type_: int, element: bytes) -> bytes | None:
+        """The value of one element of `key`, as of `collection`: what most reads want, for less."""
+        record = self._typed(key, type_)
         if record is None:
             return None
-        if record[0] != type_:
-            raise CommandError(WRONG_TYPE)
-        return parse_payload(self, key, decode_head(record))
+        if not record[1] & SPREAD:
+            return open_collection(self, key, record).get(element)
+        return self.element(spread_element(record, element))
 
     def create(self, key: bytes, type_: int, meta: bytes = b"", encoding: int = 0) -> Collection:
         """An empty collection for `key`; whatever is there is replaced, expiry included, when it is saved."""

@@ -303,6 +303,12 @@ def find(view: View, key: bytes) -> SortedSet | None:
     return None if collection is None else SortedSet(view, collection)
 
 
+def score(view: View, key: bytes, member: bytes) -> float | None:
+    """The score of `member` in the sorted set at `key`, None when either is not there; raises WRONGTYPE."""
+    value = view.value_in(key, ZSET, _element(member))
+    return None if value is None else _SCORE.unpack(value)[0]
+
+
 def create(view: View, key: bytes) -> SortedSet:
     """A new sorted set for `key`; its `save` replaces whatever is there."""
     return SortedSet(view, view.create(key, ZSET, encoding=LISTPACK))
