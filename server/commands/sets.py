@@ -82,6 +82,7 @@ def _save_less(view: View, key: bytes, target: sets.Set, event: bytes) -> None:
     keys=READ,
     group="set",
     complexity="O(N) where N is the set cardinality.",
+    kept=True,
 )
 def smembers(view: View, args: Args) -> Reply:
     """Returns all members of a set."""

@@ -151,6 +151,7 @@ class View:
         "_meta_before",
         "_meta_first",
         "_order",
+        "_parts",
         "_pending",
         "_replies",
         "_space",
@@ -221,6 +222,7 @@ class View:
         """(key, where) of heads that this command has put in the present space, for the cache."""
         self._hot = hot or HotReplies(DATABASES, 1)
         self._replies = self._hot.databases[0]
+        self._parts = self._hot.parts[0]
         self._space = -1
         self._cache: RecordCache
         self._enter(meta.databases[0].space)
@@ -284,6 +286,7 @@ class View:
         """Go on with database `db`: the next command of a transaction."""
         self.db = db
         self._replies = self._hot.databases[db]
+        self._parts = self._hot.parts[db]
         self._enter(self._meta.databases[db].space)
 
     def _enter(self, space: int) -> None:
@@ -517,6 +520,12 @@ class View:
                 self._hot.keep(self.db, key, MISSING)
         elif not record[1] & EXPIRES:
             self._hot.keep(self.db, key, reply)
+
+    def settle_part(self, key: bytes, args: list[bytes], reply: bytes) -> None:
+        """Likewise, for the answer to `args`, the request of a command whose answers are kept."""
+        record = self._cache.young.get(key)
+        if record is not None and not record[1] & (EXPIRES | ELEMENTS_EXPIRE):
+            self._hot.keep_part(self.db, key, (self.protocol, *args), reply)
 
     def exists(self, key: bytes) -> bool:
         """Whether `key` is there."""
@@ -765,6 +774,8 @@ class View:
         if where in effects:
             return effects[where]
         self._replies.pop(key, None)
+        if self._parts:
+            self._parts.pop(key, None)
         record = self._cache.take(key)
         return self._base.get(where) if record is None else record
 

@@ -371,6 +371,10 @@ class Shard:
         """After `evaluate` of a GET whose reply is free: it may be given again until a command touches the key."""
         self._view.settle(key, reply)
 
+    def settle_part(self, args: Args, reply: bytes) -> None:
+        """Likewise, of a command that is `kept`."""
+        self._view.settle_part(args[1], args, reply)
+
     def hold(self, call: Call, reply: bytes) -> None:
         """After `evaluate`: `reply` to `call` waits for what it has to wait for."""
         call.reply = reply
