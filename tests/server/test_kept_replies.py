@@ -128,12 +128,13 @@ class Leader(Bench):
             self.group.refusing = True
             self.turn()
             self.group.refusing = False
-        elif event == "lose":  # and the next leader deletes a key
+        elif event == "lose":  # and the next leader deletes all
             group = self.group
-            where = head_key(self.shard.meta().databases[0].space, b"l")
+            space = self.shard.meta().databases[0].space
+            deletions = [part for key in KEYS for part in (head_key(space, key.encode()), None)]
             self.follow(group.term + 1)
             del group.log[group.commit :]
-            entry = encode_effects(self.clock.now_ms, [where, None], [])
+            entry = encode_effects(self.clock.now_ms, deletions, [])
             group.log.append(Entry(group.last_index + 1, group.term, NORMAL, entry))
             group.can_propose = True
             self.clock.advance()
@@ -193,6 +194,18 @@ def test_it_is_kept_until_the_key_is_written(tmp_path: Path) -> None:
     leader.run(request, 2)
     leader.run([b"HGETALL", b"h"], 2)
     assert not leader.hot.parts[0], "they expire"
+    leader.store.close()
+
+
+def test_it_is_forgotten_with_the_leadership(tmp_path: Path) -> None:
+    leader = Leader(tmp_path / "data")
+    leader.run([b"RPUSH", b"l", b"a"], 2)
+    leader.happen("settle")
+    assert leader.hot.parts[0]
+    leader.happen("lose")
+    leader.check()
+    leader.happen("settle")
+    leader.check()
     leader.store.close()
 
 
