@@ -216,6 +216,8 @@ class Command:
     kept: bool = False
     """Its replies are kept while nobody writes the key (keyspace/cache.py): they take a while to make, and hang on
     nothing but the request, the protocol and its only key, of which they tell no more than the head's revision does."""
+    no_script: bool = False
+    """The flag, at hand."""
     needs_text: bool = False
     """It names a script or function that its group may not know: dispatch/texts.py sees to it first."""
     long_from: int = NEVER_LONG
@@ -403,6 +405,7 @@ def _add(
         is_node=where in (NODE, CLUSTER),
         open=not name.startswith("_"),
         blocks=bool(flags & BLOCKING) and where is SHARD,
+        no_script=bool(flags & NOSCRIPT),
         single_key=where is SHARD and keys.find is None and keys.first == keys.last == 1,
     )
     row.long_from = _long_from(row)

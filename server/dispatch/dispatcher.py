@@ -502,7 +502,23 @@ class Dispatcher:
                 key_slot(args[row.keys.first]) if row.keys.first else self._topology.groups[first].first_slot
             )
             return self._elsewhere(connection, route, row, args, slot)
-        self._submit(connection, route, row, args)
+        if row.blocks or session.permissions is not None or session.origin:
+            self._submit(connection, route, row, args)
+            return None
+        return self._evaluate(connection, route, row, args)
+
+    def _evaluate(self, connection: Connection, route: Route, row: Command, args: Args) -> bytes | None:
+        """As in `execute`: where no call has to say whose it is, none is made unless the reply has to wait."""
+        shard, session = route.shard, connection.session
+        assert shard is not None
+        try:
+            reply = shard.evaluate_for_all(row, args, session.db, session.protocol)
+        except Unfinished:
+            shard.adopt(Call(row, args, session.db, session.protocol, connection.defer()))
+            return None
+        if shard.is_free():
+            return self._failed(reply) if reply[0] == 45 else reply
+        shard.hold(Call(row, args, session.db, session.protocol, connection.defer()), reply)
         return None
 
     def _submit(self, connection: Connection, route: Route, row: Command, args: Args) -> None:
