@@ -54,7 +54,7 @@ from server.errors import (
     OUT_OF_MEMORY,
     CommandError,
 )
-from server.keyspace.cache import MISSING, record_bytes_max
+from server.keyspace.cache import MISSING, part_bytes_max
 from server.keyspace.slots import key_slot
 from server.session import Guard, Session
 from server.shard.call import Call, Later, Transaction
@@ -514,11 +514,11 @@ class Dispatcher:
         try:
             reply = shard.evaluate_for_all(row, args, session.db, session.protocol)
         except Unfinished:
-            shard.adopt(Call(row, args, session.db, session.protocol, connection.defer()))
+            shard.worker.adopt(Call(row, args, session.db, session.protocol, connection.defer(args)))
             return None
         if shard.is_free():
             return self._failed(reply) if reply[0] == 45 else reply
-        shard.hold(Call(row, args, session.db, session.protocol, connection.defer()), reply)
+        shard.hold(Call(row, args, session.db, session.protocol, connection.defer(args)), reply)
         return None
 
     def _submit(self, connection: Connection, route: Route, row: Command, args: Args) -> None:
@@ -729,7 +729,7 @@ class Dispatcher:
             or self.paused_until_ms
             or self.out_of_memory
             or self.short_of_replicas
-            or self._node.large_replies.threshold <= record_bytes_max  # replies at hand may be large
+            or self._node.large_replies.threshold <= part_bytes_max  # replies at hand may be large
         )
 
     def pause(self, until_ms: int, writes_only: bool) -> None:
