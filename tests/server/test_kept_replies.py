@@ -131,10 +131,10 @@ class Leader(Bench):
         elif event == "lose":  # and the next leader deletes all
             group = self.group
             space = self.shard.meta().databases[0].space
-            deletions = [part for key in KEYS for part in (head_key(space, key.encode()), None)]
+            deletions: dict[bytes, bytes | None] = {head_key(space, key.encode()): None for key in KEYS}
             self.follow(group.term + 1)
             del group.log[group.commit :]
-            entry = encode_effects(self.clock.now_ms, deletions, [])
+            entry = encode_effects(self.clock.now_ms, deletions)
             group.log.append(Entry(group.last_index + 1, group.term, NORMAL, entry))
             group.can_propose = True
             self.clock.advance()
