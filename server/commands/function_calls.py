@@ -14,10 +14,10 @@ from server.commands.arguments import integer
 from server.commands.scripting import (
     DEPENDS,
     EVAL_FLAGS,
+    InScript,
     call_command,
     check_flags,
     effects_before,
-    in_script,
 )
 from server.commands.table import READONLY, Args, Keys, Reply, command
 from server.errors import CommandError, not_applied
@@ -81,7 +81,7 @@ def _run(view: View, args: Args, readonly: bool) -> Reply:
     flags = lua.function(digest, text, name).flags
     check_flags(view, flags, readonly)
     call = partial(call_command, view, readonly or b"no-writes" in flags, effects_before(view, flags))
-    with in_script(view) as protocol:
+    with InScript(view) as protocol:
         return lua.call_function(
             digest, text, name, args[first : first + count], args[first + count :], protocol, call
         )

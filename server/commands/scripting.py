@@ -9,8 +9,7 @@ is a function in `_IN_SCRIPTS`, of the view and the words.
 """
 
 import logging
-from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container
 from functools import partial
 from hashlib import sha1
 from inspect import iscoroutinefunction
@@ -67,14 +66,19 @@ kill_patience_s = 1.0
 _SCRIPT_FLAGS = NOSCRIPT | STALE
 
 
-def _script_keys(args: Args) -> list[int]:
-    """Indexes of the keys that a script declares. Raises CommandError."""
+def _keys_end(args: Args) -> int:
+    """Index behind the keys that a script declares, which begin at 3. Raises CommandError."""
     count = integer(args[2])
     if count > len(args) - 3:
         raise CommandError(b"ERR Number of keys can't be greater than number of args")
     if count < 0:
         raise CommandError(b"ERR Number of keys can't be negative")
-    return list(range(3, 3 + count))
+    return 3 + count
+
+
+def _script_keys(args: Args) -> list[int]:
+    """Indexes of the keys that a script declares. Raises CommandError."""
+    return list(range(3, _keys_end(args)))
 
 
 _KEYS_RW = Keys(find=_script_keys, access="RW access update", count_at=2)
@@ -164,7 +168,7 @@ def _find(args: Args, readonly: bool) -> Command:
         raise CommandError(b"ERR unknown subcommand '" + args[1][:128] + b"'. Try " + name + b" HELP.")
     if (row.arity > 0 and len(args) != row.arity) or len(args) < -row.arity:
         raise CommandError(WRONG_COUNT)
-    if row.flags & NOSCRIPT:
+    if row.no_script:
         raise CommandError(NOT_ALLOWED)
     if readonly and (row.is_write or row.name in REPLICATED):
         raise CommandError(READ_ONLY)
@@ -258,40 +262,48 @@ def effects_before(view: View, flags: Container[bytes]) -> int:
     return -1 if b"allow-oom" in flags else len(view.effects)
 
 
-@contextmanager
-def in_script(view: View) -> Iterator[int]:
-    """The client's RESP version; that and the database are what they were when the script has ended."""
-    protocol, db = view.protocol, view.db
-    try:
-        yield protocol
-        if view.script_reads is not None:
+class InScript:
+    """A script runs: the client's RESP version, and afterwards that and the database are what they were."""
+
+    __slots__ = ("_db", "_protocol", "_view")
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._protocol = view.protocol
+        self._db = view.db
+
+    def __enter__(self) -> int:
+        return self._protocol
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        view = self._view
+        if kind is None and view.script_reads is not None:
             view.script_reads.complete = True
-    finally:
-        view.protocol = protocol
-        if view.db != db:
-            view.select(db)
+        view.protocol = self._protocol
+        if view.db != self._db:
+            view.select(self._db)
 
 
-def _run(view: View, args: Args, digest: bytes, text: bytes, readonly: bool) -> Reply:
-    count = len(_script_keys(args))
-    script = interpreter().compile(digest, text)
+def _run(view: View, args: Args, keys_end: int, digest: bytes, text: bytes, readonly: bool) -> Reply:
+    lua = interpreter()
+    script = lua.compile(digest, text)
     if script.declared:
         check_flags(view, script.flags, readonly)
     readonly = readonly or b"no-writes" in script.flags
     call = partial(call_command, view, readonly, effects_before(view, script.flags))
-    with in_script(view) as protocol:
-        return interpreter().run(digest, text, args[3 : 3 + count], args[3 + count :], protocol, call)
+    with InScript(view) as protocol:
+        return lua.run(digest, text, args[3:keys_end], args[keys_end:], protocol, call)
 
 
 def _eval(view: View, args: Args, readonly: bool) -> Reply:
     text = args[1]
-    _script_keys(args)
+    keys_end = _keys_end(args)
     digest = sha1(text).digest()
     interpreter().compile(digest, text)
     if find_text(view, digest) is None:
         keep_text(view, digest, text, EVALUATED)
         view.keep()
-    return _run(view, args, digest, text, readonly)
+    return _run(view, args, keys_end, digest, text, readonly)
 
 
 def _digest(text: bytes) -> bytes | None:
@@ -303,12 +315,12 @@ def _digest(text: bytes) -> bytes | None:
 
 
 def _evalsha(view: View, args: Args, readonly: bool) -> Reply:
-    _script_keys(args)
+    keys_end = _keys_end(args)
     digest = _digest(args[1])
     text = None if digest is None else find_text(view, digest)
     if digest is None or text is None:
         raise CommandError(NO_SCRIPT)
-    return _run(view, args, digest, text, readonly)
+    return _run(view, args, keys_end, digest, text, readonly)
 
 
 DEPENDS = "Depends on the script that is executed."

@@ -25,14 +25,11 @@ _NAN = b"ERR resulting score is not a number (NaN)"
 _INT64_RANGE = b"ERR value is out of range, value must between -%d and %d" % (INT64_MAX, INT64_MAX)
 
 
-def flat(pairs: Iterable[Pair]) -> list[Reply]:
-    """Members and scores in turn."""
-    return [each for pair in pairs for each in pair]
-
-
 def paired(view: View, pairs: Iterable[Pair]) -> list[Reply]:
-    """Members with their scores, as the client's protocol has them."""
-    return [list(pair) for pair in pairs] if view.protocol == 3 else flat(pairs)
+    """Members with their scores, as the client's protocol has them: RESP2 knows no doubles."""
+    if view.protocol == 3:
+        return [list(pair) for pair in pairs]
+    return [each for member, score in pairs for each in (member, format_double(score))]
 
 
 def changed(view: View, key: bytes, event: bytes, exists: bool) -> None:
@@ -174,8 +171,7 @@ def zcard(view: View, args: Args) -> Reply:
 @command("zscore", arity=3, flags=READONLY | FAST, keys=READ, since="1.2.0", group=GROUP)
 def zscore(view: View, args: Args) -> Reply:
     """Returns the score of a member in a sorted set."""
-    zset = zsets.find(view, args[1])
-    return None if zset is None else zset.score(args[2])
+    return zsets.score(view, args[1], args[2])
 
 
 @command(

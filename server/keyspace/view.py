@@ -18,7 +18,7 @@ from random import Random
 from server.errors import WRONG_TYPE, CommandError
 from server.keyspace.breath import breathe, paced
 from server.keyspace.cache import MISSING, Derived, HotReplies, RecordCache
-from server.keyspace.collection import Collection, parse_payload
+from server.keyspace.collection import Collection, open_collection, spread_element
 from server.keyspace.deletions import Deletions
 from server.keyspace.events import EXPIRED, FLUSHED, KEY_MISS, MONITORED, NEW, PUBLISHED, TRACKED, Event
 from server.keyspace.home import EVERYWHERE, Home
@@ -128,6 +128,7 @@ class View:
         "_meta_before",
         "_meta_first",
         "_order",
+        "_parts",
         "_pending",
         "_replies",
         "_space",
@@ -194,6 +195,7 @@ class View:
         """(key, where) of heads that this command has put in the present space, for the cache."""
         self._hot = hot or HotReplies(DATABASES, 1)
         self._replies = self._hot.databases[0]
+        self._parts = self._hot.parts[0]
         self._space = -1
         self._cache: RecordCache
         self._enter(meta.databases[0].space)
@@ -257,6 +259,7 @@ class View:
         """Go on with database `db`: the next command of a transaction."""
         self.db = db
         self._replies = self._hot.databases[db]
+        self._parts = self._hot.parts[db]
         self._enter(self._meta.databases[db].space)
 
     def _enter(self, space: int) -> None:
@@ -450,15 +453,31 @@ class View:
             raise CommandError(WRONG_TYPE)
         return record[HEADER_BYTES:]
 
+    def _typed(self, key: bytes, type_: int) -> bytes | None:
+        """`record` of a key that has to be of `type_`."""
+        record = self._cache.young.get(key)
+        if record is None or self._pending or record[1] & EXPIRES:
+            record = self.record(key)
+            if record is None:
+                return None
+        if record[0] != type_:
+            raise CommandError(WRONG_TYPE)
+        return record
+
     def collection(self, key: bytes, type_: int) -> Collection | None:
         """The elements of `key`, None when there is no such key; raises WRONGTYPE when it is not of `type_`. Changes
         to it are written by its `save`."""
-        record = self.record(key)
+        record = self._typed(key, type_)
+        return None if record is None else open_collection(self, key, record)
+
+    def value_in(self, key: bytes, type_: int, element: bytes) -> bytes | None:
+        """The value of one element of `key`, as of `collection`: what most reads want, for less."""
+        record = self._typed(key, type_)
         if record is None:
             return None
-        if record[0] != type_:
-            raise CommandError(WRONG_TYPE)
-        return parse_payload(self, key, decode_head(record))
+        if not record[1] & SPREAD:
+            return open_collection(self, key, record).get(element)
+        return self.element(spread_element(record, element))
 
     def create(self, key: bytes, type_: int, meta: bytes = b"", encoding: int = 0) -> Collection:
         """An empty collection for `key`; whatever is there is replaced, expiry included, when it is saved."""
@@ -472,6 +491,12 @@ class View:
                 self._hot.keep(self.db, key, MISSING)
         elif not record[1] & EXPIRES:
             self._hot.keep(self.db, key, reply)
+
+    def settle_part(self, key: bytes, args: list[bytes], reply: bytes) -> None:
+        """Likewise, for the answer to `args`, the request of a command whose answers are kept."""
+        record = self._cache.young.get(key)
+        if record is not None and not record[1] & (EXPIRES | ELEMENTS_EXPIRE):
+            self._hot.keep_part(self.db, key, (self.protocol, *args), reply)
 
     def exists(self, key: bytes) -> bool:
         """Whether `key` is there."""
@@ -712,6 +737,8 @@ class View:
         if where in effects:
             return effects[where]
         self._replies.pop(key, None)
+        if self._parts:
+            self._parts.pop(key, None)
         record = self._cache.take(key)
         return self._base.get(where) if record is None else record
 

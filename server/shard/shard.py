@@ -210,6 +210,11 @@ class Shard:
             self._on_dirty(self)
         return reply
 
+    def evaluate_for_all(self, command: Command, args: Args, db: int, protocol: int) -> bytes:
+        """`evaluate`, for somebody who may do everything, also in scripts."""
+        self._view.caller = None
+        return self.evaluate(command, args, db, protocol)
+
     def evaluate_transaction(self, transaction: Transaction, protocol: int) -> bytes:
         """Run an EXEC: all effects in one entry, or a null when a watched key has changed. Sets `gate` and
         `wrote`. Raises Unfinished."""
@@ -371,6 +376,10 @@ class Shard:
     def settle(self, key: bytes, reply: bytes) -> None:
         """After `evaluate` of a GET whose reply is free: it may be given again until a command touches the key."""
         self._view.settle(key, reply)
+
+    def settle_part(self, args: Args, reply: bytes) -> None:
+        """Likewise, of a command that is `kept`."""
+        self._view.settle_part(args[1], args, reply)
 
     def hold(self, call: Call, reply: bytes) -> None:
         """After `evaluate`: `reply` to `call` waits for what it has to wait for."""

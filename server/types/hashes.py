@@ -380,8 +380,13 @@ def find_or_create(view: View, key: bytes) -> Hash:
 
 def value(view: View, key: bytes, field: bytes) -> bytes | None:
     """The value of `field` of the hash at `key`, None when either is not there; raises WRONGTYPE."""
-    found = find(view, key)
-    return None if found is None else found.get(field)
+    record = view.value_in(key, HASH, _element(field))
+    if record is None:
+        return None
+    if not record[0]:
+        return record[1:]
+    found = _decode(record)
+    return None if 0 < found.expire_ms <= view.now_ms else found.value
 
 
 def set_all(view: View, key: bytes, pairs: list[tuple[bytes, bytes]]) -> int:

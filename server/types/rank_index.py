@@ -133,7 +133,7 @@ class RankIndex:
             if level:
                 node = self._kid(node, at, level)
         table = self._table
-        return before + sum(1 for _ in self._collection.scan(table + node.bounds[at], table + key))
+        return before + len(list(self._collection.scan(table + node.bounds[at], table + key)))
 
     def key_at(self, rank: int) -> bytes:
         """The element before which `rank` others lie; there must be one. Not between `add` and `save`."""

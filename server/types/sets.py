@@ -223,6 +223,11 @@ def find(view: View, key: bytes) -> Set | None:
     return None if collection is None else Set(view, collection)
 
 
+def contains(view: View, key: bytes, member: bytes) -> bool:
+    """Whether `member` is in the set at `key`; raises WRONGTYPE."""
+    return view.value_in(key, SET, element(member)) is not None
+
+
 def find_to_add(view: View, key: bytes, members: list[bytes]) -> Set:
     """The set at `key`, a new one when there is none, about to receive `members`. Raises WRONGTYPE.
 

@@ -18,6 +18,7 @@ may lie by the million.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from struct import Struct
 from zlib import crc32
 
@@ -38,6 +39,7 @@ SEQUENCE_MAX = (1 << SEQUENCE_BITS) - 1
 _META = Struct(">QQQ16s16s16s16s")
 _NODE = Struct(">16sIIII")
 _ID_BYTES = 16
+_parts = Struct(">QQ").unpack_from
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[bytes]).decode
 
@@ -143,12 +145,19 @@ class Stream:
 
     def scan(self, start: Id, end: Id, reverse: bool = False) -> Iterator[tuple[Id, list[bytes]]]:
         """Entries with ids in [start, end], fields and values in turn."""
+        return ((id_of(element), _decode(value)) for element, value in self._rows(start, end, reverse))
+
+    def show(self, start: Id, end: Id, reverse: bool, limit: int | None) -> list[list[bytes | list[bytes]]]:
+        """As `scan`, up to `limit` of them, with ids as clients write them."""
+        rows = islice(self._rows(start, end, reverse), limit)
+        return [[b"%d-%d" % _parts(element, 1), _decode(value)] for element, value in rows]
+
+    def _rows(self, start: Id, end: Id, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
         start, end = max(start, self.first), min(end, self.last)
         if start > end or not self.length:
-            return
+            return iter(())
         stop = b"e" + id_bytes(end + 1) if end < ID_MAX else b"f"
-        for element, value in self.collection.scan(b"e" + id_bytes(start), stop, reverse):
-            yield id_of(element), _decode(value)
+        return self.collection.scan(b"e" + id_bytes(start), stop, reverse)
 
     def top(self) -> Id:
         """The id of the last entry that is there; 0 when there is none."""

@@ -19,6 +19,7 @@ zero.
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from random import Random
 from struct import Struct
 from zlib import crc32
@@ -47,6 +48,10 @@ _ALL = (1 << 64) - 1
 
 SCORE_BYTES = _BITS.size
 """Of a place, before the member."""
+_ROW_MEMBER = 1 + SCORE_BYTES
+
+Row = tuple[bytes, bytes]
+"""A member with its score as it lies in the table 's'."""
 
 
 def place_of_score(score: float, after: bool = False) -> bytes:
@@ -55,10 +60,31 @@ def place_of_score(score: float, after: bool = False) -> bytes:
     return _BITS.pack((bits ^ _ALL if bits & _SIGN else bits | _SIGN) + after)
 
 
-def _score_of_place(place: bytes, value: bytes) -> float:
-    bits: int = _BITS.unpack_from(place)[0]
+def pair_of(row: Row) -> tuple[bytes, float]:
+    """Member and score."""
+    where, value = row
+    bits: int = _BITS.unpack_from(where, 1)[0]
     score: float = _SCORE.unpack(_BITS.pack(bits ^ _SIGN if bits & _SIGN else bits ^ _ALL))[0]
-    return -0.0 if value == _MINUS_ZERO else score
+    return where[_ROW_MEMBER:], -0.0 if value == _MINUS_ZERO else score
+
+
+def member_of(row: Row) -> bytes:
+    """The member alone."""
+    return row[0][_ROW_MEMBER:]
+
+
+def members_of(rows: Iterable[Row]) -> list[bytes]:
+    """The members alone."""
+    return [where[_ROW_MEMBER:] for where, _ in rows]
+
+
+def pairs_of(rows: Iterable[Row]) -> list[tuple[bytes, float]]:
+    """Members and scores."""
+    return list(map(pair_of, rows))
+
+
+_ZERO_PLACE = place_of_score(0.0)
+_MINUS_ZERO_SCORE = _SCORE.pack(-0.0)
 
 
 def _element(member: bytes) -> bytes:
@@ -207,53 +233,67 @@ class SortedSet:
     ) -> Iterator[tuple[bytes, float]]:
         """Member and score of all whose place is in [start, stop) (None: to the end), in order or its reverse. Not
         while the set is changed."""
+        return map(pair_of, self.rows(start, stop, reverse))
+
+    def slice(self, first: int, stop: int, reverse: bool = False) -> Iterator[tuple[bytes, float]]:
+        """Member and score of those at the ranks [first, stop), counted from the end and in reverse order if
+        `reverse`. Not while the set is changed."""
+        return map(pair_of, self.slice_rows(first, stop, reverse))
+
+    def rows(self, start: bytes = b"", stop: bytes | None = None, reverse: bool = False) -> Iterator[Row]:
+        """As `scan`, for those who do not need everything of it: see `members_of` and `pairs_of`."""
         if stop is not None and start >= stop:
             return iter(())
-        return (self._scan_places if self._collection.spread else self._scan_ordered)(start, stop, reverse)
-
-    def _scan_ordered(self, start: bytes, stop: bytes | None, reverse: bool) -> Iterator[tuple[bytes, float]]:
-        """`scan` while compact."""
+        if self._collection.spread:
+            return self._spread_rows(start, stop, reverse)
         places = self._ordered()
-        low = bisect_left(places, start)
+        low = bisect_left(places, start) if start else 0
         high = len(places) if stop is None else bisect_left(places, stop)
-        for at in range(high - 1, low - 1, -1) if reverse else range(low, high):
-            member = places[at][SCORE_BYTES:]
-            yield member, _SCORE.unpack(self._collection.get(_element(member)) or b"")[0]
+        chosen = places[low:high]
+        if reverse:
+            chosen.reverse()
+        return map(self._row, chosen)
 
-    def _scan_places(self, start: bytes, stop: bytes | None, reverse: bool) -> Iterator[tuple[bytes, float]]:
-        """`scan` while spread; learns where the set begins and ends."""
+    def _row(self, place: bytes) -> Row:
+        """What would lie at `place`, were the set spread."""
+        minus_zero = (
+            self.encoding == SKIPLIST
+            and place.startswith(_ZERO_PLACE)
+            and self._collection.get(_element(place[SCORE_BYTES:])) == _MINUS_ZERO_SCORE
+        )
+        return _SORTED + place, _MINUS_ZERO if minus_zero else b""
+
+    def _spread_rows(self, start: bytes, stop: bytes | None, reverse: bool) -> Iterator[Row]:
+        """`rows` while spread; learns where the set begins and ends."""
         ranks = self._ranks()
         low = max(start, ranks.lowest)
         high = stop
         if ranks.highest is not None and (stop is None or ranks.highest < stop):
             high = ranks.highest + b"\0"
-        at_edge = (high is None or high != stop) if reverse else low == ranks.lowest
-        for where, value in self._collection.scan(
-            _SORTED + low, _SORTED_END if high is None else _SORTED + high, reverse
-        ):
-            place = where[1:]
-            if at_edge:
-                at_edge = False
-                if reverse:
-                    ranks.highest = place
-                else:
-                    ranks.lowest = place
-            yield place[SCORE_BYTES:], _score_of_place(place, value)
+        rows = self._collection.scan(_SORTED + low, _SORTED_END if high is None else _SORTED + high, reverse)
+        if not ((high is None or high != stop) if reverse else low == ranks.lowest):
+            return rows
+        edge = next(rows, None)
+        if edge is None:
+            return iter(())
+        if reverse:
+            ranks.highest = edge[0][1:]
+        else:
+            ranks.lowest = edge[0][1:]
+        return chain((edge,), rows)
 
-    def slice(self, first: int, stop: int, reverse: bool = False) -> Iterator[tuple[bytes, float]]:
-        """Member and score of those at the ranks [first, stop), counted from the end and in reverse order if
-        `reverse`. Not while the set is changed."""
+    def slice_rows(self, first: int, stop: int, reverse: bool = False) -> Iterator[Row]:
+        """As `slice`; see `rows`."""
         stop = min(stop, self.count)
         if first >= stop:
-            return
+            return iter(())
         if first == 0:
-            pairs = self.scan(reverse=reverse)
+            rows = self.rows(reverse=reverse)
         else:
             at = self.count - 1 - first if reverse else first
             place = self._ranks().key_at(at) if self._collection.spread else self._ordered()[at]
-            pairs = self.scan(stop=place + b"\0", reverse=True) if reverse else self.scan(place)
-        for _, pair in zip(range(stop - first), pairs, strict=False):
-            yield pair
+            rows = self.rows(stop=place + b"\0", reverse=True) if reverse else self.rows(place)
+        return islice(rows, stop - first)
 
     def _has_spread(self) -> bool:
         """Whether the collection is spread, asked after a change that may have made it so."""
@@ -301,6 +341,12 @@ def find(view: View, key: bytes) -> SortedSet | None:
     """The sorted set at `key`, None when there is no such key; raises WRONGTYPE when it is none."""
     collection = view.collection(key, ZSET)
     return None if collection is None else SortedSet(view, collection)
+
+
+def score(view: View, key: bytes, member: bytes) -> float | None:
+    """The score of `member` in the sorted set at `key`, None when either is not there; raises WRONGTYPE."""
+    value = view.value_in(key, ZSET, _element(member))
+    return None if value is None else _SCORE.unpack(value)[0]
 
 
 def create(view: View, key: bytes) -> SortedSet:
