@@ -30,6 +30,7 @@ Usable for any ordered table of a Collection: the prefix of the elements and a p
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import islice
+from struct import Struct
 
 from server.keyspace.collection import Collection
 
@@ -41,7 +42,8 @@ INTERVAL_EXPECTED = 45
 """About what an interval of level 0 holds on average."""
 _FANOUT_MIN = 16
 """Fewer than this are joined with a neighbour if both together are at most _FANOUT_NEW."""
-_COUNT_BYTES = 4
+_COUNT = Struct(">I")
+_LEVELS = [bytes((level,)) for level in range(256)]
 
 
 class _Node:
@@ -89,14 +91,19 @@ class RankIndex:
         """No element lies before it. Owners that read the table from its beginning set it to what they have found."""
         self.highest: bytes | None = None
         """No element lies behind it; None: not known."""
-        self._touched: dict[tuple[int, bytes], int | None] = {}
-        """Level and bound of records that may have to be written, and their counts as stored; None: not there."""
+        self._touched: dict[bytes, int | None] = {}
+        """Where records lie that may have to be written, and their counts as stored; None: not there."""
+        self._walked: dict[bytes, tuple[_Node, int]] = {}
+        """Of the same records, the node and the interval in it that `add` has counted in: all that `save` has to look
+        at while no interval has become too large or too small."""
+        self._unsettled = not height
+        """Some interval has."""
         if height:
             self._root = self._read(height - 1, b"", None)
         else:
             self.height = 1
             self._root = _Node([b""], [0], None)
-            self._touched[0, b""] = None
+            self._touched[self._place(0, b"")] = None
 
     def attach(self, collection: Collection) -> None:
         """Go on with the same collection in another command."""
@@ -115,13 +122,22 @@ class RankIndex:
             self.highest = key
         node = self._root
         touched = self._touched
-        for level in range(self.height - 1, -1, -1):
+        level = self.height
+        while True:
+            level -= 1
             at = bisect_right(node.bounds, key) - 1
-            touched.setdefault((level, node.bounds[at]), node.counts[at])
-            node.counts[at] += count
+            counts = node.counts
+            place = self._index + _LEVELS[level] + node.bounds[at]
+            if place not in touched:
+                touched[place] = counts[at]
+                self._walked[place] = node, at
+            counts[at] += count
             node.changed.add(at)
-            if level:
-                node = self._kid(node, at, level)
+            if not level:
+                break
+            node = node.kids[at] or self._kid(node, at, level)
+        if counts[at] > FANOUT_MAX or (count < 0 and self._joinable(node, at)):
+            self._unsettled = True
 
     def rank(self, key: bytes) -> int:
         """How many elements lie before `key`, which need not be there. Not between `add` and `save`."""
@@ -150,34 +166,49 @@ class RankIndex:
 
     def save(self) -> None:
         """Write what has changed."""
+        if self._unsettled:
+            self._save_settled()
+        else:
+            put, touched = self._collection.put, self._touched
+            for place, (node, at) in self._walked.items():
+                node.changed.clear()
+                count = node.counts[at]
+                if count != touched[place]:
+                    put(place, _COUNT.pack(count))
+        self.size += len(self._touched)
+        self._touched.clear()
+        self._walked.clear()
+        self._unsettled = False
+
+    def _save_settled(self) -> None:
+        """`save`, the tree set right before."""
         touched = self._touched
         parts = self._settle(self._root, self.height - 1)
         while len(parts) > 1:
             root = _Node([part.bounds[0] for part in parts], [sum(part.counts) for part in parts], None)
             root.kids = list(parts)
             for bound in root.bounds:
-                touched.setdefault((self.height, bound), None)
+                touched.setdefault(self._place(self.height, bound), None)
             self.height += 1
             parts = self._divided(root)
         self._root = parts[0]
         while self.height > 1 and len(self._root.bounds) == 1:
-            touched.setdefault((self.height - 1, b""), self._root.counts[0])
+            touched.setdefault(self._place(self.height - 1, b""), self._root.counts[0])
             self._root = self._kid(self._root, 0, self.height - 1)
             self.height -= 1
-        for (level, bound), stored in touched.items():
-            count = self._count(level, bound)
+        level_at = len(self._index)
+        for place, stored in touched.items():
+            count = self._count(place[level_at], place[level_at + 1 :])
             if count is None:
                 if stored is not None:
-                    self._collection.delete(self._place(level, bound))
+                    self._collection.delete(place)
             elif count != stored:
-                self._collection.put(self._place(level, bound), count.to_bytes(_COUNT_BYTES, "big"))
-        self.size += len(touched)
-        touched.clear()
+                self._collection.put(place, _COUNT.pack(count))
 
     # -- nodes ---------------------------------------------------------------------------------------------------
 
     def _place(self, level: int, bound: bytes) -> bytes:
-        return self._index + bytes((level,)) + bound
+        return self._index + _LEVELS[level] + bound
 
     def _read(self, level: int, start: bytes, stop: bytes | None) -> _Node:
         """The node over the intervals of `level` in [start, stop)."""
@@ -258,7 +289,7 @@ class RankIndex:
         after = dict(zip(node.bounds, node.counts, strict=True))
         for bound in before.keys() | after.keys():
             if before.get(bound) != after.get(bound):
-                self._touched.setdefault((level, bound), before.get(bound))
+                self._touched.setdefault(self._place(level, bound), before.get(bound))
         return self._divided(node)
 
     def _cut(self, start: bytes, stop: bytes | None, count: int) -> list[tuple[bytes, int]]:
@@ -293,6 +324,13 @@ class RankIndex:
             for column in (node.bounds, node.counts, node.kids):
                 del column[first + 1]
             at = first
+
+    def _joinable(self, node: _Node, at: int) -> bool:
+        """Whether interval `at` of a node of level 0 has become so small that it can be joined with a neighbour."""
+        counts = node.counts
+        if counts[at] >= _FANOUT_MIN or len(counts) == 1:
+            return not counts[at]
+        return counts[at] + counts[at + 1 if at + 1 < len(counts) else at - 1] <= _FANOUT_NEW
 
     def _small(self, node: _Node, at: int, level: int) -> bool:
         """Whether interval `at` is known to be small: one that was not read has not become so."""
