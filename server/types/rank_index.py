@@ -22,12 +22,13 @@ joined; the root grows and loses levels. Only records that are not as they were 
 nothing was added, an index is good for further commands on the same state: see Derived in keyspace/cache.py.
 
 The edges of the table are remembered, too: `lowest` and `highest`, outside of which nothing lies. Who takes the first
-element again and again, as a queue does, would else step over all that LevelDB has not yet thrown away.
+element again and again, as a queue does, would else step over all that LevelDB has not yet thrown away. And he finds
+some of the elements that come next read already (`edge`).
 
 Usable for any ordered table of a Collection: the prefix of the elements and a prefix for the index are all it knows.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from itertools import islice
 from struct import Struct
@@ -42,6 +43,8 @@ INTERVAL_EXPECTED = 45
 """About what an interval of level 0 holds on average."""
 _FANOUT_MIN = 16
 """Fewer than this are joined with a neighbour if both together are at most _FANOUT_NEW."""
+EDGE_MAX = 64
+"""Elements at an edge that are read at once."""
 _COUNT = Struct(">I")
 _LEVELS = [bytes((level,)) for level in range(256)]
 
@@ -74,6 +77,26 @@ class _Node:
         return node
 
 
+class _Edge:
+    """The first elements of the table, or the last ones: all on one side of `bound`."""
+
+    __slots__ = ("bound", "keys")
+
+    def __init__(self, keys: list[bytes], bound: bytes) -> None:
+        self.keys = keys
+        """In the table's order."""
+        self.bound = bound
+        """The first ones are all before it, the last ones it and all behind it."""
+
+    def change(self, key: bytes, count: int) -> None:
+        """`key`, which lies on this side, has come or gone."""
+        keys = self.keys
+        if count < 0:
+            del keys[bisect_left(keys, key)]
+        else:
+            insort(keys, key)
+
+
 class RankIndex:
     """The index of one table in a collection that is spread."""
 
@@ -91,6 +114,8 @@ class RankIndex:
         """No element lies before it. Owners that read the table from its beginning set it to what they have found."""
         self.highest: bytes | None = None
         """No element lies behind it; None: not known."""
+        self._first: _Edge | None = None
+        self._last: _Edge | None = None
         self._touched: dict[bytes, int | None] = {}
         """Where records lie that may have to be written, and their counts as stored; None: not there."""
         self._walked: dict[bytes, tuple[_Node, int]] = {}
@@ -120,6 +145,18 @@ class RankIndex:
             self.lowest = key
         if self.highest is not None and key > self.highest:
             self.highest = key
+        edge = self._first
+        if edge is not None and key < edge.bound:
+            edge.change(key, count)
+            if len(edge.keys) > 2 * EDGE_MAX:
+                edge.bound = edge.keys[EDGE_MAX]
+                del edge.keys[EDGE_MAX:]
+        edge = self._last
+        if edge is not None and key >= edge.bound:
+            edge.change(key, count)
+            if len(edge.keys) > 2 * EDGE_MAX:
+                edge.bound = edge.keys[-EDGE_MAX]
+                del edge.keys[:-EDGE_MAX]
         node = self._root
         touched = self._touched
         level = self.height
@@ -163,6 +200,26 @@ class RankIndex:
                 node = self._kid(node, at, level)
         elements = self._elements(node.bounds[at], node.stop_of(at))
         return next(islice(elements, rank, None))
+
+    def edge(self, count: int, reverse: bool) -> list[bytes]:
+        """The first `count` elements, at most EDGE_MAX, in order, or with `reverse` the last ones from behind; there
+        are more. Not between `add` and `save`."""
+        edge = self._last if reverse else self._first
+        if edge is None or len(edge.keys) < count:
+            table, low = self._table, self.lowest
+            end = self._end() if self.highest is None else table + self.highest + b"\0"
+            rows = self._collection.range(table + low, end, reverse, limit=EDGE_MAX)
+            keys = [row[0][len(table) :] for row in rows]
+            self.size += len(keys)
+            if reverse:
+                self.highest = keys[0]
+                keys.reverse()
+                edge = self._last = _Edge(keys, keys[0])
+            else:
+                self.lowest = keys[0]
+                edge = self._first = _Edge(keys, keys[-1] + b"\0")
+        keys = edge.keys
+        return keys[: -count - 1 : -1] if reverse else keys[:count]
 
     def save(self) -> None:
         """Write what has changed."""
@@ -231,10 +288,14 @@ class RankIndex:
             kid = node.kids[at] = self._read(level - 1, node.bounds[at], node.stop_of(at))
         return kid
 
+    def _end(self) -> bytes:
+        """Where the table ends."""
+        return self._table[:-1] + bytes((self._table[-1] + 1,))
+
     def _elements(self, start: bytes, stop: bytes | None) -> Iterator[bytes]:
         """The elements in [start, stop)."""
         table = self._table
-        end = table[:-1] + bytes((table[-1] + 1,)) if stop is None else table + stop
+        end = self._end() if stop is None else table + stop
         return (key[len(table) :] for key, _ in self._collection.scan(table + start, end))
 
     def _count(self, level: int, bound: bytes) -> int | None:

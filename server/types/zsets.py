@@ -26,7 +26,7 @@ from zlib import crc32
 from server.keyspace.collection import Collection
 from server.keyspace.layout import ZSET
 from server.keyspace.view import View
-from server.types.rank_index import INTERVAL_EXPECTED, RankIndex
+from server.types.rank_index import EDGE_MAX, INTERVAL_EXPECTED, RankIndex
 
 LISTPACK, SKIPLIST = range(2)
 ENCODING_NAMES = (b"listpack", b"skiplist")
@@ -53,6 +53,9 @@ def place_of_score(score: float, after: bool = False) -> bytes:
     """Where members of `score` begin, or with `after` where they have ended."""
     bits: int = _BITS.unpack(_SCORE.pack(score + 0.0))[0]  # minus zero plus zero is zero
     return _BITS.pack((bits ^ _ALL if bits & _SIGN else bits | _SIGN) + after)
+
+
+_ZERO = place_of_score(0.0)
 
 
 def _score_of_place(place: bytes, value: bytes) -> float:
@@ -147,6 +150,26 @@ class SortedSet:
         if removed:
             self.save()
         return removed
+
+    def pop(self, count: int, reverse: bool = False) -> list[tuple[bytes, float]]:
+        """Take the first `count` members (1 or more), or with `reverse` the last ones from behind, and save."""
+        if not self._collection.spread or count > EDGE_MAX or count >= self.count:
+            pairs = list(self.slice(0, count, reverse))
+            self.remove_all(member for member, _ in pairs)
+            return pairs
+        collection = self._collection
+        pairs = []
+        for place in self._ranks().edge(count, reverse):
+            where = _SORTED + place
+            # Only the record of a zero tells which one it is.
+            value = (collection.get(where) or b"") if place.startswith(_ZERO) else b""
+            member = place[SCORE_BYTES:]
+            pairs.append((member, _score_of_place(place, value)))
+            collection.delete(_element(member))
+            self._delete_place(place)
+        self.count -= len(pairs)
+        self.save()
+        return pairs
 
     def save(self) -> bool:
         """Write the changes. Whether there still is such a key: no sorted set is empty."""
