@@ -2,6 +2,7 @@
 collection in between, and nothing of it outlives a command that failed."""
 
 from collections import Counter
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -14,6 +15,7 @@ from server.commands.table import lookup
 from server.types import crc_order
 from server.types.lists import Ahead
 from tests.server.harness import Group
+from tests.server.test_shard import Bench
 
 assert all_commands.loaded
 
@@ -136,6 +138,50 @@ def test_what_was_taken_back_leaves_nothing_behind(pop: str, change: str) -> Non
 
 
 EVERYTHING = {"l": ("LRANGE", "l", "0", "-1"), "s": ("SMEMBERS", "s"), "z": ("ZRANGE", "z", "0", "-1")}
+
+
+@pytest.mark.parametrize("how", ["lost leadership", "not taken by Raft"])
+def test_what_was_never_committed_is_taken_again(tmp_path: Path, how: str) -> None:
+    """What is read ahead goes with the state that it was read from."""
+    bench = Bench(tmp_path)
+    bench.ask("ZADD", "z", *(word for number in range(MANY) for word in (f"{number}", f"m{number:04}")))
+    bench.ask("RPUSH", "l", *(f"m{number:04}" for number in range(MANY)))
+    for command in ("ZPOPMIN z", "ZPOPMIN z", "LPOP l", "LPOP l"):
+        bench.ask(*command.split())
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    bench.apply()
+    for command in (
+        "ZPOPMIN z",
+        "ZPOPMIN z",
+        "ZADD z 1 ghost",
+        "LPOP l",
+        "LPOP l",
+        "LSET l 0 ghost",
+        "LPOP l",
+    ):
+        bench.ask(*command.split())
+    if how == "lost leadership":
+        bench.turn()
+        bench.follow(2)
+        bench.group.log.pop()
+        bench.group.can_propose = True
+        bench.lead(3)
+    else:
+        bench.group.refusing = True
+        bench.turn()
+        bench.group.refusing = False
+        bench.shard.refresh()
+    replies = [bench.ask(*command.split()) for command in ("ZPOPMIN z", "LPOP l", "ZPOPMIN z", "LPOP l")]
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    bench.store.close()
+    assert [word.split()[-3 if word[:1] == b"*" else -1] for (word,) in replies] == [
+        b"m0002",
+        b"m0002",
+        b"m0003",
+        b"m0003",
+    ]
 
 
 def run(group: Group, *words: str) -> None:
