@@ -12,7 +12,7 @@ A key whose time has come is gone for every read here at once, exactly; its reco
 deletes it through the log (`expired` collects those that a command stumbled upon).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 from typing import Any
 
@@ -39,6 +39,7 @@ from server.keyspace.layout import (
     REVISION_AT,
     REVISION_OFFSET,
     SPREAD,
+    STRING,
     SWEEP_PREFIX,
     Head,
     decode_head,
@@ -677,6 +678,33 @@ class View:
         if encoding & ELEMENTS_EXPIRE:
             effects[elements_expiry_key(record, where)] = b""
         self._fresh.append((key, where))
+
+    def put_strings(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+        """`put` of plain strings that do not expire, many at once; while nobody listens to events."""
+        assert not self.notify
+        effects, fresh, space, get = self.effects, self._fresh, self._space, self._base.get
+        forget_reply, take = self._replies.pop, self._cache.take
+        header = HEADER.pack(STRING, 0, self.revision, 0)
+        added = 0
+        for key, value in pairs:
+            breathe()
+            where = head_key(space, key)
+            if where in effects:
+                old = effects[where]
+            else:
+                forget_reply(key, None)
+                old = take(key)
+                if old is None:
+                    old = get(where)
+            if old is None:
+                added += 1
+            elif old[1] & _ATTACHED:
+                self.put(key, STRING, value)
+                continue
+            effects[where] = header + value
+            fresh.append((key, where))
+        if added:
+            self._count(self.db, added, 0)
 
     def put_head(self, key: bytes, head: Head) -> None:
         """Write `head` (its revision apart, which is this command's) under `key`: RENAME, COPY, PERSIST,

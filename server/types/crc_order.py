@@ -11,11 +11,13 @@ is found without counting through the collection, see `draw`.
 from binascii import crc32
 from itertools import islice
 from random import Random
+from struct import Struct
 
 from server.keyspace.collection import Collection
 
 CRC_BYTES = 4
 CRC_END = 1 << 32
+_CRC = Struct(">I")
 
 _BUCKET_EXPECTED = 8
 """Elements that a bucket of `draw` should hold: few enough to read, enough that most buckets hold some."""
@@ -38,7 +40,7 @@ _DRAW_SHARE_MAX = 3
 
 def element(name: bytes) -> bytes:
     """Where `name` lies."""
-    return crc32(name).to_bytes(CRC_BYTES, "big") + name
+    return _CRC.pack(crc32(name)) + name
 
 
 def page(collection: Collection, cursor: int, count: int) -> tuple[int, list[tuple[bytes, bytes]]]:

@@ -156,16 +156,18 @@ class ListValue:
 
     def push(self, values: Sequence[bytes], end: End) -> None:
         """Add `values`, one after the other, at `end`."""
-        self.make_room(values, len(values))
+        collection = self._collection
+        if collection.encoding == LISTPACK:
+            self.make_room(values, len(values))
+        step = -1 if end is End.LEFT else 1
+        at = self._first - 1 if end is End.LEFT else self._first + self.length
         for value in values:
-            if end is End.LEFT:
-                self._first -= 1
-                at = self._first
-            else:
-                at = self._first + self.length
-            self._collection.put(_POSITION(at), value)
-            self.length += 1
+            collection.put(_POSITION(at), value)
+            at += step
             self.size_bytes += element_bytes(value)
+        self.length += len(values)
+        if end is End.LEFT:
+            self._first -= len(values)
 
     def pop(self, count: int, end: End) -> list[bytes]:
         """Take up to `count` elements, in the order in which they come off `end`."""
@@ -324,7 +326,8 @@ def push(view: View, key: bytes, values: list[bytes], end: End, only_if_there: b
         return 0
     found.push(values, end)
     found.save()
-    view.event(events.LIST, PUSHED[end], key)
+    if view.notify:
+        view.event(events.LIST, PUSHED[end], key)
     return found.length
 
 
@@ -336,7 +339,8 @@ def pop(view: View, key: bytes, count: int, end: End) -> list[bytes] | None:
     if not count:
         return []
     taken = found.pop(count, end)
-    view.event(events.LIST, POPPED[end], key)
+    if view.notify:
+        view.event(events.LIST, POPPED[end], key)
     found.save()
     return taken
 
