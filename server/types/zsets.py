@@ -71,7 +71,7 @@ def _element(member: bytes) -> bytes:
 class SortedSet:
     """The sorted set under one key, good for one command."""
 
-    __slots__ = ("_collection", "_height", "_index", "_places", "_view", "count", "encoding")
+    __slots__ = ("_changing", "_collection", "_height", "_index", "_places", "_view", "count", "encoding")
 
     def __init__(self, view: View, collection: Collection) -> None:
         self._view = view
@@ -84,6 +84,8 @@ class SortedSet:
         self.encoding = collection.encoding
         """LISTPACK or SKIPLIST."""
         self._index: RankIndex | None = None
+        self._changing = False
+        """The index is changed and not saved."""
         self._places: list[bytes] | None = None
         """All places in order, while compact and unchanged since."""
 
@@ -96,9 +98,12 @@ class SortedSet:
 
     def put(self, member: bytes, score: float) -> None:
         """Set the score of `member`, new or not."""
+        self.change(member, self.score(member), score)
+
+    def change(self, member: bytes, old: float | None, score: float) -> None:
+        """As `put`, if it is known which score `member` has, None for none."""
         collection = self._collection
         element = _element(member)
-        old = collection.get(element)
         if self.encoding == LISTPACK:
             limits = self._view.limits
             if old is None and (
@@ -112,7 +117,7 @@ class SortedSet:
         self._places = None
         if collection.spread:
             if old is not None:
-                self._delete_place(place_of_score(_SCORE.unpack(old)[0]) + member)
+                self._delete_place(place_of_score(old) + member)
             collection.put(element, _SCORE.pack(score))
             self._put_place(member, score)
             return
@@ -181,6 +186,7 @@ class SortedSet:
             self._index.save()
             self._height = self._index.height
             self._view.derived.keep(collection.id, self._index)
+            self._changing = False
         collection.meta = _META.pack(self.count, self._height)
         collection.encoding = self.encoding
         collection.save()
@@ -305,9 +311,12 @@ class SortedSet:
 
     def _ranks_to_change(self) -> RankIndex:
         """Until `save` nobody else may use it: the command may yet fail."""
-        ranks = self._ranks()
-        self._view.derived.forget(self._collection.id)
-        return ranks
+        if not self._changing:
+            self._ranks()
+            self._view.derived.forget(self._collection.id)
+            self._changing = True
+        assert self._index is not None
+        return self._index
 
     def _put_place(self, member: bytes, score: float) -> None:
         place = place_of_score(score) + member

@@ -90,7 +90,7 @@ class Twins(RuleBasedStateMachine):
 
 
 TestTwins = Twins.TestCase
-TestTwins.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+TestTwins.settings = settings(max_examples=20, stateful_step_count=15, deadline=None)
 
 
 def filled() -> Group:
