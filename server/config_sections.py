@@ -228,7 +228,7 @@ class Storage:
     compression: str = setting(
         "none",
         "",
-        "How data is compressed on disk. Snappy takes about half of the space, and twice the processor time of a write.",
+        "How data is compressed on disk. Snappy takes half of the space and twice the processor time of a write.",
         choices=("none", "snappy"),
     )
     disk_free_min_mb: int = setting(
