@@ -21,6 +21,7 @@ from server.keyspace.breath import breathe, paced
 from server.keyspace.cache import MISSING, Derived, HotReplies, RecordCache
 from server.keyspace.collection import Collection, parse_payload
 from server.keyspace.events import EXPIRED, FLUSHED, KEY_MISS, MONITORED, NEW, PUBLISHED, TRACKED, Event
+from server.keyspace.kept import Kept
 from server.keyspace.layout import (
     ELEMENT_PREFIX,
     ELEMENT_PREFIX_BYTES,
@@ -93,33 +94,6 @@ class Home:
 
 EVERYWHERE = Home(1, ())
 DEFAULTS = Limits()
-
-
-class Kept(dict[bytes, bytes | None]):
-    """Effects of which those until the last `keep` stay; what came since can be taken back."""
-
-    __slots__ = ("undo",)
-
-    def __init__(self, effects: dict[bytes, bytes | None]) -> None:
-        super().__init__(effects)
-        self.undo: list[tuple[bytes, bool, bytes | None]] = []
-        """(key, whether it was there, its value) before each write."""
-
-    def __setitem__(self, key: bytes, value: bytes | None) -> None:
-        self.undo.append((key, key in self, self.get(key)))
-        super().__setitem__(key, value)
-
-    def restore(self) -> list[bytes]:
-        """As at the last `keep`; the keys that are gone."""
-        gone = []
-        while self.undo:
-            key, was_there, value = self.undo.pop()
-            if was_there:
-                super().__setitem__(key, value)
-            else:
-                del self[key]
-                gone.append(key)
-        return gone
 
 
 class ScriptReads:
