@@ -158,18 +158,17 @@ class RankIndex:
                 edge.bound = edge.keys[-EDGE_MAX]
                 del edge.keys[:-EDGE_MAX]
         node = self._root
-        touched = self._touched
+        touched, walked = self._touched, self._walked
         level = self.height
         while True:
             level -= 1
             at = bisect_right(node.bounds, key) - 1
             counts = node.counts
             place = self._index + _LEVELS[level] + node.bounds[at]
-            if place not in touched:
-                touched[place] = counts[at]
-                self._walked[place] = node, at
+            if place not in walked:
+                touched.setdefault(place, counts[at])
+                walked[place] = node, at
             counts[at] += count
-            node.changed.add(at)
             if not level:
                 break
             node = node.kids[at] or self._kid(node, at, level)
@@ -228,7 +227,6 @@ class RankIndex:
         else:
             put, touched = self._collection.put, self._touched
             for place, (node, at) in self._walked.items():
-                node.changed.clear()
                 count = node.counts[at]
                 if count != touched[place]:
                     put(place, _COUNT.pack(count))
@@ -240,6 +238,8 @@ class RankIndex:
     def _save_settled(self) -> None:
         """`save`, the tree set right before."""
         touched = self._touched
+        for node, at in self._walked.values():
+            node.changed.add(at)
         parts = self._settle(self._root, self.height - 1)
         while len(parts) > 1:
             root = _Node([part.bounds[0] for part in parts], [sum(part.counts) for part in parts], None)
