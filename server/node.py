@@ -135,6 +135,7 @@ class Node:
             data / "data",
             block_cache_bytes=config.storage.block_cache_mb * MIB,
             write_buffer_bytes=config.storage.write_buffer_mb * MIB,
+            compression=config.storage.compression,
         )
         self.peer_check = PeerCheck(self.log_store, self.topology)
         self.links_: Links | None = None

@@ -77,7 +77,8 @@ def xadd(view: View, args: Args) -> Reply:
             b"ERR The ID specified in XADD is equal or smaller than the target stream top item"
         )
     stream.append(id_, pairs, view.limits)
-    view.event(events.STREAM, b"xadd", key)
+    if view.notify:
+        view.event(events.STREAM, b"xadd", key)
     if trim.apply(stream):
         view.event(events.STREAM, b"xtrim", key)
     stream.save()

@@ -453,6 +453,8 @@ def _long_from(row: Command) -> int:
     counts = any(word in words for word in ("returned", "popped", "evicted", "passed count", "COUNT"))
     if row.flags & FAST and not counts:
         return MANY_ARGUMENTS if row.arity < 0 else NEVER_LONG
+    if row.flags & FAST and row.arity == -2:
+        return 3  # it takes one when no count is given
     if words == "O(1)" and row.open:
         return NEVER_LONG
     return MANY_ARGUMENTS if "number of keys" in words or "number of provided keys" in words else 0

@@ -70,6 +70,8 @@ _INCREMENT = AddOptions(frozenset((b"incr",)))
 )
 def zadd(view: View, args: Args) -> Reply:
     """Adds one or more members to a sorted set, or updates their scores. Creates the key if it doesn't exist."""
+    if len(args) == 4 and args[2].lower() not in _ADD_WORDS:
+        return add(view, args[1], [(args[3], floating(args[2]))], _NO_OPTIONS)
     at = 2
     while at < len(args) and args[at].lower() in _ADD_WORDS:
         at += 1
@@ -118,7 +120,7 @@ def add(view: View, key: bytes, pairs: list[Pair], options: AddOptions) -> Reply
                 continue
             updated += 1
         result = score
-        zset.put(member, score)
+        zset.change(member, old, score)
     if added or updated or converted:
         zset.save()
     if added or updated:

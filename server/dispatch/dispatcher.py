@@ -546,6 +546,9 @@ class Dispatcher:
         """The group of each key, or all groups. Raises CommandError."""
         if row.where is SPREAD_ALL:
             return self.data_groups
+        if len(self.data_groups) == 1:
+            row.keys.indexes(args)  # it may know of none
+            return self.anywhere
         slot_groups = self._slot_groups
         groups = [slot_groups[key_slot(args[at])] for at in row.keys.indexes(args)]
         return groups or self.anywhere

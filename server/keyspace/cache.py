@@ -10,8 +10,8 @@ it is settled: nothing of its key expires, what it says is committed, and no lat
 an uncommitted one. So whoever can prove that this node leads may give it.
 
 Derived has what commands have worked out about single collections, such as the part of a rank index that was read. It
-is as true as the view it belongs to: who changes a collection takes the structure out first and puts it back when it
-agrees with what the command has written; a command that fails after it has written empties it.
+is as true as the view it belongs to: a command that fails after it has written empties it. So who changes a collection
+writes first and then has the structure follow, at once; or takes it out and puts it back when it agrees again.
 """
 
 from collections import OrderedDict
@@ -139,12 +139,19 @@ class Sized(Protocol):
 class Derived:
     """Structures by the id of their collection, the last used ones."""
 
-    __slots__ = ("_kept", "_size_max")
+    __slots__ = ("_kept", "_size", "_size_max", "_sizes")
 
     def __init__(self, size_max: int) -> None:
         """`size_max`: of all together, in records."""
         self._kept: OrderedDict[int, Sized] = OrderedDict()
         self._size_max = size_max
+        self._sizes: dict[int, int] = {}
+        """As they were when they were last kept."""
+        self._size = 0
+        """Their sum."""
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
     def find(self, id_: int) -> Any:
         """What is kept for a collection, None when there is nothing."""
@@ -155,16 +162,21 @@ class Derived:
 
     def keep(self, id_: int, structure: Sized) -> None:
         """Keep `structure`, and nothing else for that collection; what was not used for longest makes room."""
-        kept = self._kept
+        kept, sizes = self._kept, self._sizes
         kept[id_] = structure
         kept.move_to_end(id_)
-        while len(kept) > structures_max or sum(each.size for each in kept.values()) > self._size_max:
-            kept.popitem(last=False)
+        self._size += structure.size - sizes.get(id_, 0)
+        sizes[id_] = structure.size
+        while len(kept) > structures_max or self._size > self._size_max:
+            self.forget(next(iter(kept)))
 
     def forget(self, id_: int) -> None:
         """Nothing is kept for this collection any more."""
-        self._kept.pop(id_, None)
+        if self._kept.pop(id_, None) is not None:
+            self._size -= self._sizes.pop(id_)
 
     def clear(self) -> None:
         """Nothing is kept at all."""
         self._kept.clear()
+        self._sizes.clear()
+        self._size = 0

@@ -185,7 +185,7 @@ class Collection:
         """Write the head: the changes are this command's effects now."""
         compact = self._compact
         if compact is None:
-            payload, encoding = ID.pack(self.id) + self.meta, self.encoding | SPREAD
+            payload, encoding = self._prefix[1:] + self.meta, self.encoding | SPREAD
         else:
             pairs: list[bytes] = []
             if self.type in _AS_ADDED:

@@ -39,8 +39,11 @@ class DataStore:
     """One open data store. `get`, `scan` and `write` may be called from any thread, `close` when nobody else
     does."""
 
-    def __init__(self, path: Path, *, block_cache_bytes: int, write_buffer_bytes: int) -> None:
-        """Open or create it. Raises DataStoreError, SystemRefused."""
+    def __init__(
+        self, path: Path, *, block_cache_bytes: int, write_buffer_bytes: int, compression: str = "none"
+    ) -> None:
+        """Open or create it. `compression`: of what is written from now on, "none" or "snappy"; what was written with
+        another one stays readable. Raises DataStoreError, SystemRefused."""
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
         try:
@@ -50,6 +53,7 @@ class DataStore:
                 lru_cache_size=block_cache_bytes,
                 write_buffer_size=write_buffer_bytes,
                 bloom_filter_bits=10,
+                compression=None if compression == "none" else compression,
             )
         except (plyvel.Error, OSError) as error:
             check_refusal(f"the data store in {path}", error)

@@ -12,7 +12,7 @@ A key whose time has come is gone for every read here at once, exactly; its reco
 deletes it through the log (`expired` collects those that a command stumbled upon).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from random import Random
 
 from server.errors import WRONG_TYPE, CommandError
@@ -22,6 +22,7 @@ from server.keyspace.collection import Collection, open_collection, spread_eleme
 from server.keyspace.deletions import Deletions
 from server.keyspace.events import EXPIRED, FLUSHED, KEY_MISS, MONITORED, NEW, PUBLISHED, TRACKED, Event
 from server.keyspace.home import EVERYWHERE, Home
+from server.keyspace.kept import Kept
 from server.keyspace.layout import (
     ELEMENT_PREFIX,
     ELEMENT_PREFIX_BYTES,
@@ -40,6 +41,7 @@ from server.keyspace.layout import (
     REVISION_AT,
     REVISION_OFFSET,
     SPREAD,
+    STRING,
     SWEEP_PREFIX,
     Head,
     decode_head,
@@ -70,33 +72,6 @@ _REVISION_BYTES = slice(REVISION_OFFSET, REVISION_OFFSET + REVISION_AT.size)
 
 
 DEFAULTS = Limits()
-
-
-class Kept(dict[bytes, bytes | None]):
-    """Effects of which those until the last `keep` stay; what came since can be taken back."""
-
-    __slots__ = ("undo",)
-
-    def __init__(self, effects: dict[bytes, bytes | None]) -> None:
-        super().__init__(effects)
-        self.undo: list[tuple[bytes, bool, bytes | None]] = []
-        """(key, whether it was there, its value) before each write."""
-
-    def __setitem__(self, key: bytes, value: bytes | None) -> None:
-        self.undo.append((key, key in self, self.get(key)))
-        super().__setitem__(key, value)
-
-    def restore(self) -> list[bytes]:
-        """As at the last `keep`; the keys that are gone."""
-        gone = []
-        while self.undo:
-            key, was_there, value = self.undo.pop()
-            if was_there:
-                super().__setitem__(key, value)
-            else:
-                del self[key]
-                gone.append(key)
-        return gone
 
 
 class ScriptReads:
@@ -671,6 +646,33 @@ class View:
         if encoding & ELEMENTS_EXPIRE:
             effects[elements_expiry_key(record, where)] = b""
         self._fresh.append((key, where))
+
+    def put_strings(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+        """`put` of plain strings that do not expire, many at once; while nobody listens to events."""
+        assert not self.notify
+        effects, fresh, space, get = self.effects, self._fresh, self._space, self._base.get
+        forget_reply, take = self._replies.pop, self._cache.take
+        header = HEADER.pack(STRING, 0, self.revision, 0)
+        added = 0
+        for key, value in pairs:
+            breathe()
+            where = head_key(space, key)
+            if where in effects:
+                old = effects[where]
+            else:
+                forget_reply(key, None)
+                old = take(key)
+                if old is None:
+                    old = get(where)
+            if old is None:
+                added += 1
+            elif old[1] & _ATTACHED:
+                self.put(key, STRING, value)
+                continue
+            effects[where] = header + value
+            fresh.append((key, where))
+        if added:
+            self._count(self.db, added, 0)
 
     def put_head(self, key: bytes, head: Head) -> None:
         """Write `head` (its revision apart, which is this command's) under `key`: RENAME, COPY, PERSIST,

@@ -27,7 +27,7 @@ from zlib import crc32
 from server.keyspace.collection import Collection
 from server.keyspace.layout import ZSET
 from server.keyspace.view import View
-from server.types.rank_index import INTERVAL_EXPECTED, RankIndex
+from server.types.rank_index import EDGE_MAX, INTERVAL_EXPECTED, RankIndex
 
 LISTPACK, SKIPLIST = range(2)
 ENCODING_NAMES = (b"listpack", b"skiplist")
@@ -94,7 +94,7 @@ def _element(member: bytes) -> bytes:
 class SortedSet:
     """The sorted set under one key, good for one command."""
 
-    __slots__ = ("_collection", "_height", "_index", "_places", "_view", "count", "encoding")
+    __slots__ = ("_changing", "_collection", "_height", "_index", "_places", "_view", "count", "encoding")
 
     def __init__(self, view: View, collection: Collection) -> None:
         self._view = view
@@ -107,6 +107,8 @@ class SortedSet:
         self.encoding = collection.encoding
         """LISTPACK or SKIPLIST."""
         self._index: RankIndex | None = None
+        self._changing = False
+        """The index is changed and not saved."""
         self._places: list[bytes] | None = None
         """All places in order, while compact and unchanged since."""
 
@@ -119,9 +121,12 @@ class SortedSet:
 
     def put(self, member: bytes, score: float) -> None:
         """Set the score of `member`, new or not."""
+        self.change(member, self.score(member), score)
+
+    def change(self, member: bytes, old: float | None, score: float) -> None:
+        """As `put`, if it is known which score `member` has, None for none."""
         collection = self._collection
         element = _element(member)
-        old = collection.get(element)
         if self.encoding == LISTPACK:
             limits = self._view.limits
             if old is None and (
@@ -135,7 +140,7 @@ class SortedSet:
         self._places = None
         if collection.spread:
             if old is not None:
-                self._delete_place(place_of_score(_SCORE.unpack(old)[0]) + member)
+                self._delete_place(place_of_score(old) + member)
             collection.put(element, _SCORE.pack(score))
             self._put_place(member, score)
             return
@@ -174,6 +179,25 @@ class SortedSet:
             self.save()
         return removed
 
+    def pop(self, count: int, reverse: bool = False) -> list[tuple[bytes, float]]:
+        """Take the first `count` members (1 or more), or with `reverse` the last ones from behind, and save."""
+        if not self._collection.spread or count > EDGE_MAX or count >= self.count:
+            pairs = list(self.slice(0, count, reverse))
+            self.remove_all(member for member, _ in pairs)
+            return pairs
+        collection = self._collection
+        pairs = []
+        for place in self._ranks().edge(count, reverse):
+            where = _SORTED + place
+            # Only the record of a zero tells which one it is.
+            value = (collection.get(where) or b"") if place.startswith(_ZERO_PLACE) else b""
+            pairs.append(pair_of((where, value)))
+            collection.delete(_element(place[SCORE_BYTES:]))
+            self._delete_place(place)
+        self.count -= len(pairs)
+        self.save()
+        return pairs
+
     def save(self) -> bool:
         """Write the changes. Whether there still is such a key: no sorted set is empty."""
         collection = self._collection
@@ -184,6 +208,7 @@ class SortedSet:
             self._index.save()
             self._height = self._index.height
             self._view.derived.keep(collection.id, self._index)
+            self._changing = False
         collection.meta = _META.pack(self.count, self._height)
         collection.encoding = self.encoding
         collection.save()
@@ -322,9 +347,12 @@ class SortedSet:
 
     def _ranks_to_change(self) -> RankIndex:
         """Until `save` nobody else may use it: the command may yet fail."""
-        ranks = self._ranks()
-        self._view.derived.forget(self._collection.id)
-        return ranks
+        if not self._changing:
+            self._ranks()
+            self._view.derived.forget(self._collection.id)
+            self._changing = True
+        assert self._index is not None
+        return self._index
 
     def _put_place(self, member: bytes, score: float) -> None:
         place = place_of_score(score) + member
