@@ -29,7 +29,6 @@ from server.keyspace.layout import (
     HASH,
     HEADER,
     HEADER_BYTES,
-    ID,
     ID_BYTES,
     SET,
     SPREAD,
