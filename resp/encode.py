@@ -94,7 +94,8 @@ def encode(value: Value, protocol: int) -> bytes:
             if item and type(item[0]) is list and len(item) <= _LONG_FROM:
                 return _rows(item)
         elif kind is Members:
-            return _bulks(b"%c%d" % (b"~" if protocol == 3 else b"*", len(item.value)), item.value)
+            values = item.value if len(item.value) <= _LONG_FROM else _paced(item.value)
+            return _bulks(b"%c%d" % (b"~" if protocol == 3 else b"*", len(item.value)), values)
         elif kind is dict:
             header = b"%%%d" % len(item) if protocol == 3 else b"*%d" % (2 * len(item))
             values = chain.from_iterable(item.items())

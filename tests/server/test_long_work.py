@@ -401,6 +401,13 @@ def test_many_elements_are_sorted_part_by_part(
     assert _slices(bench, *words) == (expected, pytest.approx(200, abs=100))
 
 
+def test_a_set_is_written_piece_by_piece(bench: LongBench, no_slice: None) -> None:
+    bench.run("SADD", "s", *map(str, range(5000)))
+    reply, slices = _slices(bench, "SMEMBERS", "s")
+    assert reply.startswith(b"*5000\r\n")
+    assert slices > 60
+
+
 def test_a_long_reply_is_written_piece_by_piece(bench: LongBench, no_slice: None) -> None:
     bench.run("RPUSH", "l", *map(str, range(5000)))
     reply, slices = _slices(bench, "LRANGE", "l", "0", "-1")
