@@ -111,6 +111,7 @@ class Node:
         self.disk_full = False
         """The disk is nearly full."""
         self.active_expire = True
+        self.scripts_run_anything = False
         """DEBUG SET-ACTIVE-EXPIRE."""
         self._bind = (me.bind, me.port)
         self.settings.report(

@@ -81,6 +81,8 @@ class Node(Protocol):
     users: "Users"
     active_expire: bool
     """DEBUG SET-ACTIVE-EXPIRE."""
+    scripts_run_anything: bool
+    """DEBUG SET-DISABLE-DENY-SCRIPTS."""
 
     @property
     def short_of_replicas(self) -> bool:

@@ -5,7 +5,6 @@ arguments it takes. To add one, write a handler and an entry.
 """
 
 from collections.abc import Awaitable, Callable
-from inspect import isawaitable
 
 import hiredis
 import trio
@@ -82,6 +81,11 @@ async def _sleep(context: Context, args: Args) -> Reply:
 
 def _set_active_expire(context: Context, args: Args) -> Reply:
     context.node.active_expire = args[2] != b"0"
+    return OK
+
+
+def _set_disable_deny_scripts(context: Context, args: Args) -> Reply:
+    context.node.scripts_run_anything = args[2] != b"0"
     return OK
 
 
@@ -208,6 +212,7 @@ _SUBCOMMANDS: dict[bytes, tuple[int, int, Callable[[Context, Args], Reply | Awai
     b"sdslen": (3, 3, _memory_free),
     b"segfault": (2, 2, _refused),
     b"set-active-expire": (3, 3, _set_active_expire),
+    b"set-disable-deny-scripts": (3, 3, _set_disable_deny_scripts),
     b"set-skip-checksum-validation": (3, 3, _nothing),
     b"sleep": (3, 3, _sleep),
     b"stringmatch-len": (4, 4, _nothing),
@@ -224,13 +229,12 @@ _SUBCOMMANDS: dict[bytes, tuple[int, int, Callable[[Context, Args], Reply | Awai
     group="server",
     complexity="Depends on subcommand.",
 )
-async def debug(context: Context, args: Args) -> Reply:
+def debug(context: Context, args: Args) -> Reply | Awaitable[Reply]:
     """A container for debugging commands."""
     entry = _SUBCOMMANDS.get(args[1].lower())
     if entry is None or not entry[0] <= len(args) <= entry[1]:
         raise CommandError(_BAD_SUBCOMMAND % args[1])
-    reply = entry[2](context, args)
-    return await reply if isawaitable(reply) else reply
+    return entry[2](context, args)
 
 
 # -- MEMORY (the container, USAGE and HELP are in object.py) ---------------------------------------------------------
@@ -328,6 +332,9 @@ SET-ACTIVE-EXPIRE <0|1>
     Setting it to 0 disables expiring keys in background when they are not
     accessed (otherwise the behavior). Setting it to 1 reenables back the
     default.
+SET-DISABLE-DENY-SCRIPTS <0|1>
+    Setting it to 1 lets scripts call commands on this node that scripts may not
+    call, such as DEBUG itself.
 SLEEP <seconds>
     Let this connection wait for <seconds>. Decimals allowed.
 STRINGMATCH-LEN <length> <pattern>

@@ -13,7 +13,7 @@ from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from functools import partial
 from hashlib import sha1
-from inspect import iscoroutinefunction
+from inspect import iscoroutine, iscoroutinefunction
 from typing import Any
 
 import hiredis
@@ -53,15 +53,13 @@ from server.pubsub.hub import SHARD as SHARD_CHANNEL
 from server.scripting.interpreter import interpreter
 from server.scripting.library import ENGINE
 from server.scripting.script import EVALUATED, LOADED, find_text, forget_texts, keep_text
+from server.scripting.wording import NOT_ALLOWED, UNKNOWN, WRONG_COUNT
 from server.session import Session
 
 log = logging.getLogger("redraft.script")
 
 NOT_BUSY = b"NOTBUSY No scripts in execution right now."
 NO_SCRIPT = b"NOSCRIPT No matching script."
-UNKNOWN = b"ERR Unknown command called from script"
-WRONG_COUNT = b"ERR Wrong number of args calling command from script"
-NOT_ALLOWED = b"ERR This Valkey command is not allowed from script"
 READ_ONLY = b"ERR Write commands are not allowed from read-only scripts."
 EVAL_FLAGS = NOSCRIPT | STALE | SKIP_MONITOR | Flag.NO_MANDATORY_KEYS
 kill_patience_s = 1.0
@@ -113,7 +111,11 @@ def _on_node(row: Command, view: View, args: Args) -> Reply:
         raise CommandError(NOT_ALLOWED)
     session = Session(0, _NOWHERE, "", "", view.now_ms / 1000)
     session.protocol, session.db = view.protocol, view.db
-    return row.handler(Context(view.home.node, session), args)
+    reply = row.handler(Context(view.home.node, session), args)
+    if iscoroutine(reply):
+        reply.close()
+        raise CommandError(NOT_ALLOWED)
+    return reply
 
 
 class _Nowhere:
@@ -153,7 +155,7 @@ _IN_SCRIPTS: dict[str, Callable[[View, Args], Reply]] = {
 }
 
 
-def _find(args: Args, readonly: bool) -> Command:
+def _find(view: View, args: Args, readonly: bool) -> Command:
     """The command that a script calls. Raises CommandError."""
     row = lookup(args)
     if row is None or not row.open:
@@ -165,7 +167,7 @@ def _find(args: Args, readonly: bool) -> Command:
         raise CommandError(b"ERR unknown subcommand '" + args[1][:128] + b"'. Try " + name + b" HELP.")
     if (row.arity > 0 and len(args) != row.arity) or len(args) < -row.arity:
         raise CommandError(WRONG_COUNT)
-    if row.flags & NOSCRIPT:
+    if row.flags & NOSCRIPT and not (view.home.node is not None and view.home.node.scripts_run_anything):
         raise CommandError(NOT_ALLOWED)
     if readonly and (row.is_write or row.name in REPLICATED):
         raise CommandError(READ_ONLY)
@@ -181,7 +183,7 @@ def call_command(view: View, readonly: bool, before: int, args: Args, protocol: 
         return Error(UNKNOWN) if row is None else caller is None or caller.may(row, args, view.db)
     view.protocol = protocol
     try:
-        row = _find(args, readonly)
+        row = _find(view, args, readonly)
         refusal = caller and caller.refusal(row, args, view.db)
         if refusal:
             raise CommandError(refusal)

@@ -102,6 +102,7 @@ class ServiceNode:
         self.config_file = ""
         self.membership: Membership | None = None
         self.active_expire = True
+        self.scripts_run_anything = False
         self.infos = [group_info(group, 1, me) for group in self.topology.groups]
         if nodes == 1:
             self.infos = [replace(info, peers=((1, 10, 11, "replicate"),)) for info in self.infos]
