@@ -36,7 +36,7 @@ from server.diagnostics import Latency, Slowlog
 from server.dispatch.dispatcher import Dispatcher
 from server.errors import DISK_FULL, OUT_OF_MEMORY
 from server.keyspace.cache import HotReplies
-from server.keyspace.leveldb import DataStore
+from server.keyspace.leveldb import DataStore, SparseStore
 from server.keyspace.meta import DATABASES
 from server.keyspace.view import Home
 from server.net.connection import Connection
@@ -48,6 +48,7 @@ from server.pubsub.tracking import Tracking
 from server.rates import Rates
 from server.scripting.functions import PREFIX as FUNCTIONS_PREFIX
 from server.scripting.functions import Functions
+from server.scripting.script import SCRIPT_TEXTS
 from server.session import Session
 from server.settings import Settings
 from server.shard.clock import TurnClock
@@ -218,10 +219,11 @@ class Node:
     def _make_shard(self, number: int, replicas: tuple[int, ...]) -> Shard | None:
         if self.topology.me not in replicas:
             return None
-        replica = Replica(self.store, number)
+        store = SparseStore(self.store) if number == SYSTEM_GROUP else self.store
+        replica = Replica(store, number)
         shard = Shard(
             replica,
-            partial(Overlay, self.store),
+            partial(Overlay, store),
             self.clock,
             self.stats,
             use_lease=self.config.raft.reads != "quorum",
@@ -238,6 +240,7 @@ class Node:
             limits=self.settings,
         )
         shard.group = self.host.add_group(number, ConfState(tuple(sorted(replicas))), shard)
+        shard.group.eager = number == SYSTEM_GROUP  # who changes it waits for that
         self.shards[number] = shard
         return shard
 
@@ -477,6 +480,10 @@ class Node:
     def busy_script(self) -> bytes | None:
         """See Protocol."""
         return next((shard.busy for shard in self.shards.values() if shard.busy is not None), None)
+
+    def cached_scripts(self) -> int:
+        """See Protocol."""
+        return len({text for shard in self.data_shards for text in shard.newest_in(*SCRIPT_TEXTS)})
 
     async def digest(self) -> int:
         """See Protocol."""

@@ -92,6 +92,9 @@ class Node(Protocol):
     def refusal(self) -> bytes:
         """Why this node does nothing that needs space, as an error's text; empty: it does."""
 
+    def cached_scripts(self) -> int:
+        """How many scripts the groups know that this node has."""
+
     def group_infos(self) -> list[GroupInfo]:
         """Every group of the cluster."""
 

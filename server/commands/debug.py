@@ -12,7 +12,7 @@ import trio
 import server.commands.object_command  # noqa: F401  (declares MEMORY)
 from resp.encode import encode
 from resp.values import OK, Attribute, BigNumber, Error, Push, Raw, Simple, Verbatim
-from server.commands.arguments import bounded_integer, integer
+from server.commands.arguments import bounded_integer, integer, sleep_time_s
 from server.commands.context import Context
 from server.commands.help import help_reply
 from server.commands.table import (
@@ -41,8 +41,8 @@ _PROTOCOL_TYPES = b"string|integer|double|bignum|null|array|set|map|attrib|push|
 
 @command("_debugobject", arity=2, flags=READONLY, keys=FIRST, group="server")
 def debug_object_here(view: View, args: Args) -> Reply:
-    """DEBUG OBJECT, at the leader of the key."""
-    head = view.head(args[1])
+    """DEBUG OBJECT, at the leader of the key: also of one past its time, while it is there."""
+    head = view.head_at_rest(args[1])
     if head is None:
         raise CommandError(NO_SUCH_KEY)
     return Simple(
@@ -59,17 +59,9 @@ async def _object(context: Context, args: Args) -> Reply:
     return Simple(reply if isinstance(reply, bytes) else str(reply).encode())
 
 
-def _leading_float(text: bytes) -> float:
-    """The number that `text` is, or 0: DEBUG takes what it gets."""
-    try:
-        return max(float(text), 0.0)
-    except ValueError:
-        return 0.0
-
-
 async def _sleep(context: Context, args: Args) -> Reply:
     """Unlike Redis's, only this connection sleeps. It counts as slow all the same: what it is used for."""
-    seconds = min(_leading_float(args[2]), 86400.0)
+    seconds = sleep_time_s(args[2])
     await trio.sleep(seconds)
     node, micros = context.node, int(seconds * 1_000_000)
     if micros >= node.slowlog.threshold_us:

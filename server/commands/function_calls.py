@@ -10,6 +10,7 @@ So it does not matter whether the group's leader has heard of the library. The r
 
 from functools import partial
 
+from resp.values import Raw
 from server.commands.arguments import integer
 from server.commands.scripting import (
     DEPENDS,
@@ -80,11 +81,15 @@ def _run(view: View, args: Args, readonly: bool) -> Reply:
         text = found
     flags = lua.function(digest, text, name).flags
     check_flags(view, flags, readonly)
-    call = partial(call_command, view, readonly or b"no-writes" in flags, effects_before(view, flags))
-    with in_script(view) as protocol:
-        return lua.call_function(
-            digest, text, name, args[first : first + count], args[first + count :], protocol, call
-        )
+    failures: list[bytes] = []
+    readonly = readonly or b"no-writes" in flags
+    call = partial(call_command, view, failures, readonly, effects_before(view, flags))
+
+    def run(protocol: int) -> Raw:
+        keys, argv = args[first : first + count], args[first + count :]
+        return lua.call_function(digest, text, name, keys, argv, protocol, call)
+
+    return in_script(view, failures, run)
 
 
 @command(

@@ -9,21 +9,22 @@ is a function in `_IN_SCRIPTS`, of the view and the words.
 """
 
 import logging
-from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container
 from functools import partial
 from hashlib import sha1
 from inspect import iscoroutine, iscoroutinefunction
+from time import monotonic, sleep
 from typing import Any
 
 import hiredis
 import trio
 
-from resp.values import OK, PONG, Error
+from resp.values import OK, PONG, Error, Raw
 from server.access.caller import Caller
-from server.commands.arguments import database, integer
+from server.commands.arguments import database, integer, sleep_time_s
 from server.commands.context import Context
 from server.commands.help import help_reply
+from server.commands.misses import told
 from server.commands.table import (
     ALLOW_BUSY,
     COMMANDS,
@@ -46,7 +47,8 @@ from server.commands.table import (
 )
 from server.diagnostics import monitored_words
 from server.errors import CROSS_SLOT, INTERNAL, NO_REPLICAS, CommandError, WouldBlock
-from server.keyspace.breath import current
+from server.keyspace.breath import breathe, current
+from server.keyspace.events import KEY_MISS
 from server.keyspace.view import View
 from server.pubsub.hub import CHANNEL
 from server.pubsub.hub import SHARD as SHARD_CHANNEL
@@ -63,6 +65,7 @@ NO_SCRIPT = b"NOSCRIPT No matching script."
 READ_ONLY = b"ERR Write commands are not allowed from read-only scripts."
 EVAL_FLAGS = NOSCRIPT | STALE | SKIP_MONITOR | Flag.NO_MANDATORY_KEYS
 kill_patience_s = 1.0
+_NAP_S = 0.001
 _SCRIPT_FLAGS = NOSCRIPT | STALE
 
 
@@ -118,6 +121,17 @@ def _on_node(row: Command, view: View, args: Args) -> Reply:
     return reply
 
 
+def _debug(view: View, args: Args) -> Reply:
+    """DEBUG SLEEP makes the script take so long; other groups go on, as beside any long script."""
+    if args[1].lower() != b"sleep" or len(args) != 3:
+        return _on_node(COMMANDS[b"debug"], view, args)
+    until_s = monotonic() + sleep_time_s(args[2])
+    while (left_s := until_s - monotonic()) > 0:
+        sleep(min(left_s, _NAP_S))
+        breathe()
+    return OK
+
+
 class _Nowhere:
     """The Outlet of that client."""
 
@@ -150,6 +164,7 @@ _IN_SCRIPTS: dict[str, Callable[[View, Args], Reply]] = {
     "select": _select,
     "time": _time,
     "wait": lambda view, args: 0,
+    "debug": _debug,
     "publish": partial(_publish, CHANNEL),
     "spublish": partial(_publish, SHARD_CHANNEL),
 }
@@ -174,16 +189,19 @@ def _find(view: View, args: Args, readonly: bool) -> Command:
     return row
 
 
-def call_command(view: View, readonly: bool, before: int, args: Args, protocol: int) -> Any:
+def call_command(
+    view: View, failures: list[bytes], readonly: bool, before: int, args: Args, protocol: int
+) -> Any:
     """One command of a script; `protocol` 0 only asks whether there is such a command, and whether it is allowed.
-    `before`: see `effects_before`."""
+    `failures`: see `in_script`. `before`: see `effects_before`."""
     caller = view.caller if isinstance(view.caller, Caller) else None
     if not protocol:
         row = lookup(args)
         return Error(UNKNOWN) if row is None else caller is None or caller.may(row, args, view.db)
     view.protocol = protocol
+    called: Command | None = None
     try:
-        row = _find(view, args, readonly)
+        named = row = _find(view, args, readonly)
         refusal = caller and caller.refusal(row, args, view.db)
         if refusal:
             raise CommandError(refusal)
@@ -202,7 +220,8 @@ def call_command(view: View, readonly: bool, before: int, args: Args, protocol: 
             raise CommandError(NO_REPLICAS)
         if row.needs_space and len(view.effects) <= before and (refusal := _refusal(view)):
             raise CommandError(refusal)
-        row.calls += 1
+        called = named
+        named.calls += 1
         if view.monitored:
             view.show(monitored_words(args))
         work = current()
@@ -215,14 +234,32 @@ def call_command(view: View, readonly: bool, before: int, args: Args, protocol: 
         return blocked.empty
     except CommandError as error:
         view.rollback()
+        _count_failure(view, failures, called, args, error.text)
         return Error(error.text)
     except Exception:
         view.rollback()
+        _count_failure(view, failures, called, args, INTERNAL)
         log.exception("A command of a script failed; the script was told so")
         return Error(INTERNAL)
+    if view.notify & KEY_MISS:
+        view.choose_events(partial(told, named, args))
     if view.effects or view.events:
         view.keep()
     return reply
+
+
+def _count_failure(
+    view: View, failures: list[bytes], called: Command | None, args: Args, text: bytes
+) -> None:
+    """Statistics of a command that failed; `called`: None when it was rejected before it ran."""
+    row = called or lookup(args)
+    if row is not None and called is None:
+        row.rejected_calls += 1
+    elif row is not None:
+        row.failed_calls += 1
+    if view.home.node is not None:
+        view.home.node.stats.count_error(b"-" + text)
+        failures.append(text)
 
 
 # -- EVAL --------------------------------------------------------------------------------------------------------
@@ -251,14 +288,22 @@ def effects_before(view: View, flags: Container[bytes]) -> int:
     return -1 if b"allow-oom" in flags else len(view.effects)
 
 
-@contextmanager
-def in_script(view: View) -> Iterator[int]:
-    """The client's RESP version; that and the database are what they were when the script has ended."""
+def in_script(view: View, failures: list[bytes], run: Callable[[int], Raw]) -> Reply:
+    """What the script answers that `run` runs in the client's RESP version; that and the database are afterwards what
+    they were before. Raises CommandError when the answer is an error. The errors of commands that the script has
+    called, its `failures`, have been counted; one that becomes its answer will be when the client gets it."""
     protocol, db = view.protocol, view.db
     try:
-        yield protocol
+        reply = run(protocol)
         if view.script_reads is not None:
             view.script_reads.complete = True
+        if reply.value[:1] == b"-":
+            raise CommandError(reply.value[1:-2])
+        return reply
+    except CommandError as error:
+        if view.home.node is not None and any(error.text.startswith(text) for text in failures):
+            view.home.node.stats.discount_error(b"-" + error.text)
+        raise
     finally:
         view.protocol = protocol
         if view.db != db:
@@ -271,9 +316,13 @@ def _run(view: View, args: Args, digest: bytes, text: bytes, readonly: bool) -> 
     if script.declared:
         check_flags(view, script.flags, readonly)
     readonly = readonly or b"no-writes" in script.flags
-    call = partial(call_command, view, readonly, effects_before(view, script.flags))
-    with in_script(view) as protocol:
+    failures: list[bytes] = []
+    call = partial(call_command, view, failures, readonly, effects_before(view, script.flags))
+
+    def run(protocol: int) -> Raw:
         return interpreter().run(digest, text, args[3 : 3 + count], args[3 + count :], protocol, call)
+
+    return in_script(view, failures, run)
 
 
 def _eval(view: View, args: Args, readonly: bool) -> Reply:

@@ -392,7 +392,10 @@ class Dispatcher:
 
     def _was_slow(self, row: Command, args: Args, session: Session, elapsed_us: int) -> None:
         if elapsed_us >= self._node.slowlog.threshold_us and not row.flags & Flag.SKIP_COMMANDLOG:
-            self._node.slowlog.add(args, elapsed_us, session)
+            if session.blocked is None:
+                self._node.slowlog.add(args, elapsed_us, session)
+            else:  # it began to wait
+                session.blocked.log_slow(partial(self._node.slowlog.add, args, elapsed_us, session))
         if elapsed_us >= self._node.latency.threshold_us:
             self._node.latency.command(row, elapsed_us)
 

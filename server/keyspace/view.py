@@ -12,7 +12,7 @@ A key whose time has come is gone for every read here at once, exactly; its reco
 deletes it through the log (`expired` collects those that a command stumbled upon).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Any
 
@@ -468,6 +468,11 @@ class View:
         record = self.record(key)
         return None if record is None else decode_head(record)
 
+    def head_at_rest(self, key: bytes) -> Head | None:
+        """The head of `key` as it is stored, be it past its time; None when there is none."""
+        record = self.element(head_key(self._space, key))
+        return None if record is None else decode_head(record)
+
     def payload(self, key: bytes, type_: int) -> bytes | None:
         """The payload of `key`, None when there is no such key; raises WRONGTYPE when it is not of `type_`."""
         record = self._cache.young.get(key)
@@ -621,6 +626,11 @@ class View:
         """Publish `message` on every node if this command goes through: PUBLISH in a script, or by `kind`
         (pubsub/hub.py) SPUBLISH."""
         self.events.append((PUBLISHED, message, kind, channel))
+
+    def choose_events(self, choose: Callable[[list[Event]], list[Event]]) -> None:
+        """Keep of the events since the last `keep` those that `choose` returns."""
+        first = self._kept_events
+        self.events[first:] = choose(self.events[first:])
 
     def take_events(self) -> list[Event]:
         """For the executor: the events since the last take."""

@@ -26,7 +26,7 @@ from typing import Any
 import lupa.lua51 as lua51
 
 from resp import format_double
-from resp.values import NULL_ARRAY, BigNumber, Error, Raw, Simple, Verbatim
+from resp.values import NULL_ARRAY, Attribute, BigNumber, Error, Raw, Simple, Verbatim
 from server.errors import CommandError
 from server.keyspace.breath import Ended, breathe, current
 from server.scripting.libraries import LIBRARIES
@@ -347,6 +347,8 @@ class Interpreter:
         if kind is BigNumber:
             text = b"%d" % value.value
             return self._lua.table_from({b"big_number": text}) if resp3 else text
+        if kind is Attribute:
+            return self._to_lua(value.value)
         if kind is Verbatim:
             if not resp3:
                 return value.value

@@ -17,7 +17,8 @@ NOT_ALLOWED: Final = b"ERR This Valkey command is not allowed from script"
 NO_WORDS: Final = b"ERR Please specify at least one argument for this call"
 WRONG_WORDS: Final = b"ERR Command arguments must be strings or integers"
 WRONG_NAME: Final = (
-    b"ERR Function names can only contain letters, numbers, or underscores(_) and must be at least one character long"
+    b"ERR Function names can only contain letters, numbers, or underscores(_) and must be at least"
+    b" one character long"
 )
 
 VALKEY: Final[Wording] = {}

@@ -16,7 +16,7 @@ committed is in the data), no transfer is going on, and the log and the store ke
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from random import Random
 from time import perf_counter_ns
@@ -27,6 +27,7 @@ from raft.core.messages import ConfChange, Entry, SnapshotMeta
 from raft.core.node import Role
 from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
 from resp import Error, encode
+from server.commands.misses import told
 from server.commands.table import Args, Command
 from server.errors import (
     CLIENT_UNBLOCKED,
@@ -46,7 +47,6 @@ from server.shard.call import Call, Transaction
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.effects import encode_effects
 from server.shard.expirer import Expirer
-from server.shard.misses import told
 from server.shard.orphans import Orphans
 from server.shard.overlay import Overlay
 from server.shard.receipts import Receipt, reply_bytes_max
@@ -243,7 +243,7 @@ class Shard(Worker, Expirer):
                 replies.append(self._run(command, args, protocol))
                 transaction.elapsed_ns.append(perf_counter_ns() - began_ns)
                 if view.events and self._notify & KEY_MISS:
-                    view.events = told(command, args, view.events)
+                    view.choose_events(partial(told, command, args))
                 if attempt or self.work is not None:
                     view.keep()  # it is taken when all is done
                     continue
@@ -596,6 +596,10 @@ class Shard(Worker, Expirer):
     def newest(self, where: bytes) -> bytes | None:
         """The record at `where`, as newest known here."""
         return self._base.get(where)
+
+    def newest_in(self, start: bytes, stop: bytes) -> Iterator[bytes]:
+        """Where there are records in [start, stop), as newest known here."""
+        return (where for where, _ in self._base.scan(start, stop))
 
     # -- what Raft tells -------------------------------------------------------------------------------------
 

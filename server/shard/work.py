@@ -155,10 +155,14 @@ class Worker:
         """Give the work another slice, in a turn of its own."""
         work = self.work
         assert work is not None
-        if not work.go_on():
-            return
         call = work.call
         assert call is not None
+        self._view.origin = call.origin
+        try:
+            if not work.go_on():
+                return
+        finally:
+            self._view.origin = b""
         self._on_work_done(call, work.age_s)
         try:
             reply = work.result()

@@ -10,6 +10,7 @@ import pytest
 from raft.core.messages import NORMAL, Entry
 from server.commands.table import lookup
 from server.keyspace import breath
+from server.keyspace.events import TRACKED
 from server.keyspace.layout import REVISION_AT, REVISION_OFFSET
 from server.shard.call import Call, Later, Transaction
 from server.shard.clock import TurnClock
@@ -355,3 +356,18 @@ def test_every_command_says_the_same_in_slices(tmp_path: Path, monkeypatch: pyte
     assert paused > 300
     whole.store.close()
     bench.store.close()
+
+
+def test_what_it_writes_is_its_clients_work(bench: LongBench, no_slice: None) -> None:
+    bench.shard.set_notify(TRACKED)
+    told: list[bytes] = []
+    bench.shard._on_events = lambda events: told.extend(name for _, name, _, _ in events)
+    row = lookup([b"eval"])
+    assert row is not None
+    script = f"{LOOP} redis.call('set',KEYS[1],'1')".encode()
+    bench.shard.submit(Call(row, [b"EVAL", script, b"1", b"k"], 0, 2, Later(lambda _: None), origin=b"1:7"))
+    assert bench.shard.work is not None
+    bench.finish()
+    bench.settle()
+    assert told == [b"1:7"]
+    assert bench.shard._view.origin == b""

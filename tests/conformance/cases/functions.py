@@ -66,7 +66,9 @@ CASES = (
         library("server.register_function(1, 2, 3)"),
         library("server.register_function('', function() end)"),
         library("server.register_function('a-b', function() end)"),
-        library("server.register_function('a', function() end) server.register_function('a', function() end)"),
+        library(
+            "server.register_function('a', function() end) server.register_function('a', function() end)"
+        ),
         library("return 1"),
     ),
     _loading(
