@@ -286,8 +286,7 @@ class Node:
         reactor = self.reactor
         reactor.clients_max = settings.maxclients
         reactor.keepalive_s = settings.tcp_keepalive_s
-        reactor.output_limits = settings.output_limits["normal"]
-        reactor.pubsub_limits = settings.output_limits["pubsub"]
+        reactor.limit_output(settings.output_limits["normal"], settings.output_limits["pubsub"])
         self.pubsub.configure(settings.notify_keyspace_events)
         self.tracking.limit(settings.tracking_table_keys_max)
         self.dispatcher.configure()

@@ -518,7 +518,11 @@ class Dispatcher:
         if busy is not None:
             return self._refused(session, row, busy)
         if row.name == "exec":
-            return self._transactions.execute(connection, args)
+            reply = self._transactions.execute(connection, args)
+            if reply is not None and reply[0] == 45:
+                row.failed_calls += 1
+                self._stats.count_error(reply)
+            return reply
         if row.name == "watch":
             return self._transactions.watch(connection, args)
         try:
@@ -548,6 +552,11 @@ class Dispatcher:
 
     async def _change_cluster(self, args: Args, protocol: int) -> Raw:
         return Raw(await self._ask(SYSTEM_GROUP, 0, args, protocol))
+
+    def count_failure(self, row: Command, text: bytes) -> None:
+        """A NODE command of a transaction failed."""
+        row.failed_calls += 1
+        self._stats.count_error(b"-" + text)
 
     def log_failure(self, row: Command) -> None:
         """A handler raised what it must not raise."""
