@@ -116,8 +116,16 @@ def _protocol(context: Context, args: Args) -> Reply:
 
 
 async def _reload(context: Context, args: Args) -> Reply:
-    """Nothing needs to be saved and loaded again, but everything applied is on disk afterwards."""
-    await context.node.wait_synced()
+    """Nothing needs to be saved and loaded again, but everything applied is on disk afterwards. What would be loaded
+    beside itself clashes, unless it may be merged."""
+    options = {option.lower() for option in args[2:]}
+    node = context.node
+    if not options <= _RELOAD_OPTIONS:
+        raise CommandError(b"ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+    clashes = b"noflush" in options and b"merge" not in options
+    if clashes and (node.functions.libraries or any(count for count, _ in node.keyspace())):
+        raise CommandError(b"ERR Error trying to load the RDB dump, check server logs.")
+    await node.wait_synced()
     return OK
 
 
@@ -168,6 +176,7 @@ def _help(context: Context, args: Args) -> Reply:
     return help_reply(b"DEBUG", _HELP)
 
 
+_RELOAD_OPTIONS = frozenset((b"merge", b"noflush", b"nosave"))
 _ANY = 1 << 30
 _WRITERS = 200
 """So many keys of DEBUG POPULATE are under way at once."""

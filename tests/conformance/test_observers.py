@@ -261,3 +261,33 @@ def test_who_takes_nothing_is_closed_though_nothing_more_is_sent(server: Server,
             assert time.monotonic() < deadline_s
             time.sleep(0.05)
     client.ask("CONFIG", "SET", "client-output-buffer-limit", "pubsub 33554432 8388608 60")
+
+
+def test_scripts_may_be_allowed_everything(client: Connection) -> None:
+    script = "server.setresp(3) return server.call('debug', 'protocol', ARGV[1])"
+    kinds = ("attrib", "bignum", "double", "null", "verbatim", "true", "false", "set", "integer")
+    client.ask("DEBUG", "SET-DISABLE-DENY-SCRIPTS", "1")
+    replies = [client.ask("EVAL", script, "0", kind) for kind in kinds]
+    slept = client.ask("EVAL", "return server.call('debug', 'sleep', '0.001')", "0")
+    client.ask("DEBUG", "SET-DISABLE-DENY-SCRIPTS", "0")
+    assert replies[0].value == b"Some real reply following the attribute"
+    assert replies[1].value == b"1234567999999999999999999999999999999"
+    assert replies[2].value == b"3.141"
+    assert replies[3].value is None
+    assert replies[4].value == b"This is a verbatim\nstring"
+    assert [reply.value for reply in replies[5:7]] == [1, 0]
+    assert sorted(item.value for item in replies[7].value) == [0, 1, 2]
+    assert replies[8].value == 12345
+    assert slept.value == b"OK"
+    assert b"not allowed" in client.ask("EVAL", script, "0", "map").value
+
+
+def test_debug_reload_loads_nothing_beside_itself(client: Connection) -> None:
+    client.ask("FUNCTION", "FLUSH")
+    assert client.ask("DEBUG", "RELOAD", "NOFLUSH").value == b"OK"
+    client.ask("FUNCTION", "LOAD", "#!lua name=a\nserver.register_function('f', function() end)")
+    assert client.ask("DEBUG", "RELOAD", "NOFLUSH").value.startswith(b"ERR Error trying to load the RDB dump")
+    for options in ([], ["NOFLUSH", "MERGE"]):
+        assert client.ask("DEBUG", "RELOAD", *options).value == b"OK"
+    assert client.ask("DEBUG", "RELOAD", "QUICKLY").value.startswith(b"ERR DEBUG RELOAD only supports")
+    client.ask("FUNCTION", "FLUSH")
