@@ -708,6 +708,11 @@ class Shard(Worker, Expirer):
             if ready and self.waiters.woken:
                 self._on_dirty(self)
 
+    @property
+    def is_catching_up(self) -> bool:
+        """It leads, and takes nothing before more of what is committed has been applied: nobody gives up on that."""
+        return bool(self._leading_term) and self.group.can_propose and len(self._base) > overlay_keys_max
+
     def _start_leadership(self) -> None:
         """The data as applied is all there is; the overlay is empty."""
         self._base = self._make_overlay(self.replica.prefix)
