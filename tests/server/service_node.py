@@ -125,6 +125,9 @@ class ServiceNode:
     def group_infos(self) -> list[GroupInfo]:
         return self.infos
 
+    def cached_scripts(self) -> int:
+        return 0
+
     def keyspace(self) -> list[tuple[int, int]]:
         return self.databases
 
