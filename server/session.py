@@ -92,7 +92,7 @@ class Queued:
 class Tracker:
     """CLIENT TRACKING ON: what a client wants to be told of keys that it caches."""
 
-    __slots__ = ("bcast", "broken", "caching", "noloop", "optin", "optout", "prefixes", "redirect")
+    __slots__ = ("bcast", "broken", "caching", "noloop", "optin", "optout", "prefixes", "reads", "redirect")
 
     def __init__(self) -> None:
         self.bcast = False
@@ -108,6 +108,8 @@ class Tracker:
         """The id of the client that is told instead; 0: none."""
         self.broken = False
         """That client was gone when it was to be told."""
+        self.reads = 0
+        """How many of its commands may have read keys."""
 
     @property
     def remembers(self) -> bool:

@@ -124,12 +124,14 @@ class Kept(dict[bytes, bytes | None]):
 class ScriptReads:
     """What a script read, for clients that cache it."""
 
-    __slots__ = ("complete", "keys")
+    __slots__ = ("complete", "keys", "then")
 
     def __init__(self) -> None:
         self.keys: set[bytes] = set()
         self.complete = False
         """The script has ended: `keys` are all."""
+        self.then: Callable[[], None] | None = None
+        """To be called when a script that takes long has ended, before anybody hears of it."""
 
 
 class View:

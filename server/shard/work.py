@@ -27,7 +27,7 @@ from server.commands.table import Command
 from server.errors import not_applied
 from server.keyspace.breath import Ended, Work, breathe, paced
 from server.keyspace.meta import Meta
-from server.keyspace.view import View
+from server.keyspace.view import ScriptReads, View
 from server.shard.call import Call
 from server.shard.clock import TurnClock
 from server.shard.overlay import Overlay
@@ -58,7 +58,7 @@ class Unfinished(Exception):
 class Job(Work):
     """A command at work in a shard."""
 
-    __slots__ = ("call", "function", "script")
+    __slots__ = ("call", "function", "reads", "script")
 
     def __init__(self, run: Callable[[], bytes], command: Command | None) -> None:
         """`command`: None for a transaction."""
@@ -69,6 +69,8 @@ class Job(Work):
         """It is EVAL or of its kin."""
         self.function = self.script and command is not None and command.name.startswith("_runfunction")
         """It is FCALL."""
+        self.reads: ScriptReads | None = None
+        """Where it notes what it reads."""
 
     def busy_text(self) -> bytes:
         """What those are told that do not want to wait."""
@@ -139,6 +141,7 @@ class Worker:
             if not self.ready:
                 raise Unfinished from None
         self.work = Job(run, command)
+        self.work.reads = self._view.script_reads
         self.ready = False
         self._on_change(self)
         self._on_work(self)
@@ -157,12 +160,15 @@ class Worker:
         assert work is not None
         call = work.call
         assert call is not None
-        self._view.origin = call.origin
+        view = self._view
+        view.origin, view.script_reads = call.origin, work.reads
         try:
             if not work.go_on():
                 return
         finally:
-            self._view.origin = b""
+            view.origin, view.script_reads = b"", None
+        if work.reads is not None and work.reads.then is not None:
+            work.reads.then()
         self._on_work_done(call, work.age_s)
         try:
             reply = work.result()

@@ -12,6 +12,7 @@ from server.commands.table import lookup
 from server.keyspace import breath
 from server.keyspace.events import TRACKED
 from server.keyspace.layout import REVISION_AT, REVISION_OFFSET
+from server.keyspace.view import ScriptReads
 from server.shard.call import Call, Later, Transaction
 from server.shard.clock import TurnClock
 from server.shard.route import Route
@@ -371,3 +372,18 @@ def test_what_it_writes_is_its_clients_work(bench: LongBench, no_slice: None) ->
     bench.settle()
     assert told == [b"1:7"]
     assert bench.shard._view.origin == b""
+
+
+def test_what_a_long_script_reads_is_known_when_it_ends(bench: LongBench, no_slice: None) -> None:
+    reads = ScriptReads()
+    known: list[tuple[set[bytes], bool]] = []
+    bench.shard.note_script_reads(reads)
+    replies = bench.ask("EVAL", f"{LOOP} return redis.call('get','undeclared')", "1", "k")
+    bench.shard.note_script_reads(None)
+    reads.then = lambda: known.append((set(reads.keys), reads.complete))
+    assert not known
+    bench.finish()
+    assert known == [({b"undeclared"}, True)]
+    bench.settle()
+    assert replies == [b"$-1\r\n"]
+    assert bench.shard._view.script_reads is None
