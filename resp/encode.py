@@ -75,13 +75,19 @@ def encode(value: Value, protocol: int) -> bytes:
         return leaf(item)
     if kind is list and item and type(item[0]) is bytes:
         try:
-            return b"*%d\r\n" % len(item) + _bulks(item)
+            return b"*%d\r\n" % len(item) + _bulks(item if len(item) <= _LONG_FROM else _paced(item))
         except TypeError:  # there are others among them
+            pass
+    elif kind is Members:
+        try:
+            return b"%c%d\r\n" % (b"~" if protocol == 3 else b"*", len(item.value)) + _bulks(item.value)
+        except TypeError:
             pass
     elif kind is dict:
         try:
             header = b"%%%d\r\n" % len(item) if protocol == 3 else b"*%d\r\n" % (2 * len(item))
-            return header + _bulks(chain.from_iterable(item.items()))
+            values = chain.from_iterable(item.items())
+            return header + _bulks(values if len(item) <= _LONG_FROM else _paced(values))
         except TypeError:
             pass
     return _walked(item, protocol)
@@ -90,6 +96,10 @@ def encode(value: Value, protocol: int) -> bytes:
 def _bulks(values: Iterable[bytes]) -> bytes:
     """Nothing but bytes, in one go. Raises TypeError for what is not."""
     return b"".join([b"$%d\r\n%b\r\n" % (len(value), value) for value in values])
+
+
+def _paced(values: Iterable[Any]) -> Iterable[Any]:
+    return _paces[0](iter(values)) if _paces else values
 
 
 def format_double(number: float) -> bytes:

@@ -1,7 +1,7 @@
-"""What a node writes down about the commands it ran: the slow log, latencies, MONITOR's lines.
+"""What a node writes down about the commands it ran: the slow log, the logs of sizes, latencies, MONITOR's lines.
 
-dispatch/ feeds these after each command, so the entry points are cheap: `usec >= slowlog.threshold_us` before
-`Slowlog.add`, and `Latency.record`, which adds one to a bucket. The commands that report them are in
+dispatch/ and net/ feed these after each command, so the entry points are cheap: `value >= log.threshold` before
+`CommandLog.add`, and `Latency.record`, which adds one to a bucket. The commands that report them are in
 commands/diagnostics.py.
 
 Latencies are kept per command in buckets whose bounds are powers of two of a microsecond: a percentile is so exact to a
@@ -21,7 +21,7 @@ from server.settings import PARAMETER, Settings
 SLOWLOG_ARGUMENTS_MAX = 32
 SLOWLOG_ARGUMENT_BYTES_MAX = 128
 LATENCY_SAMPLES_MAX = 160
-NEVER_US = 2**63
+NEVER = 2**63
 """A threshold that nothing reaches."""
 
 REDACTED = b"(redacted)"
@@ -53,42 +53,59 @@ def redacted(args: list[bytes]) -> list[bytes]:
     return args
 
 
+def request_bytes(args: list[bytes]) -> int:
+    """What a request takes on the wire; an inline one as if it were none."""
+    return sum(
+        [len(argument) + _header_bytes(len(argument)) + 2 for argument in args], _header_bytes(len(args))
+    )
+
+
+def _header_bytes(number: int) -> int:
+    """Of `*number` or `$number` and the end of the line."""
+    return len(str(number)) + 3
+
+
 @dataclass(frozen=True, slots=True)
-class SlowlogEntry:
-    """One slow command."""
+class LogEntry:
+    """One command that was slow or large."""
 
     id: int
     time_s: int
     """Unix time."""
-    micros: int
+    value: int
+    """Microseconds or bytes."""
     args: list[bytes]
     """Trimmed and redacted."""
     address: bytes
     client_name: bytes
 
 
-class Slowlog:
-    """The newest `slowlog-max-len` commands that took `slowlog-log-slower-than` microseconds or more."""
+class CommandLog:
+    """The newest commands that reached a threshold: in time (the slow log), in bytes of the request or of the reply."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.entries: deque[SlowlogEntry] = deque()
+    def __init__(self, settings: Settings, threshold: str, length: str) -> None:
+        """The names of the parameters for what an entry has at least, -1 for no entries, and for how many stay."""
+        self.entries: deque[LogEntry] = deque()
         """Newest first."""
-        self.threshold_us = NEVER_US
-        """Commands that take this long belong into the log; NEVER_US when it is off."""
+        self.threshold = NEVER
+        """Commands with so much belong into the log; NEVER when it is off."""
         self._next_id = 0
         self._settings = settings
+        self._threshold_name = threshold
+        self._length_name = length
+        self._length = 0
         settings.on_change(self._configure)
         self._configure(frozenset())
 
     def _configure(self, _changed: frozenset[str]) -> None:
-        slower_than = self._settings.slowlog_log_slower_than
-        length = self._settings.slowlog_max_len
-        self.threshold_us = slower_than if slower_than >= 0 and length else NEVER_US
-        while len(self.entries) > length:
+        threshold = self._settings.value(self._threshold_name)
+        self._length = self._settings.value(self._length_name)
+        self.threshold = threshold if threshold >= 0 and self._length else NEVER
+        while len(self.entries) > self._length:
             self.entries.pop()
 
-    def add(self, args: list[bytes], micros: int, session: Session) -> None:
-        """Log a command that took `micros` microseconds. The caller has compared with `threshold_us`."""
+    def add(self, args: list[bytes], value: int, session: Session) -> None:
+        """Log a command. The caller has compared `value` with `threshold`."""
         args = redacted(args)
         count = len(args)
         kept = args if count <= SLOWLOG_ARGUMENTS_MAX else args[: SLOWLOG_ARGUMENTS_MAX - 1]
@@ -101,16 +118,14 @@ class Slowlog:
         ]
         if count > SLOWLOG_ARGUMENTS_MAX:
             trimmed.append(b"... (%d more arguments)" % (count - SLOWLOG_ARGUMENTS_MAX + 1))
-        entry = SlowlogEntry(
-            self._next_id, int(time()), micros, trimmed, session.address.encode(), session.name
-        )
+        entry = LogEntry(self._next_id, int(time()), value, trimmed, session.address.encode(), session.name)
         self._next_id += 1
         self.entries.appendleft(entry)
-        while len(self.entries) > self._settings.slowlog_max_len:
+        while len(self.entries) > self._length:
             self.entries.pop()
 
     def reset(self) -> None:
-        """SLOWLOG RESET."""
+        """SLOWLOG RESET and COMMANDLOG RESET."""
         self.entries.clear()
 
 
@@ -142,15 +157,15 @@ class Latency:
 
     def __init__(self, settings: Settings) -> None:
         self.events: dict[bytes, LatencyEvent] = {}
-        self.threshold_us = NEVER_US
-        """Commands that take this long are events; NEVER_US when the monitor is off."""
+        self.threshold_us = NEVER
+        """Commands that take this long are events; NEVER when the monitor is off."""
         self._settings = settings
         settings.on_change(self._configure)
         self._configure(frozenset())
 
     def _configure(self, _changed: frozenset[str]) -> None:
         threshold_ms = self._settings.latency_monitor_threshold
-        self.threshold_us = threshold_ms * 1000 if threshold_ms else NEVER_US
+        self.threshold_us = threshold_ms * 1000 if threshold_ms else NEVER
 
     @property
     def histograms(self) -> dict[str, list[int]]:

@@ -24,7 +24,7 @@ from raft.runtime.links import Links
 from raft.runtime.options import HostOptions
 from raft.storage import LogStore
 from resp import Limits
-from server.access.rules import DEFAULT_USER, User
+from server.access.rules import User
 from server.access.users import STORED, Users, read_users
 from server.cluster.identity import PeerCheck, check_identity
 from server.cluster.membership import Membership
@@ -32,7 +32,7 @@ from server.cluster.state import ClusterState
 from server.cluster.topology import SYSTEM_GROUP, Topology
 from server.commands.context import GroupInfo
 from server.config import MIB, Config, ConfigError
-from server.diagnostics import Latency, Slowlog
+from server.diagnostics import CommandLog, Latency
 from server.dispatch.dispatcher import Dispatcher
 from server.errors import DISK_FULL, OUT_OF_MEMORY
 from server.keyspace.cache import HotReplies
@@ -49,7 +49,7 @@ from server.rates import Rates
 from server.scripting.functions import PREFIX as FUNCTIONS_PREFIX
 from server.scripting.functions import Functions
 from server.scripting.script import SCRIPT_TEXTS
-from server.session import Session
+from server.session import DEFAULT_USER, Session
 from server.settings import Settings
 from server.shard.clock import TurnClock
 from server.shard.digest import DIGEST_BYTES, digest
@@ -94,7 +94,13 @@ class Node:
         self.topology: Topology = config.topology(name)
         self.settings = Settings(config.redis_parameters())
         self.stats = Stats()
-        self.slowlog = Slowlog(self.settings)
+        self.slowlog = CommandLog(self.settings, "slowlog-log-slower-than", "slowlog-max-len")
+        self.large_requests = CommandLog(
+            self.settings, "commandlog-request-larger-than", "commandlog-large-request-max-len"
+        )
+        self.large_replies = CommandLog(
+            self.settings, "commandlog-reply-larger-than", "commandlog-large-reply-max-len"
+        )
         self.latency = Latency(self.settings)
         self.sessions: dict[int, Session] = {}
         self.monitors: set[Session] = set()
@@ -287,12 +293,14 @@ class Node:
         reactor.clients_max = settings.maxclients
         reactor.keepalive_s = settings.tcp_keepalive_s
         reactor.limit_output(settings.output_limits["normal"], settings.output_limits["pubsub"])
+        reactor.large_request_bytes = self.large_requests.threshold
+        reactor.large_reply_bytes = self.large_replies.threshold
         self.pubsub.configure(settings.notify_keyspace_events)
         self.tracking.limit(settings.tracking_table_keys_max)
         self.dispatcher.configure()
         self.check_means()
         for shard in self.shards.values():
-            shard.busy_after_s = settings.busy_reply_threshold_ms / 1000
+            shard.worker.busy_after_s = settings.busy_reply_threshold_ms / 1000
 
     @property
     def short_of_replicas(self) -> bool:
@@ -464,7 +472,7 @@ class Node:
         for shard in self.shards.values():
             call = None if shard.work is None else shard.work.call
             if call is not None and getattr(call.slot, "session", None) is session:
-                shard.kill_client(call)
+                shard.worker.kill_client(call)
         if self.router.forwarder is not None:
             self.router.forwarder.kill(session)
 
@@ -478,7 +486,9 @@ class Node:
 
     def busy_script(self) -> bytes | None:
         """See Protocol."""
-        return next((shard.busy for shard in self.shards.values() if shard.busy is not None), None)
+        return next(
+            (shard.worker.busy for shard in self.shards.values() if shard.worker.busy is not None), None
+        )
 
     def cached_scripts(self) -> int:
         """See Protocol."""
@@ -556,7 +566,7 @@ class Node:
         if not self.active_expire or self.dispatcher.paused_until_ms:
             return False
         self.clock.advance()
-        more = [shard.expire_due() for shard in self.shards.values() if shard.ready]
+        more = [shard.expirer.expire_due() for shard in self.shards.values() if shard.ready]
         self.end_turn()
         return any(more)
 
@@ -568,7 +578,7 @@ class Node:
     def close(self) -> None:
         """After everything has ended: close the stores."""
         for shard in self.shards.values():
-            shard.end_work(INTERRUPTED)
+            shard.worker.end(INTERRUPTED)
         self.store.close()
         self.log_store.close()
 

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from enum import IntEnum, IntFlag
 from typing import Any, Protocol
 
+DEFAULT_USER = b"default"
+"""Who every session begins as."""
+
 
 class Outlet(Protocol):
     """The connection as a session's owner sees it."""
@@ -78,6 +81,10 @@ class Guard(IntFlag):
     """What it reads is remembered, or what it writes carries its name."""
 
 
+_UNAUTHENTICATED = Guard.UNAUTHENTICATED.value
+"""As a plain number: this is looked at with every read from a socket."""
+
+
 class Queued:
     """One command of a MULTI: its row in the table, its arguments, and the database it runs on."""
 
@@ -125,6 +132,7 @@ class Session:
         "address",
         "asking",
         "blocked",
+        "capabilities",
         "connected_at_s",
         "db",
         "guards",
@@ -175,6 +183,8 @@ class Session:
         self.name = b""
         self.library_name = b""
         self.library_version = b""
+        self.capabilities = ""
+        """What CLIENT CAPA claimed, a letter each: r for redirect."""
         self.last_command = "NULL"
         """Full name of the last command, for CLIENT LIST."""
         self.total_commands = 0
@@ -206,7 +216,7 @@ class Session:
     @property
     def authenticated(self) -> bool:
         """The client has shown who it is, or need not."""
-        return not self.guards & Guard.UNAUTHENTICATED
+        return not self.guards & _UNAUTHENTICATED
 
     @authenticated.setter
     def authenticated(self, value: bool) -> None:

@@ -36,6 +36,8 @@ class Settings:
     """This and what else has such a name: see keyspace/limits.py."""
     hash_max_listpack_value: int
     hz: int
+    large_reply_max_len: int
+    large_request_max_len: int
     latency_monitor_threshold: int
     """Milliseconds; 0: off."""
     latency_tracking: bool
@@ -55,6 +57,9 @@ class Settings:
     """Letters of the classes of events that this node wants (keyspace/events.py)."""
     proto_max_bulk_len: int
     """Bytes."""
+    reply_larger_than: int
+    """Bytes from which on COMMANDLOG has it; -1: nothing."""
+    request_larger_than: int
     requirepass: bytes
     """Empty: no password."""
     set_max_intset_entries: int
@@ -63,6 +68,8 @@ class Settings:
     slowlog_log_slower_than: int
     """Microseconds; 0: everything, -1: nothing."""
     slowlog_max_len: int
+    stream_node_max_bytes: int
+    stream_node_max_entries: int
     tcp_keepalive_s: int
     """0: off."""
     timeout_s: int

@@ -18,11 +18,11 @@ from hashlib import sha256
 from resp.inline import split_inline
 from server.commands.table import COMMANDS, Command, every_command
 from server.errors import CommandError
+from server.session import DEFAULT_USER
 from server.types.glob import Matcher, compile_glob
 
 READ, WRITE = 1, 2
 """What a key pattern permits."""
-DEFAULT_USER = b"default"
 CATEGORIES = (
     b"keyspace read write set sortedset list hash string bitmap hyperloglog geo stream pubsub admin fast slow blocking "
     b"dangerous connection transaction scripting"

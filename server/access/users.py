@@ -16,9 +16,9 @@ from hmac import compare_digest
 
 from server.access.check import Denial, Reason
 from server.access.log import AclLog
-from server.access.rules import DEFAULT_USER, RuleError, User, has_blanks, hash_password, merge_selectors
+from server.access.rules import RuleError, User, has_blanks, hash_password, merge_selectors
 from server.pubsub.hub import PATTERN
-from server.session import Guard, Session
+from server.session import DEFAULT_USER, Guard, Session
 from server.settings import Settings
 
 log = logging.getLogger("redraft.access")
@@ -79,6 +79,16 @@ class Users:
     def channels_by_default(self) -> bool:
         """acl-pubsub-default: new users may use every channel."""
         return bool(self._settings.value("acl-pubsub-default") == b"allchannels")
+
+    @property
+    def no_password(self) -> bool:
+        """The default user has none."""
+        return self.default.no_password
+
+    def report_login(self, name: bytes, context: bytes, command_name: bytes, client_info: bytes) -> None:
+        """Note that somebody could not log in as user `name`; the others as for `report`."""
+        self.denied["auth"] += 1
+        self.log.add(b"auth", context, command_name, name, client_info)
 
     def report(self, user: User, denial: Denial, context: bytes, client_info: bytes) -> None:
         """Note a refusal. `context`: toplevel, multi or lua; `client_info`: as in CLIENT LIST."""

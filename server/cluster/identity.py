@@ -14,6 +14,7 @@ import msgspec
 from raft.storage import LogStore
 from server.cluster.topology import Topology
 from server.config import ConfigError
+from server.keyspace.layout import LAYOUT
 
 
 class Identity(msgspec.Struct):
@@ -35,8 +36,18 @@ def check_identity(store: LogStore, cluster: str, name: str, topology: Topology)
     )
     record = store.get_meta("identity")
     if record is None:
+        store.put_meta(
+            "layout", b"%d" % LAYOUT
+        )  # first: without an identity the directory is new whatever else it has
         store.put_meta("identity", msgspec.json.encode(mine))
         return
+    layout = int(store.get_meta("layout") or 0)
+    if layout != LAYOUT:
+        raise ConfigError(
+            f"this data directory was written by another version of Redraft (layout {layout}, this one reads {LAYOUT}):"
+            " run that version on it, or move it away and begin with an empty one; in a cluster `redraft rebuild` lets"
+            " the node do so"
+        )
     found = msgspec.json.decode(record, type=Identity)
     if (found.cluster, found.node) != (cluster, name):
         raise ConfigError(

@@ -25,8 +25,8 @@ _BAD_TYPE = (
 )
 
 
-def _offset(text: bytes) -> int:
-    return bounded_integer(text, 0, bits.BITS_MAX - 1, _BAD_OFFSET)
+def _offset(view: View, text: bytes) -> int:
+    return bounded_integer(text, 0, 8 * strings.bytes_max(view) - 1, _BAD_OFFSET)
 
 
 @command(
@@ -39,14 +39,14 @@ def _offset(text: bytes) -> int:
 )
 def setbit(view: View, args: Args) -> Reply:
     """Sets or clears the bit at offset of the string value. Creates the key if it doesn't exist."""
-    offset = _offset(args[2])
+    offset = _offset(view, args[2])
     return bits.put(view, args[1], offset, bounded_integer(args[3], 0, 1, _BAD_BIT))
 
 
 @command("getbit", arity=3, flags=READONLY | FAST, keys=READ, since="2.2.0", group="bitmap")
 def getbit(view: View, args: Args) -> Reply:
     """Returns a bit value by offset."""
-    offset = _offset(args[2])
+    offset = _offset(view, args[2])
     return bits.get(view.payload(args[1], STRING) or b"", offset)
 
 
@@ -126,7 +126,7 @@ def bitop(view: View, args: Args) -> Reply:
 )
 def bitfield(view: View, args: Args) -> Reply:
     """Performs arbitrary bitfield integer operations on strings."""
-    return fields.run(view, args[1], _steps(args))
+    return fields.run(view, args[1], _steps(view, args))
 
 
 @command(
@@ -140,13 +140,13 @@ def bitfield(view: View, args: Args) -> Reply:
 )
 def bitfield_ro(view: View, args: Args) -> Reply:
     """Performs arbitrary read-only bitfield integer operations on strings."""
-    steps = _steps(args)
+    steps = _steps(view, args)
     if any(step.action is not fields.Action.GET for step in steps):
         raise CommandError(b"ERR BITFIELD_RO only supports the GET subcommand")
     return fields.run(view, args[1], steps)
 
 
-def _steps(args: Args) -> list[fields.Step]:
+def _steps(view: View, args: Args) -> list[fields.Step]:
     """The operations of BITFIELD; OVERFLOW counts for those behind it. Raises CommandError."""
     steps: list[fields.Step] = []
     overflow = fields.Overflow.WRAP
@@ -165,7 +165,7 @@ def _steps(args: Args) -> list[fields.Step]:
         if action is None or at + length > count:
             raise CommandError(SYNTAX)
         signed, width = _field_type(args[at + 1])
-        offset = _field_offset(args[at + 2], width)
+        offset = _field_offset(view, args[at + 2], width)
         operand = integer(args[at + 3]) if length == 4 else 0
         steps.append(fields.Step(action, signed, width, offset, operand, overflow))
         at += length
@@ -181,11 +181,11 @@ def _field_type(text: bytes) -> tuple[bool, int]:
     return signed, width
 
 
-def _field_offset(text: bytes, width: int) -> int:
+def _field_offset(view: View, text: bytes, width: int) -> int:
     """The bit that a field begins at; `#n` is the n-th field of this width."""
     if text[:1] != b"#":
-        return _offset(text)
+        return _offset(view, text)
     offset = integer(text[1:], _BAD_OFFSET) * width
-    if not 0 <= offset < bits.BITS_MAX:
+    if not 0 <= offset < 8 * strings.bytes_max(view):
         raise CommandError(_BAD_OFFSET)
     return offset

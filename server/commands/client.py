@@ -211,6 +211,8 @@ def client_unblock(context: Context, args: Args) -> Reply:
 @command("client|capa", arity=-3, flags=ANY_TIME, where=NODE, since="8.0.0", group="connection")
 def client_capa(context: Context, args: Args) -> Reply:
     """A client claims its capability."""
+    if any(word.lower() == b"redirect" for word in args[2:]):
+        context.session.capabilities = "r"
     return OK
 
 

@@ -98,7 +98,7 @@ def _database(word: bytes) -> Test:
 def _capabilities(word: bytes) -> Test:
     if not set(word) <= set(b"r"):
         raise CommandError(b"ERR Unknown capa found in the provided filter: %b" % word)
-    return lambda session: not word
+    return lambda session: set(word.decode()) <= set(session.capabilities)
 
 
 _PARSERS: dict[bytes, Callable[[bytes], Test]] = {

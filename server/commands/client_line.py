@@ -14,7 +14,8 @@ def describe_client(session: Session) -> bytes:
     fields = (
         f"id={session.id} addr={session.address} laddr={session.local_address} fd=-1 "
         f"name={session.name.decode('latin-1')} age={int(now_s - session.connected_at_s)} "
-        f"idle={int(now_s - session.last_active_s)} flags={client_flags(session)} capa= db={session.db} "
+        f"idle={int(now_s - session.last_active_s)} flags={client_flags(session)} "
+        f"capa={session.capabilities} db={session.db} "
         f"sub={subscribed[0]} psub={subscribed[1]} ssub={subscribed[2]} "
         f"multi={-1 if session.queue is None else len(session.queue)} "
         f"watch={len(session.watched or ())} qbuf={session.outlet.query_bytes} qbuf-free=0 argv-mem=0 multi-mem=0 "

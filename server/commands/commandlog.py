@@ -1,30 +1,34 @@
 """COMMANDLOG: Valkey's newer name of the slow log, and two logs of large requests and replies.
 
-The type `slow` is the slow log itself (commands/diagnostics.py). Sizes are not written down, since that would cost
-every command something: the logs `large-request` and `large-reply` are there and stay empty.
+The type `slow` is the slow log itself (commands/diagnostics.py). Requests and replies are large by what they take on
+the wire. The commands of a transaction count when their requests arrive; the reply to EXEC is not logged.
 """
-
-from collections import deque
 
 from resp.values import OK
 from server.commands.arguments import bounded_integer
 from server.commands.context import Context
 from server.commands.help import help_reply
 from server.commands.table import ADMIN, LOADING, NODE, STALE, Args, Reply, command, container
-from server.diagnostics import SlowlogEntry
+from server.diagnostics import CommandLog
 from server.errors import CommandError
 
 _FLAGS = ADMIN | LOADING | STALE
-_TYPES = (b"slow", b"large-request", b"large-reply")
 
 container("commandlog", since="8.1.0", group="server", summary="A container for command log commands")
 
 
-def _entries(context: Context, type_: bytes) -> deque[SlowlogEntry]:
+def _log(context: Context, type_: bytes) -> CommandLog:
     """The log of a type. Raises CommandError."""
-    if type_.lower() not in _TYPES:
-        raise CommandError(b"ERR type should be one of the following: slow, large-request, large-reply")
-    return context.node.slowlog.entries if type_.lower() == b"slow" else deque()
+    node = context.node
+    match type_.lower():
+        case b"slow":
+            return node.slowlog
+        case b"large-request":
+            return node.large_requests
+        case b"large-reply":
+            return node.large_replies
+        case _:
+            raise CommandError(b"ERR type should be one of the following: slow, large-request, large-reply")
 
 
 @command(
@@ -39,9 +43,9 @@ def _entries(context: Context, type_: bytes) -> deque[SlowlogEntry]:
 def commandlog_get(context: Context, args: Args) -> Reply:
     """Returns the specified command log's entries."""
     count = bounded_integer(args[2], -1, 2**63 - 1, b"ERR count should be greater than or equal to -1")
-    entries = list(_entries(context, args[3]))
+    entries = list(_log(context, args[3]).entries)
     return [
-        [one.id, one.time_s, one.micros, one.args, one.address, one.client_name]
+        [one.id, one.time_s, one.value, one.args, one.address, one.client_name]
         for one in (entries if count == -1 else entries[:count])
     ]
 
@@ -49,7 +53,7 @@ def commandlog_get(context: Context, args: Args) -> Reply:
 @command("commandlog|len", arity=3, flags=_FLAGS, where=NODE, since="8.1.0", group="server")
 def commandlog_len(context: Context, args: Args) -> Reply:
     """Returns the number of entries in the specified type of command log."""
-    return len(_entries(context, args[2]))
+    return len(_log(context, args[2]).entries)
 
 
 @command(
@@ -63,7 +67,7 @@ def commandlog_len(context: Context, args: Args) -> Reply:
 )
 def commandlog_reset(context: Context, args: Args) -> Reply:
     """Clears all entries from the specified type of command log."""
-    _entries(context, args[2]).clear()
+    _log(context, args[2]).reset()
     return OK
 
 

@@ -1,8 +1,6 @@
 """CONFIG: parameters at run time, from server/settings.py."""
 
 from resp.values import OK
-from server.access.rules import DEFAULT_USER
-from server.commands.acl import change_user
 from server.commands.context import Context
 from server.commands.help import help_reply
 from server.commands.table import (
@@ -16,8 +14,10 @@ from server.commands.table import (
     command,
     container,
     every_command,
+    lookup,
 )
 from server.errors import SYNTAX, CommandError
+from server.session import DEFAULT_USER
 
 _FLAGS = ADMIN | NOSCRIPT | LOADING | STALE
 _PER_PARAMETER = "O(N) when N is the number of configuration parameters provided"
@@ -49,8 +49,9 @@ def config_set(context: Context, args: Args) -> Reply:
 async def _change_password(context: Context, password: bytes) -> Reply:
     """requirepass is the default user's password, on all nodes."""
     words = [b"resetpass", b">" + password if password else b"nopass"]
-    await change_user(context, DEFAULT_USER, words)
-    return OK
+    args = [b"acl", b"setuser", DEFAULT_USER, *words]
+    row = lookup(args)
+    return await row.handler(context, args)  # type: ignore[misc, union-attr]
 
 
 @command("config|resetstat", arity=2, flags=_FLAGS, where=NODE, since="2.0.0", group="server")

@@ -1,7 +1,6 @@
 """Commands about the connection itself: PING, ECHO, HELLO, AUTH, SELECT, QUIT, RESET. CLIENT is in client.py."""
 
 from resp.values import OK, PONG, Simple
-from server.access.rules import DEFAULT_USER
 from server.commands.arguments import parse_int64
 from server.commands.client_line import describe_client
 from server.commands.context import Context
@@ -18,7 +17,7 @@ from server.commands.table import (
     command,
 )
 from server.errors import INVALID_DB, NOT_INTEGER, SYNTAX, CommandError
-from server.session import ReplyMode
+from server.session import DEFAULT_USER, ReplyMode
 from server.version import COMPATIBLE, REDIS_VERSION, SERVER_NAME
 
 WRONG_PASSWORD = b"WRONGPASS invalid username-password pair or user is disabled."
@@ -43,8 +42,7 @@ def log_in(context: Context, command_name: bytes, user: bytes, password: bytes) 
     session, users = context.session, context.node.users
     if not users.log_in(session, user, password):
         where = b"multi" if context.in_transaction else b"toplevel"
-        users.denied["auth"] += 1
-        users.log.add(b"auth", where, command_name, user, describe_client(session))
+        users.report_login(user, where, command_name, describe_client(session))
         raise CommandError(WRONG_PASSWORD)
 
 
@@ -89,7 +87,7 @@ def auth(context: Context, args: Args) -> Reply:
     if len(args) > 3:
         raise CommandError(SYNTAX)
     if len(args) == 2:
-        if context.node.users.default.no_password:
+        if context.node.users.no_password:
             raise CommandError(NO_PASSWORD)
         log_in(context, args[0], DEFAULT_USER, args[1])
     else:

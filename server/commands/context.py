@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from server.session import Session
 
 if TYPE_CHECKING:
-    from server.access.users import Users
     from server.cluster.membership import Membership
     from server.cluster.state import ClusterState
     from server.cluster.topology import Topology
-    from server.diagnostics import Latency, Slowlog
+    from server.diagnostics import CommandLog, Latency
     from server.pubsub.hub import Hub
     from server.pubsub.tracking import Tracking
     from server.rates import Rates
@@ -50,13 +49,38 @@ class GroupInfo:
     """Nodes that get the data and have no say yet."""
 
 
+class Users(Protocol):
+    """Those who may do something here, as far as commands ask; server/access/ has all of it."""
+
+    denied: dict[str, int]
+    """How often what was refused, for INFO."""
+
+    @property
+    def no_password(self) -> bool:
+        """The default user has none."""
+
+    def get(self, name: bytes) -> object | None:
+        """The user of that name."""
+
+    def admit(self, session: Session) -> None:
+        """A session begins anew."""
+
+    def log_in(self, session: Session, name: bytes, password: bytes) -> bool:
+        """Let the session act as a user; whether it may."""
+
+    def report_login(self, name: bytes, context: bytes, command_name: bytes, client_info: bytes) -> None:
+        """Note for ACL LOG that somebody could not log in."""
+
+
 class Node(Protocol):
     """The services of a node."""
 
     topology: "Topology"
     settings: "Settings"
     stats: "Stats"
-    slowlog: "Slowlog"
+    slowlog: "CommandLog"
+    large_requests: "CommandLog"
+    large_replies: "CommandLog"
     latency: "Latency"
     rates: "Rates"
     """Sampled by a timer of the node, for INFO's instantaneous_ fields."""
@@ -78,7 +102,7 @@ class Node(Protocol):
     """What all nodes share: users, functions."""
     functions: "Functions"
     """The libraries of functions."""
-    users: "Users"
+    users: Users
     active_expire: bool
     """DEBUG SET-ACTIVE-EXPIRE."""
     scripts_run_anything: bool

@@ -64,7 +64,7 @@ async def _sleep(context: Context, args: Args) -> Reply:
     seconds = sleep_time_s(args[2])
     await trio.sleep(seconds)
     node, micros = context.node, int(seconds * 1_000_000)
-    if micros >= node.slowlog.threshold_us:
+    if micros >= node.slowlog.threshold:
         node.slowlog.add(args, micros, context.session)
     if micros >= node.latency.threshold_us:
         node.latency.event(b"command", micros // 1000)

@@ -50,7 +50,7 @@ def slowlog_get(context: Context, args: Args) -> Reply:
         entries = entries if count == -1 else entries[:count]
     else:
         entries = entries[:10]
-    return [[one.id, one.time_s, one.micros, one.args, one.address, one.client_name] for one in entries]
+    return [[one.id, one.time_s, one.value, one.args, one.address, one.client_name] for one in entries]
 
 
 @command("slowlog|len", arity=2, flags=_SLOWLOG, where=NODE, since="2.2.12", group="server")

@@ -182,9 +182,9 @@ def hlen(view: View, args: Args) -> Reply:
 _COMPLEXITY_OF_ALL = "O(N) where N is the size of the hash."
 
 
-def _items(view: View, key: bytes) -> list[tuple[bytes, bytes]]:
+def _everything(view: View, key: bytes) -> dict[bytes, bytes]:
     found = hashes.find(view, key)
-    return [] if found is None else list(found.items())
+    return {} if found is None else found.everything()
 
 
 @command(
@@ -198,7 +198,7 @@ def _items(view: View, key: bytes) -> list[tuple[bytes, bytes]]:
 )
 def hgetall(view: View, args: Args) -> Reply:
     """Returns all fields and values in a hash."""
-    return dict(_items(view, args[1]))
+    return _everything(view, args[1])
 
 
 @command(
@@ -206,7 +206,7 @@ def hgetall(view: View, args: Args) -> Reply:
 )
 def hkeys(view: View, args: Args) -> Reply:
     """Returns all fields in a hash."""
-    return [field for field, _ in _items(view, args[1])]
+    return list(_everything(view, args[1]))
 
 
 @command(
@@ -214,7 +214,7 @@ def hkeys(view: View, args: Args) -> Reply:
 )
 def hvals(view: View, args: Args) -> Reply:
     """Returns all values in a hash."""
-    return [value for _, value in _items(view, args[1])]
+    return list(_everything(view, args[1]).values())
 
 
 # -- some fields ----------------------------------------------------------------------------------------------------

@@ -14,13 +14,12 @@ from functools import partial
 from hashlib import sha1
 from inspect import iscoroutine, iscoroutinefunction
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, Protocol, cast
 
 import hiredis
 import trio
 
 from resp.values import OK, PONG, Error, Raw
-from server.access.caller import Caller
 from server.commands.arguments import database, integer, sleep_time_s
 from server.commands.context import Context
 from server.commands.help import help_reply
@@ -189,12 +188,22 @@ def _find(view: View, args: Args, readonly: bool) -> Command:
     return row
 
 
+class Caller(Protocol):
+    """The user for whom a script runs, if not everything is allowed; see server/access/caller.py."""
+
+    def may(self, row: Command, args: Args, db: int) -> bool:
+        """Whether the user may run the command, for a script that asks."""
+
+    def refusal(self, row: Command, args: Args, db: int) -> bytes | None:
+        """The error text for a command that the user may not run."""
+
+
 def call_command(
     view: View, failures: list[bytes], readonly: bool, before: int, args: Args, protocol: int
 ) -> Any:
     """One command of a script; `protocol` 0 only asks whether there is such a command, and whether it is allowed.
     `failures`: see `in_script`. `before`: see `effects_before`."""
-    caller = view.caller if isinstance(view.caller, Caller) else None
+    caller = cast("Caller | None", view.caller)
     if not protocol:
         row = lookup(args)
         return Error(UNKNOWN) if row is None else caller is None or caller.may(row, args, view.db)

@@ -4,6 +4,7 @@ Replies that list members are RESP3 sets where Redis sends sets, and arrays wher
 Commands on several keys need them in one shard group, as every command with a plain key declaration.
 """
 
+from resp.values import Members
 from server.commands.arguments import INT64_MAX, bounded_integer, integer
 from server.commands.element_scan import cursor_of, element_options
 from server.commands.table import DENYOOM, FAST, READONLY, WRITE, Args, Keys, Reply, command
@@ -84,7 +85,7 @@ def _save_less(view: View, key: bytes, target: sets.Set, event: bytes) -> None:
 )
 def smembers(view: View, args: Args) -> Reply:
     """Returns all members of a set."""
-    return set(sets.find(view, args[1]) or ())
+    return Members(list(sets.find(view, args[1]) or ()))
 
 
 @command("scard", arity=2, flags=READONLY | FAST, keys=Keys(1, 1, access="RO"), group="set")
@@ -160,7 +161,7 @@ def spop(view: View, args: Args) -> Reply:
     if target is not None and popped:
         _save_less(view, args[1], target, b"spop")
     if len(args) == 3:
-        return set(popped)
+        return Members(popped)
     return popped[0] if popped else None
 
 
@@ -237,7 +238,7 @@ def _store(view: View, key: bytes, members: list[bytes], encoding: int, event: b
 @command("sinter", arity=-2, flags=READONLY, keys=READ_ALL, group="set", complexity=_INTERSECTION_COST)
 def sinter(view: View, args: Args) -> Reply:
     """Returns the intersect of multiple sets."""
-    return set(sets.intersection(_operands(view, args[1:])))
+    return Members(sets.intersection(_operands(view, args[1:])))
 
 
 @command(
@@ -283,20 +284,20 @@ def sintercard(view: View, args: Args) -> Reply:
 @command("sunion", arity=-2, flags=READONLY, keys=READ_ALL, group="set", complexity=_TOTAL_COST)
 def sunion(view: View, args: Args) -> Reply:
     """Returns the union of multiple sets."""
-    return sets.union(_operands(view, args[1:]))
+    return Members(sets.union(_operands(view, args[1:])))
 
 
 @command("sunionstore", arity=-3, flags=WRITE | DENYOOM, keys=STORE, group="set", complexity=_TOTAL_COST)
 def sunionstore(view: View, args: Args) -> Reply:
     """Stores the union of multiple sets in a key."""
-    members = list(sets.union(_operands(view, args[2:])))
+    members = sets.union(_operands(view, args[2:]))
     return _store(view, args[1], members, sets.INTSET, b"sunionstore")
 
 
 @command("sdiff", arity=-2, flags=READONLY, keys=READ_ALL, group="set", complexity=_TOTAL_COST)
 def sdiff(view: View, args: Args) -> Reply:
     """Returns the difference of multiple sets."""
-    return set(sets.difference(_operands(view, args[1:])))
+    return Members(sets.difference(_operands(view, args[1:])))
 
 
 @command("sdiffstore", arity=-3, flags=WRITE | DENYOOM, keys=STORE, group="set", complexity=_TOTAL_COST)

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from server.commands.arguments import INT64_MAX, integer
 from server.commands.table import Args
 from server.errors import SYNTAX, CommandError
+from server.keyspace.limits import HasLimits, stream_trim_entries
 from server.types.numbers import parse_int64
-from server.types.streams import ID_MAX, SEQUENCE_BITS, SEQUENCE_MAX, TRIM_LIMIT, Id, Stream
+from server.types.streams import ID_MAX, SEQUENCE_BITS, SEQUENCE_MAX, Id, Stream
 
 INVALID_ID = b"ERR Invalid stream ID specified as stream command argument"
 _ID_TEXT_BYTES_MAX = 127
@@ -128,7 +129,7 @@ class Trim(NamedTuple):
         return 0
 
 
-def parse_trim(args: Args, *, add: bool) -> Trim:
+def parse_trim(args: Args, limits: HasLimits, *, add: bool) -> Trim:
     """The options of XTRIM, or with `add` those of XADD up to the id. Raises CommandError."""
     length_max: int | None = None
     id_min: Id | None = None
@@ -179,7 +180,7 @@ def parse_trim(args: Args, *, add: bool) -> Trim:
     if limit is not None and not approximate:
         raise CommandError(b"ERR syntax error, LIMIT cannot be used without the special ~ option")
     if limit is None:
-        limit = TRIM_LIMIT if approximate else 0
+        limit = stream_trim_entries(limits) if approximate else 0
     return Trim(length_max, id_min, approximate, limit, make, id_, sequence_given, at)
 
 

@@ -60,7 +60,7 @@ def by_key(view: View, found: list[tuple[bytes, Reply]]) -> Reply:
 )
 def xadd(view: View, args: Args) -> Reply:
     """Appends a new message to a stream. Creates the key if it doesn't exist."""
-    trim = parse_trim(args, add=True)
+    trim = parse_trim(args, view.limits, add=True)
     key, pairs = args[1], args[trim.at + 1 :]
     if len(pairs) < 2 or len(pairs) % 2:
         raise wrong_arity(b"xadd")
@@ -78,7 +78,7 @@ def xadd(view: View, args: Args) -> Reply:
         raise CommandError(
             b"ERR The ID specified in XADD is equal or smaller than the target stream top item"
         )
-    stream.append(id_, pairs)
+    stream.append(id_, pairs, view.limits)
     view.event(events.STREAM, b"xadd", key)
     if trim.apply(stream):
         view.event(events.STREAM, b"xtrim", key)
@@ -173,7 +173,7 @@ def xdel(view: View, args: Args) -> Reply:
 )
 def xtrim(view: View, args: Args) -> Reply:
     """Deletes messages from the beginning of a stream."""
-    trim = parse_trim(args, add=False)
+    trim = parse_trim(args, view.limits, add=False)
     stream = streams.find(view, args[1])
     if stream is None:
         return 0

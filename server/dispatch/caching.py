@@ -4,8 +4,8 @@ The keys of a read are remembered before anybody evaluates it. What a NOLOOP cli
 evaluates it. Two things are done for the sake of fewer words:
 
 * Of the keys that a script names only those are remembered that it reads, and so is what it reads beyond them, if it is
-  evaluated here. While one that takes long is at it, the same client may read these keys by other commands; then they are
-  remembered, whatever the script did.
+  evaluated here. While one that takes long is at it, the same client may read these keys by other commands; then they
+  are remembered, whatever the script did.
 * A transaction that writes a key before it reads it (and not after) has seen its own change: it carries a name under
   which this client is not told of it.
 """

@@ -12,8 +12,8 @@ class Connection(Protocol):
 
     session: Session
 
-    def defer(self) -> Slot:
-        """A place for the reply of the command that is running, in the order of commands."""
+    def defer(self, args: list[bytes]) -> Slot:
+        """A place for the reply of the command that is running, in the order of commands; `args`: the request."""
 
     def block(self) -> None:
         """Take no further command of this client until `unblock`. Nests not."""

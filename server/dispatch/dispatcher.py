@@ -20,10 +20,11 @@ from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
 from resp import Error, Raw, encode
 from server.access.caller import Caller
 from server.access.check import Denial, check, check_sort
+from server.access.context import Node
 from server.access.rules import User
 from server.cluster.topology import SYSTEM_GROUP, Topology
 from server.commands.client_line import describe_client
-from server.commands.context import Context, Node
+from server.commands.context import Context
 from server.commands.function_calls import client_request
 from server.commands.table import (
     CLUSTER,
@@ -53,7 +54,7 @@ from server.errors import (
     OUT_OF_MEMORY,
     CommandError,
 )
-from server.keyspace.cache import MISSING
+from server.keyspace.cache import MISSING, record_bytes_max
 from server.keyspace.slots import key_slot
 from server.session import Guard, Session
 from server.shard.call import Call, Later, Transaction
@@ -138,7 +139,8 @@ class Dispatcher:
         self._transactions = Transactions(self)
         self._caching = Caching(self, node.tracking)
         self.attentive = False
-        """Somebody MONITORs, clients are paused, or memory or replicas are short: every command is looked at twice."""
+        """Somebody MONITORs, clients are paused, memory or replicas are short, or small replies count as large: every
+        command is looked at twice."""
         self.out_of_memory = False
         """Commands that may need more memory are refused."""
         self.short_of_replicas = False
@@ -211,7 +213,7 @@ class Dispatcher:
                 try:
                     reply = shard.evaluate(row, args, session.db, session.protocol)  # type: ignore[union-attr]
                 except Unfinished:
-                    shard.adopt(Call(row, args, session.db, session.protocol, connection.defer()))  # type: ignore[union-attr]
+                    shard.worker.adopt(Call(row, args, session.db, session.protocol, connection.defer(args)))  # type: ignore[union-attr]
                     return None
                 elapsed_ns = perf_counter_ns() - began_ns
                 row.elapsed_ns += elapsed_ns
@@ -225,7 +227,7 @@ class Dispatcher:
                         shard.settle(args[1], reply)  # type: ignore[union-attr]
                         self._hot_turn = 0
                     return reply
-                shard.hold(Call(row, args, session.db, session.protocol, connection.defer()), reply)  # type: ignore[union-attr]
+                shard.hold(Call(row, args, session.db, session.protocol, connection.defer(args)), reply)  # type: ignore[union-attr]
                 return None
             return self._elsewhere(connection, route, row, args, key_slot(args[1]))
         reply_or_later = self._run(connection, row, args)
@@ -330,7 +332,7 @@ class Dispatcher:
         shard = self._only_shard
         if shard is None or shard.work is None or row.flags & Flag.ALLOW_BUSY:
             return None
-        return shard.busy
+        return shard.worker.busy
 
     def _needs_memory(self, session: Session, row: Command, args: Args) -> bool:
         if row.name == "exec":
@@ -391,13 +393,32 @@ class Dispatcher:
             self._was_slow(row, args, session, elapsed_us)
 
     def _was_slow(self, row: Command, args: Args, session: Session, elapsed_us: int) -> None:
-        if elapsed_us >= self._node.slowlog.threshold_us and not row.flags & Flag.SKIP_COMMANDLOG:
+        if elapsed_us >= self._node.slowlog.threshold and not row.flags & Flag.SKIP_COMMANDLOG:
             if session.blocked is None:
                 self._node.slowlog.add(args, elapsed_us, session)
             else:  # it began to wait
                 session.blocked.log_slow(partial(self._node.slowlog.add, args, elapsed_us, session))
         if elapsed_us >= self._node.latency.threshold_us:
             self._node.latency.command(row, elapsed_us)
+
+    def had_large_request(self, session: Session, args: Args, size: int) -> None:
+        """A request took so many bytes; the caller has compared with the log's threshold."""
+        row = lookup(args)
+        count = len(args)
+        if row is None or row.handler is None or not session.authenticated:
+            return
+        if (
+            (row.arity < 0 or count == row.arity)
+            and count >= -row.arity
+            and not row.flags & Flag.SKIP_COMMANDLOG
+        ):
+            self._node.large_requests.add(args, size, session)
+
+    def had_large_reply(self, session: Session, args: Args, size: int) -> None:
+        """As `had_large_request`, of the reply; what came of it is not asked."""
+        row = lookup(args)
+        if row is not None and not row.flags & Flag.SKIP_COMMANDLOG:
+            self._node.large_replies.add(args, size, session)
 
     def was_run(self, transaction: Transaction, session: Session) -> None:
         """Of an EXEC the commands are slow, not EXEC itself."""
@@ -406,8 +427,9 @@ class Dispatcher:
                 self._was_slow(row, args, session, elapsed_ns // 1000)
 
     def configure(self) -> None:
-        """The thresholds of slowlog and latency monitor have changed."""
-        self._slow_ns = 1000 * min(self._node.slowlog.threshold_us, self._node.latency.threshold_us)
+        """The thresholds of slow log, latency monitor and large replies have changed."""
+        self._slow_ns = 1000 * min(self._node.slowlog.threshold, self._node.latency.threshold_us)
+        self.watch_everything()
 
     def run_here(self, connection: Connection, row: Command, args: Args) -> bytes | None:
         """`execute` from where guards have let the command pass, as a call that says whose it is."""
@@ -424,10 +446,12 @@ class Dispatcher:
         session = connection.session
         try:
             if row.needs_text:
+                if (busy := self._busy(row)) is not None:
+                    return self._refused(session, row, busy)
                 ready = self.texts.at_hand(row, args)
                 if ready is None:
                     connection.start(
-                        self.texts.run(connection, row, args), connection.defer(), session.protocol
+                        self.texts.run(connection, row, args), connection.defer(args), session.protocol
                     )
                     return None
                 row, args = ready
@@ -452,10 +476,12 @@ class Dispatcher:
     def _submit(self, connection: Connection, route: Route, row: Command, args: Args) -> None:
         session = connection.session
         if row.blocks:
-            slot = BlockedSlot(connection, route, connection.defer(), self._refusal)
+            slot = BlockedSlot(connection, route, connection.defer(args), self._refusal)
             slot.submit(Call(row, args, session.db, session.protocol, slot, origin=session.origin))
         else:
-            call = Call(row, args, session.db, session.protocol, connection.defer(), origin=session.origin)
+            call = Call(
+                row, args, session.db, session.protocol, connection.defer(args), origin=session.origin
+            )
             if session.permissions is not None:
                 call.caller = self.caller_of(session, (row,))
             route.submit(call)
@@ -484,7 +510,8 @@ class Dispatcher:
         by_anybody = session.permissions is None or row.group != "scripting"
         if session.readonly and not row.is_write and by_anybody and route.shard is not None:
             if session.tracking is None:  # or it would be told of a change before this replica has it
-                reply = route.shard.evaluate_stale(row, args, session.db, session.protocol)
+                shard = route.shard
+                reply = shard.stale_reads.evaluate(shard.group, row, args, session.db, session.protocol)
                 if reply is not None:
                     return reply
             # Too old, so the leader is asked for it. A client that wants replicas would follow a MOVED in circles.
@@ -507,7 +534,7 @@ class Dispatcher:
             requests, places = split_by_group(row, args, list(groups))
         else:
             requests = dict.fromkeys(groups, args)
-        gather = Gather(row.join, places, len(requests), session.protocol, connection.defer())
+        gather = Gather(row.join, places, len(requests), session.protocol, connection.defer(args))
         for number, (group, request) in enumerate(requests.items()):
             part = gather.part(number)
             self.routes[group].submit(Call(row, request, session.db, 2, part, origin=session.origin))
@@ -534,7 +561,7 @@ class Dispatcher:
             self.log_failure(row)
             return self._failed(encode(Error(INTERNAL), session.protocol))
         if isawaitable(value):
-            connection.start(value, connection.defer(), session.protocol)
+            connection.start(value, connection.defer(args), session.protocol)
             return None
         return encode(value, session.protocol)
 
@@ -659,7 +686,11 @@ class Dispatcher:
     def watch_everything(self) -> None:
         """Look again whether anybody monitors or clients are paused."""
         self.attentive = bool(
-            self._node.monitors or self.paused_until_ms or self.out_of_memory or self.short_of_replicas
+            self._node.monitors
+            or self.paused_until_ms
+            or self.out_of_memory
+            or self.short_of_replicas
+            or self._node.large_replies.threshold <= record_bytes_max  # replies at hand may be large
         )
 
     def pause(self, until_ms: int, writes_only: bool) -> None:

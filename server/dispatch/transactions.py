@@ -176,7 +176,7 @@ class Transactions:
         session.watched = watched
         if not keys:
             return encode(OK, protocol)
-        slot = connection.defer()
+        slot = connection.defer(args)
         connection.block()
         missing = len(keys)
         problem: list[bytes] = []
@@ -224,7 +224,7 @@ class Transactions:
                 Error(b"EXECABORT Transaction discarded because of: " + error.text), session.protocol
             )
         keyed = [queued for queued in queue if not queued.command.is_node]
-        slot = connection.defer()
+        slot = connection.defer(args)
         if route is None or len(keyed) < len(queue) or any(queued.command.needs_text for queued in keyed):
             connection.start(self._execute_mixed(connection, queue, watched, route), slot, session.protocol)
         else:

@@ -5,7 +5,8 @@ bytes of its own in the head, such as counts. While the map is small it lies in 
 writing any of it is one record. When it outgrows COMPACT_BYTES_MAX or COMPACT_ELEMENTS_MAX each element becomes a
 record under an id of the collection, and stays one: from then on an operation costs the elements that it touches.
 
-    compact:  meta_bytes:u16 meta msgpack [element, value, element, value, …]   in element order
+    compact:  meta_bytes:u16 meta msgpack [element, value, element, value, …]   in element order; those of hashes
+                                                                                and sets as they were added
     SPREAD:   id:u64 meta                                                       and 'e' id element -> value
 
 A type numbers its elements' first bytes as it likes; several tables under one key (a sorted set's scores and its
@@ -14,9 +15,9 @@ it once after the changes. A collection that has become empty is not saved, its 
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -24,8 +25,10 @@ from server.keyspace.breath import breathe
 from server.keyspace.layout import (
     COMPACT_META_BYTES,
     ELEMENT_PREFIX,
+    HASH,
     ID,
     ID_BYTES,
+    SET,
     SPREAD,
     Head,
 )
@@ -36,6 +39,12 @@ if TYPE_CHECKING:
 COMPACT_BYTES_MAX = 1000
 """Of elements and values: a head that is rewritten with each change should not be much larger than what changes."""
 COMPACT_ELEMENTS_MAX = 128
+
+_AS_ADDED = (HASH, SET)
+"""Types whose elements Redis shows, while they are few, in the order in which they were added."""
+
+AsRecord = Callable[[int, bytes], bytes]
+"""How a value lies outside of the head: from how many elements were added before it, and the value."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[bytes]).decode
@@ -97,8 +106,8 @@ class Collection:
             return self._compact.get(element)
         return self._view.element(self._prefix + element)
 
-    def put(self, element: bytes, value: bytes) -> None:
-        """Set `element`, new or not."""
+    def put(self, element: bytes, value: bytes, as_record: AsRecord | None = None) -> None:
+        """Set `element`, new or not. `as_record`: what becomes of all values if this spreads the collection."""
         compact = self._compact
         if compact is None:
             breathe()
@@ -112,7 +121,7 @@ class Collection:
             self._size_bytes += len(value) - len(old)
         compact[element] = value
         if self._size_bytes > COMPACT_BYTES_MAX or len(compact) > COMPACT_ELEMENTS_MAX:
-            self._spread()
+            self._spread(as_record)
 
     def delete(self, element: bytes) -> None:
         """Delete `element`; nothing when it is not there."""
@@ -148,6 +157,18 @@ class Collection:
         """As `scan`, all at once, at most `limit` of them."""
         return list(islice(self.scan(start, stop, reverse), limit))
 
+    def items(self) -> Iterable[tuple[bytes, bytes]]:
+        """Every element and its value: of a hash or set that is compact as they were added, otherwise in order. Change
+        nothing while it runs."""
+        if self._compact is None:
+            return self._view.elements_under(self._prefix, b"", None, False)
+        return self._compact.items() if self.type in _AS_ADDED else self.scan()
+
+    def rearrange(self, place: Callable[[bytes], Any]) -> None:
+        """Have the elements, while compact, as if they had been added in the order of `place`."""
+        if self._compact is not None:
+            self._compact = {element: self._compact[element] for element in sorted(self._compact, key=place)}
+
     def save(self) -> None:
         """Write the head: the changes are this command's effects now."""
         compact = self._compact
@@ -155,8 +176,12 @@ class Collection:
             payload, encoding = ID.pack(self.id) + self.meta, self.encoding | SPREAD
         else:
             pairs: list[bytes] = []
-            for element in self._ordered():
-                pairs += (element, compact[element])
+            if self.type in _AS_ADDED:
+                for pair in compact.items():
+                    pairs += pair
+            else:
+                for element in self._ordered():
+                    pairs += (element, compact[element])
             payload = len(self.meta).to_bytes(COMPACT_META_BYTES, "big") + self.meta + _encode(pairs)
             encoding = self.encoding
         self._view.put(self.key, self.type, payload, self.expire_ms, encoding)
@@ -167,7 +192,7 @@ class Collection:
             self._sorted = sorted(self._compact)
         return self._sorted
 
-    def _spread(self) -> None:
+    def _spread(self, as_record: AsRecord | None) -> None:
         """It has outgrown the head."""
         compact, self._compact = self._compact, None
         assert compact is not None
@@ -175,8 +200,8 @@ class Collection:
         self.id = self._view.new_id()
         self._prefix = prefix = ELEMENT_PREFIX.pack(b"e", self.id)
         effects = self._view.effects
-        for element, value in compact.items():
-            effects[prefix + element] = value
+        for number, (element, value) in enumerate(compact.items()):
+            effects[prefix + element] = value if as_record is None else as_record(number, value)
 
 
 def parse_payload(view: "View", key: bytes, head: Head) -> Collection:

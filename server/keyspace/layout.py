@@ -30,7 +30,9 @@ the key's name, so that RENAME moves one record and DEL deletes one. A collectio
 fields of a hash) has ELEMENTS_EXPIRE, and its meta begins with the time of the first that does, a u64; by that the
 view keeps the key's row in 'y', and the leader finds what is due.
 
-To add a table: take a letter, describe it above, and say in `View` who keeps it.
+To add a table: take a letter, describe it above, and say in `View` who keeps it. Data directories remember LAYOUT:
+raise it with every change that makes what was written before unreadable, here or in the log's entries
+(shard/effects.py).
 """
 
 from binascii import crc32
@@ -38,6 +40,9 @@ from struct import Struct
 from typing import NamedTuple
 
 from server.keyspace.slots import key_slot
+
+LAYOUT = 1
+"""The number of this layout."""
 
 STRING, LIST, SET, ZSET, HASH, STREAM = range(6)
 TYPE_NAMES = (b"string", b"list", b"set", b"zset", b"hash", b"stream")

@@ -12,6 +12,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 _LIST_NODE_BYTES = (4096, 8192, 16384, 32768, 65536)
+_STREAM_NODE_BYTES_MAX = 1 << 30
+"""Of a node without a limit."""
+_TRIM_NODES_MAX = 100
+_TRIM_ENTRIES_DEFAULT = 10_000
+_TRIM_ENTRIES_MAX = 1_000_000
 _LIST_SAFE_BYTES_MAX = 8192
 """A list whose limit is a number of elements is still no listpack when it is larger than this."""
 
@@ -22,11 +27,17 @@ class HasLimits(Protocol):
     hash_max_listpack_entries: int
     hash_max_listpack_value: int
     """Bytes of a field or a value."""
+    proto_max_bulk_len: int
+    """Bytes of a string that a command makes longer."""
     list_max_listpack_size: int
     """Elements of a list's node, or when negative -1 to -5 for 4 to 64 KiB."""
     set_max_intset_entries: int
     set_max_listpack_entries: int
     set_max_listpack_value: int
+    stream_node_max_bytes: int
+    """Of a stream's node; 0 for no limit but STREAM_NODE_BYTES_MAX."""
+    stream_node_max_entries: int
+    """0 for no limit."""
     zset_max_listpack_entries: int
     zset_max_listpack_value: int
 
@@ -37,10 +48,13 @@ class Limits:
 
     hash_max_listpack_entries: int = 512
     hash_max_listpack_value: int = 64
+    proto_max_bulk_len: int = 512 << 20
     list_max_listpack_size: int = -2
     set_max_intset_entries: int = 512
     set_max_listpack_entries: int = 128
     set_max_listpack_value: int = 64
+    stream_node_max_bytes: int = 4096
+    stream_node_max_entries: int = 100
     zset_max_listpack_entries: int = 128
     zset_max_listpack_value: int = 64
 
@@ -62,3 +76,15 @@ def is_large_element(setting: int, size_bytes: int) -> bool:
     """Whether an element of so many bytes has a node of its own."""
     bytes_max = list_node_bytes(setting)
     return size_bytes > (_LIST_SAFE_BYTES_MAX if bytes_max is None else bytes_max)
+
+
+def fits_stream_node(limits: HasLimits, size_bytes: int, entries: int) -> bool:
+    """Whether a stream's node may receive one more entry: it has `entries`, and would be larger than `size_bytes`."""
+    bytes_max = min(limits.stream_node_max_bytes or _STREAM_NODE_BYTES_MAX, _STREAM_NODE_BYTES_MAX)
+    entries_max = limits.stream_node_max_entries
+    return size_bytes < bytes_max and (not entries_max or entries < entries_max)
+
+
+def stream_trim_entries(limits: HasLimits) -> int:
+    """How many entries approximate trimming removes at most when it is not told."""
+    return min(_TRIM_NODES_MAX * limits.stream_node_max_entries or _TRIM_ENTRIES_DEFAULT, _TRIM_ENTRIES_MAX)

@@ -19,6 +19,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from resp import Error, ProtocolError, QueryBufferOverflow, RequestParser, encode
+from server.diagnostics import request_bytes
 from server.dispatch.dispatcher import HOT
 from server.session import ReplyMode, Session
 
@@ -44,10 +45,11 @@ READABLE = select.EPOLLIN
 class Pending:
     """The place of a reply that comes later; a Slot (shard/call.py)."""
 
-    __slots__ = ("_connection", "muted", "reply")
+    __slots__ = ("_args", "_connection", "muted", "reply")
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, args: list[bytes]) -> None:
         self._connection = connection
+        self._args = args
         self.reply: bytes | None = None
         self.muted = False
 
@@ -59,7 +61,7 @@ class Pending:
     def fill(self, reply: bytes) -> None:
         """See Slot."""
         self.reply = b"" if self.muted else reply
-        self._connection.arrived(reply)
+        self._connection.arrived(reply, self._args)
 
 
 class Connection:
@@ -118,8 +120,9 @@ class Connection:
     def readable(self) -> None:
         """Bytes have arrived."""
         parser = self._parser
+        pending = parser.pending_bytes
         try:
-            data = self.sock.recv(read_bytes if parser.pending_bytes < read_bytes else read_large_bytes)
+            data = self.sock.recv(read_bytes if pending < read_bytes else read_large_bytes)
         except BlockingIOError:
             return
         except OSError:
@@ -133,10 +136,12 @@ class Connection:
         reactor.clock.refresh()
         reactor.stats.net_input_bytes += len(data)
         self.session.last_active_s = reactor.clock.now_s
-        self._feed(data)
-        self.mark()
+        self._feed(data, pending + len(data) >= reactor.large_request_bytes)
+        if self._output or not self._waiting or self._backlog is not None or self._blocked or self._closing:
+            self.mark()
 
-    def _feed(self, data: bytes) -> None:
+    def _feed(self, data: bytes, large: bool = False) -> None:
+        """`large`: one of the requests that this completes may be one for the log of such."""
         self._parser.authenticated = self.session.authenticated
         try:
             requests = self._parser.feed(data)
@@ -150,6 +155,15 @@ class Connection:
             self._closing = True
             return
         self._run_all(requests)
+        if large:
+            self._note_large(requests)
+
+    def _note_large(self, requests: list[list[bytes]]) -> None:
+        reactor = self._reactor
+        for args in requests:
+            size = request_bytes(args)
+            if size >= reactor.large_request_bytes:
+                reactor.dispatcher.had_large_request(self.session, args, size)
 
     def _run_all(self, requests: list[list[bytes]]) -> None:
         if self._blocked or self._backlog is not None:
@@ -160,6 +174,7 @@ class Connection:
         output = self._output
         waiting = self._waiting
         session = self.session
+        large_bytes = self._reactor.large_reply_bytes
         number = 0
         while number < len(requests):
             args = requests[number]
@@ -180,13 +195,16 @@ class Connection:
             else:
                 reply = execute(self, args)
                 if reply is not None:
+                    size = len(reply)
                     if session.reply_mode:  # this very command was CLIENT REPLY OFF or SKIP
                         pass
                     elif waiting:
                         waiting.append(reply)
                     else:
                         output.append(reply)
-                        self._output_bytes += len(reply)
+                        self._output_bytes += size
+                    if size >= large_bytes:
+                        dispatcher.had_large_reply(session, args, size)
             if (
                 self._blocked
                 or self._closing
@@ -237,14 +255,18 @@ class Connection:
             self._output.append(reply)
             self._output_bytes += len(reply)
 
-    def arrived(self, reply: bytes) -> None:
-        """A reply that was due is there."""
+    def arrived(self, reply: bytes, args: list[bytes]) -> None:
+        """The reply to `args`, which was due, is there."""
         size = len(reply)
+        if size >= self._reactor.large_reply_bytes:
+            self._reactor.dispatcher.had_large_reply(self.session, args, size)
         if reply[:1] == b"-":
             self._reactor.stats.count_error(reply)
         if size * self._window > waiting_bytes_max:
             self._window = max(waiting_bytes_max // size, 1)
-        self.mark()
+        if not self._marked:
+            self._marked = True
+            self._reactor.marked.append(self)
 
     def mark(self) -> None:
         """There may be something to send at the end of this turn."""
@@ -363,9 +385,9 @@ class Connection:
 
     # -- dispatch's side -------------------------------------------------------------------------------------
 
-    def defer(self) -> Pending:
+    def defer(self, args: list[bytes]) -> Pending:
         """See dispatch.connection.Connection."""
-        pending = Pending(self)
+        pending = Pending(self, args)
         self._waiting.append(pending)
         return pending
 

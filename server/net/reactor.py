@@ -20,6 +20,7 @@ from typing import Any
 import trio
 
 from resp import Error, Limits, encode
+from server.diagnostics import NEVER
 from server.dispatch.dispatcher import Dispatcher
 from server.errors import INTERNAL, CommandError
 from server.net.connection import Connection, error_reply
@@ -64,6 +65,8 @@ class Reactor:
         """Those of clients that listen to channels."""
         self.output_checked_from: float = inf
         """Nobody with so many bytes of output or less is over a hard limit."""
+        self.large_request_bytes = self.large_reply_bytes = NEVER
+        """From which on the logs of such have them."""
         self.authenticated_at_start = True
         """No password is asked for."""
         self.clients_max = 10000

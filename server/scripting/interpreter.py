@@ -15,7 +15,7 @@ lupa: a Python exception that passes through Lua is userdata there; the sandbox 
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from hashlib import sha1
 from math import inf
@@ -26,7 +26,7 @@ from typing import Any
 import lupa.lua51 as lua51
 
 from resp import format_double
-from resp.values import NULL_ARRAY, Attribute, BigNumber, Error, Raw, Simple, Verbatim
+from resp.values import NULL_ARRAY, Attribute, BigNumber, Error, Members, Raw, Simple, Verbatim
 from server.errors import CommandError
 from server.keyspace.breath import Ended, breathe, current
 from server.scripting.libraries import LIBRARIES
@@ -359,8 +359,9 @@ class Interpreter:
             if resp3:
                 return self._lua.table_from({b"map": self._lua.table_from(pairs)})
             return self._lua.table_from([each for pair in pairs.items() for each in pair])
-        if isinstance(value, (set, frozenset)):
-            items = [self._to_lua(item) for item in value]
+        if isinstance(value, (set, frozenset, Members)):
+            members: Iterable[Any] = value.value if isinstance(value, Members) else value
+            items = [self._to_lua(item) for item in members]
             if resp3:
                 return self._lua.table_from({b"set": self._lua.table_from(dict.fromkeys(items, True))})
             return self._lua.table_from(items)

@@ -44,31 +44,39 @@ class Transaction:
 
 
 class Call:
-    """A command, or a transaction, for one group."""
+    """A command, or a transaction, for one group.
 
-    __slots__ = (
-        "args",
-        "caller",
-        "command",
-        "db",
-        "deadline_s",
-        "epoch",
-        "forwarded",
-        "gate",
-        "is_write",
-        "order",
-        "origin",
-        "proof",
-        "protocol",
-        "receipt",
-        "reply",
-        "sent",
-        "since_s",
-        "slot",
-        "transaction",
-        "unblocked",
-        "wrote",
-    )
+    There is one for each write; what few of them need stands in the class until it is set.
+    """
+
+    transaction: Transaction | None = None
+    reply = b""
+    """The evaluated reply, while it waits for its index or for a proof of leadership."""
+    gate = 0
+    """The index that the reply waits for."""
+    proof = 0
+    """Of a read that waits for a proof of leadership: the index of the next entry when it was evaluated. If that is
+    committed with the leader's term, it proves as much."""
+    wrote = False
+    """The evaluation had effects."""
+    deadline_s = 0.0
+    """Loop time until which it may wait for a leader; 0: not waiting yet."""
+    forwarded: "Refusable | None" = None
+    """It came from another node, which is told when it can not be done here; it is never sent on."""
+    caller: Caller | None = None
+    """For whom it runs, when it is a script or may have one in it, and that user may not do everything."""
+    receipt: tuple[int, int] | None = None
+    """Who is to be told by the log that it was done, and by which number: see receipts.py."""
+    sent: Sent | None = None
+    """When it was last forwarded; on the other side, for which term."""
+    since_s = 0.0
+    """Unix time from which the timeout of a blocking call counts, whatever node it waits at; 0: not waiting yet."""
+    epoch = 0
+    unblocked: bool | None = None
+    """Another node that has it was asked to let it wait no longer, with an error or without. Should that node
+    refuse it, it is not done elsewhere: nobody waits for it any more."""
+    origin = b""
+    """Session.origin of the client."""
 
     def __init__(
         self,
@@ -86,41 +94,19 @@ class Call:
         self.protocol = protocol
         """RESP version in which the reply is encoded."""
         self.slot = slot
-        self.transaction = transaction
-        self.origin = origin
-        """Session.origin of the client."""
-        self.is_write = (
-            command.is_write
-            if transaction is None
-            else any(row.is_write for row, _, _ in transaction.commands)
-        )
         self.order = next(_order)
         """Calls of one group that have to be sent again go in this order."""
-        self.reply = b""
-        """The evaluated reply, while it waits for its index or for a proof of leadership."""
-        self.gate = 0
-        """The index that the reply waits for."""
-        self.proof = 0
-        """Of a read that waits for a proof of leadership: the index of the next entry when it was evaluated. If that is
-        committed with the leader's term, it proves as much."""
-        self.wrote = False
-        """The evaluation had effects."""
-        self.deadline_s = 0.0
-        """Loop time until which it may wait for a leader; 0: not waiting yet."""
-        self.forwarded: Refusable | None = None
-        """It came from another node, which is told when it can not be done here; it is never sent on."""
-        self.caller: Caller | None = None
-        """For whom it runs, when it is a script or may have one in it, and that user may not do everything."""
-        self.receipt: tuple[int, int] | None = None
-        """Who is to be told by the log that it was done, and by which number: see receipts.py."""
-        self.sent: Sent | None = None
-        """When it was last forwarded; on the other side, for which term."""
-        self.since_s = 0.0
-        """Unix time from which the timeout of a blocking call counts, whatever node it waits at; 0: not waiting yet."""
-        self.epoch = 0
-        self.unblocked: bool | None = None
-        """Another node that has it was asked to let it wait no longer, with an error or without. Should that node
-        refuse it, it is not done elsewhere: nobody waits for it any more."""
+        if transaction is not None:
+            self.transaction = transaction
+        if origin:
+            self.origin = origin
+
+    @property
+    def is_write(self) -> bool:
+        """It may change something."""
+        if self.transaction is None:
+            return self.command.is_write
+        return any(row.is_write for row, _, _ in self.transaction.commands)
 
 
 class Refusable(Protocol):

@@ -1,7 +1,8 @@
 """What a log entry carries: the effects of the commands of one turn, and the leader's time.
 
-msgpack of [now_ms, [key, value, key, value, …]] with None for a delete, and a list of receipts behind them if there are
-any (receipts.py). Keys are relative to the group.
+msgpack of [now_ms, {key: value, …}] with None for a delete, and a list of receipts behind them if there are any
+(receipts.py). What several commands of the turn have written, such as the head of one list, is in there once. Keys are
+relative to the group.
 Applying effects twice, or from any earlier point on, gives the same data: they are absolute.
 """
 
@@ -14,8 +15,8 @@ class Effects(msgspec.Struct, array_like=True):
     """An entry, decoded."""
 
     now_ms: int
-    operations: list[bytes | None]
-    """Keys and values in turn, in the order they were made."""
+    operations: dict[bytes, bytes | None]
+    """Key to its new value, None for a delete. All are applied at once: nobody sees a state in between."""
     receipts: list[Receipt] = []
 
 
@@ -24,7 +25,7 @@ _decoder = msgspec.msgpack.Decoder(Effects)
 
 
 def encode_effects(
-    now_ms: int, operations: list[bytes | None], receipts: list[Receipt] | None = None
+    now_ms: int, operations: dict[bytes, bytes | None], receipts: list[Receipt] | None = None
 ) -> bytes:
     """See Effects."""
     return _encoder.encode((now_ms, operations, receipts) if receipts else (now_ms, operations))

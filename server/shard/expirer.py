@@ -4,7 +4,9 @@ A key past its time is gone for every command at once (keyspace/view.py); its re
 command stumbles upon it, and otherwise by the node's cron in the order of time, a bounded number in one go.
 """
 
+from collections.abc import Iterable
 from itertools import islice
+from typing import Protocol
 
 from server.keyspace.layout import (
     decode_head,
@@ -15,7 +17,6 @@ from server.keyspace.layout import (
     head_key,
 )
 from server.keyspace.view import View
-from server.shard.clock import TurnClock
 from server.shard.overlay import Overlay
 from server.stats import Stats
 from server.types import hashes
@@ -24,79 +25,58 @@ expire_keys_per_turn_max = 200
 """Keys deleted by active expiry in one go: about a millisecond."""
 
 
+class Leader(Protocol):
+    """What an expirer needs of the shard that leads."""
+
+    def step_in(self) -> tuple[View, Overlay]:
+        """What is done in the view from now on belongs to this turn; the view, and what it is over."""
+
+    def take_in(self) -> None:
+        """What was done in the view since it began goes into the log."""
+
+
 class Expirer:
-    """The part of Shard that lets keys expire."""
+    """The part of a shard that deletes what is past its time."""
 
-    ready: bool
-    wrote: bool
-    paused: bool
-    _base: Overlay
-    _view: View
-    _clock: TurnClock
-    _turn: int
-    _now_ms: int
-    _stats: Stats
+    def __init__(self, shard: Leader, stats: Stats) -> None:
+        self._shard = shard
+        self._stats = stats
 
-    def _begin_turn(self) -> None:
-        """See Shard, as for all in here that raises this."""
-        raise NotImplementedError
-
-    def _collect(self) -> None:
-        raise NotImplementedError
-
-    def _keep_events(self) -> None:
-        raise NotImplementedError
-
-    def _expire_seen(self) -> None:
-        """Delete the keys that commands of this turn found past their time."""
-        view = self._view
-        seen = set(view.expired)
-        view.expired.clear()
-        if not self.ready or self.paused:
-            return
+    def expire_seen(self, seen: Iterable[tuple[int, bytes]]) -> None:
+        """Delete the keys (space, key) that commands of this turn found past their time."""
+        _, base = self._shard.step_in()
         for space, key in seen:
             where = head_key(space, key)
-            record = self._base.get(where)
+            record = base.get(where)
             if record is not None:
                 self._expire(expiry_key(decode_head(record).expire_ms, where))
 
     def expire_due(self) -> bool:
         """Delete keys whose time has come, a bounded number; whether there may be more. Only when `ready`."""
-        if self._turn != self._clock.turn:
-            self._begin_turn()
-        start, stop = expiry_range(self._now_ms)
-        due = [key for key, _ in islice(self._base.scan(start, stop), expire_keys_per_turn_max)]
+        view, base = self._shard.step_in()
+        start, stop = expiry_range(view.now_ms)
+        due = [key for key, _ in islice(base.scan(start, stop), expire_keys_per_turn_max)]
         for key in due:
             self._expire(key)
         return self._expire_elements() or len(due) == expire_keys_per_turn_max
 
     def _expire_elements(self) -> bool:
         """As `expire_due`, for the fields of hashes."""
-        view = self._view
-        start, stop = elements_expiry_range(self._now_ms)
+        view, base = self._shard.step_in()
+        start, stop = elements_expiry_range(view.now_ms)
         left = expire_keys_per_turn_max
-        for row, _ in list(islice(self._base.scan(start, stop), left)):
+        for row, _ in list(islice(base.scan(start, stop), left)):
             view.begin(0, 2)
             key = view.select_due(row)
             left -= 1 if key is None else max(hashes.expire_due(view, key, left), 1)
-            if view.effects:
-                self.wrote = True
-                self._collect()
-                if view.events:
-                    self._keep_events()
+            self._shard.take_in()
             if left <= 0:
                 return True
         return False
 
     def _expire(self, index_key: bytes) -> None:
-        view = self._view
-        if self._turn != self._clock.turn:
-            self._begin_turn()
+        view, _ = self._shard.step_in()
         view.begin(0, 2)
-        if 0 < expiry_time(index_key) <= self._now_ms and view.expire(index_key):
+        if 0 < expiry_time(index_key) <= view.now_ms and view.expire(index_key):
             self._stats.expired_keys += 1
-        if view.effects:
-            self.wrote = True
-            self._collect()
-            if view.events:
-                self._keep_events()
+        self._shard.take_in()

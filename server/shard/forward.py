@@ -454,7 +454,7 @@ class Forwarder:
             if waiting is not None:
                 route.unblock(waiting[1], error=request.cancel)
             elif work is not None and work.call is not None and visitor.asked(work.call, request.id):
-                route.shard.kill_client(work.call)  # type: ignore[union-attr]
+                route.shard.worker.kill_client(work.call)  # type: ignore[union-attr]
             return
         visit = _Visit(visitor, request, self._dirty_visitors)
         visitor.due += 1

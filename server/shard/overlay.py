@@ -30,8 +30,8 @@ class Overlay:
         self.pending: dict[bytes, tuple[int, bytes | None]] = {}
         """Key to (index, value) of its newest effect that is not applied. The leader puts effects in here as it makes
         them."""
-        self._unapplied: deque[tuple[int, list[bytes | None]]] = deque()
-        """(index, keys and values in turn) of proposed entries, in log order."""
+        self._unapplied: deque[tuple[int, dict[bytes, bytes | None]]] = deque()
+        """(index, effects) of proposed entries, in log order."""
         self._scans = 0
         """Since something was applied, with much in `pending`."""
         self._order: Order | None = None
@@ -89,8 +89,8 @@ class Overlay:
             self.observed = index
         return value
 
-    def proposed(self, index: int, operations: list[bytes | None]) -> None:
-        """The entry at `index` was proposed with these keys and values in turn, which are in `pending` already."""
+    def proposed(self, index: int, operations: dict[bytes, bytes | None]) -> None:
+        """The entry at `index` was proposed with these effects, which are in `pending` already."""
         self._unapplied.append((index, operations))
 
     def applied(self, index: int) -> None:
@@ -103,20 +103,20 @@ class Overlay:
         order = self._order
         while unapplied and unapplied[0][0] <= index:
             at, operations = unapplied.popleft()
-            for key in operations[::2]:
-                found = pending.get(key)  # type: ignore[arg-type]
+            for key in operations:
+                found = pending.get(key)
                 if found is not None and found[0] == at:
-                    del pending[key]  # type: ignore[arg-type]
+                    del pending[key]
                     if order is not None:
-                        order.discard(key)  # type: ignore[arg-type]
+                        order.discard(key)
 
     def forget(self) -> None:
         """Drop the effects that were never proposed."""
         self.pending.clear()
         self._order = None
         for index, operations in self._unapplied:
-            for key, value in zip(operations[::2], operations[1::2], strict=True):
-                self.pending[key] = (index, value)  # type: ignore[index]
+            for key, value in operations.items():
+                self.pending[key] = (index, value)
 
     def __len__(self) -> int:
         """How many keys have an effect that is not applied."""

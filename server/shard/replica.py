@@ -97,9 +97,8 @@ class Replica:
     # -- applying (worker thread) ----------------------------------------------------------------------------
 
     def apply(self, entries: list[Entry]) -> None:
-        """Apply committed entries, in order, in one atomic batch that is not synced."""
-        batch = self._store.batch()
-        put, delete, prefix = batch.put, batch.delete, self.prefix
+        """Apply committed entries in one atomic batch that is not synced. What several have written is written once."""
+        newest: dict[bytes, bytes | None] = {}
         for entry in entries:
             if entry.kind == NORMAL and entry.data:
                 effects = decode_effects(entry.data)
@@ -108,24 +107,32 @@ class Replica:
                 for receipt in effects.receipts:
                     if receipt[0] == self.asker:
                         self.receipts.append(receipt)
-                pairs = iter(effects.operations)
-                for key in pairs:
-                    assert key is not None
-                    value = next(pairs)
-                    if value is None:
-                        delete(prefix + key)
-                        if key[0] == _HEAD:
+                operations = effects.operations
+                newest.update(operations)
+                if None in operations.values():
+                    for key, value in operations.items():
+                        if value is None and key[0] == _HEAD:
                             self._remember(key, entry.index)
-                    else:
-                        put(prefix + key, value)
-                        if key[0] in b"iq":  # elements or a space were left behind
-                            self.sweep_due = True
-                            if key[0] == _SPACE:
-                                self.deletions_floor = entry.index
+        batch = self._store.batch()
+        put, delete, prefix = batch.put, batch.delete, self.prefix
+        for key, value in newest.items():
+            if value is None:
+                delete(prefix + key)
+            else:
+                put(prefix + key, value)
+                if not value and key[0] in b"iq":  # elements or a space were left behind
+                    self.sweep_due = True
+                    if key[0] == _SPACE:
+                        self._note_flush(key, entries)
         applied = max(self.applied_index, entries[-1].index)
         batch.put(self._applied_key, APPLIED.pack(applied, self.consistent_index, self.generation))
         self._store.write(batch)
         self.applied_index = applied
+
+    def _note_flush(self, note: bytes, entries: list[Entry]) -> None:
+        for entry in entries:
+            if entry.kind == NORMAL and entry.data and note in decode_effects(entry.data).operations:
+                self.deletions_floor = entry.index
 
     def _remember(self, where: bytes, index: int) -> None:
         deletions = self.deletions

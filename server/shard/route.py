@@ -134,7 +134,7 @@ class Route:
             assert self.shard is not None
             self.shard.submit(call)
         elif call.command.flags & ALLOW_BUSY and self._leads_here:
-            self.shard.interrupt(call)  # type: ignore[union-attr]
+            self.shard.worker.interrupt(call)  # type: ignore[union-attr]
         elif self.parked or self._refused or not self._forward(call):
             self._park(call)
 
@@ -145,7 +145,7 @@ class Route:
             self.shard.submit(call)
         elif self._leads_here:
             if call.command.flags & ALLOW_BUSY:
-                self.shard.interrupt(call)  # type: ignore[union-attr]
+                self.shard.worker.interrupt(call)  # type: ignore[union-attr]
             else:
                 self._park(call)
         else:
@@ -157,7 +157,7 @@ class Route:
         return self.shard is not None and self.shard.role == Role.LEADER
 
     def _park(self, call: Call) -> None:
-        busy = None if self.shard is None else self.shard.busy
+        busy = None if self.shard is None else self.shard.worker.busy
         if busy is not None:
             self._turn_away(call, busy)
             return
@@ -295,7 +295,7 @@ class Route:
                 queue.remove(call)
                 self._fill_unblocked(call, error)
                 return True
-        return self.shard is not None and self.shard.unblock(call, error=error)
+        return self.shard is not None and self.shard.waiters.end(call, error=error)
 
     def _fill_unblocked(self, call: Call, error: bool) -> None:
         call.slot.fill(encode(Error(CLIENT_UNBLOCKED) if error else NULL_ARRAY, call.protocol))
@@ -354,7 +354,7 @@ class Route:
         ):
             self.shard.give_up_orphans()
         working = self.shard is not None and (self.shard.work is not None or self.shard.is_catching_up)
-        busy = None if self.shard is None else self.shard.busy
+        busy = None if self.shard is None else self.shard.worker.busy
         while busy is not None and self.parked:
             self._turn_away(self.parked.popleft(), busy)
         while self.parked and not working and self.parked[0].deadline_s <= now_s:

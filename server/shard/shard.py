@@ -26,17 +26,15 @@ from raft.core.errors import NotLeader, ProposalDropped
 from raft.core.messages import ConfChange, Entry, SnapshotMeta
 from raft.core.node import Role
 from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
-from resp import Error, encode
+from resp import encode
 from server.commands.misses import told
 from server.commands.table import Args, Command
 from server.errors import (
-    CLIENT_UNBLOCKED,
     DISK_FULL,
-    INTERNAL,
     CommandError,
     WouldBlock,
 )
-from server.keyspace.breath import TooLong, begin_attempt, end_attempt
+from server.keyspace.breath import Ended, TooLong, begin_attempt, breathe, end_attempt
 from server.keyspace.cache import HotReplies
 from server.keyspace.events import FLUSHED, KEY_MISS, Event
 from server.keyspace.layout import META_KEY
@@ -47,12 +45,15 @@ from server.shard.call import Call, Transaction
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.effects import encode_effects
 from server.shard.expirer import Expirer
+from server.shard.failure import failure
 from server.shard.orphans import Orphans
 from server.shard.overlay import Overlay
+from server.shard.proofs import Proofs
 from server.shard.receipts import Receipt, reply_bytes_max
 from server.shard.replica import Replica
-from server.shard.waiters import Waiter, Waiters
-from server.shard.work import INTERRUPTED, Unfinished, Worker
+from server.shard.stale import StaleReads
+from server.shard.waiters import NULL_ARRAY, Waiter, Waiters
+from server.shard.work import INTERRUPTED, Job, Unfinished, Worker
 from server.stats import Stats
 
 if TYPE_CHECKING:
@@ -68,13 +69,8 @@ overlay_keys_max = 500_000
 """Effects that are committed but not applied; the leader takes no more commands above it until the store
 catches up."""
 
-served_per_round_max = 1000
-"""Waiting calls that are served in a row; they are commands of the entry like others."""
 
-_NULL_ARRAY = {2: b"*-1\r\n", 3: b"_\r\n"}
-
-
-class Shard(Worker, Expirer):
+class Shard:
     """One group on this node; the StateMachine that raft.runtime drives, and the executor of its commands."""
 
     def __init__(
@@ -101,7 +97,6 @@ class Shard(Worker, Expirer):
         keyspace events happened, what made them is committed; `on_applied`: the data store has more; `limits`: see
         View; `on_work`: from now on `go_on` has to be called, until `work` is None; `on_work_done`: it was, and took
         so many seconds."""
-        super().__init__()
         self.replica = replica
         self.number = replica.group
         self.group: Group
@@ -125,7 +120,6 @@ class Shard(Worker, Expirer):
         self._clock = clock
         self._stats = stats
         self._use_lease = use_lease
-        self._stale_max_ms = stale_max_ms
         self._cache_limit = cache_limit
         self._hot = hot
         self._home = home
@@ -135,7 +129,8 @@ class Shard(Worker, Expirer):
         self._on_events = on_events
         self._on_applied = on_applied
         self._on_work = on_work
-        self._on_work_done = on_work_done
+        self._applied_meanwhile = 0
+        """The index up to which was applied while there was work."""
         self._notify = 0
         self._monitored = False
         self._events: deque[tuple[int, list[Event]]] = deque()
@@ -147,19 +142,22 @@ class Shard(Worker, Expirer):
         self._lease_until_us = 0
         self._commit = 0
         self._next_index = 0
-        self._operations: list[bytes | None] = []
-        """Keys and values of the entry that is being made."""
+        self._operations: dict[bytes, bytes | None] = {}
+        """Effects of the entry that is being made."""
         self._receipts: list[Receipt] = []
         """Of the forwarded writes in it."""
         self._operations_bytes = 0
         self._gates: dict[int, list[Call]] = {}
         """Index to the calls that wait for its commit, in index order."""
-        self._turn_reads: list[Call] = []
-        """Calls of this turn that wait for a proof of leadership."""
-        self._reads: dict[int, list[Call]] = {}
-        """Read-index context to the calls that wait for it."""
+        self._proofs = Proofs()
+        """Calls that wait for a proof of leadership."""
         self.settled_term = 0
         """What was forwarded for an earlier term and has no receipt by now was not applied; the forwarder's."""
+        self.work: Job | None = None
+        """The command that is being evaluated and takes long; the worker's."""
+        self.worker = Worker(self, on_work_done)
+        self.expirer = Expirer(self, stats)
+        self.stale_reads = StaleReads(replica, clock, stats, max_ms=stale_max_ms, home=home, limits=limits)
         self.waiters = Waiters()
         """Calls that wait for a key of this group, which leads here."""
         self._would_block: WouldBlock | None = None
@@ -193,7 +191,7 @@ class Shard(Worker, Expirer):
         except Exception as error:
             reply = self._failed(command, error, protocol)
         except TooLong:
-            self._start_work(partial(self.evaluate, command, args, db, protocol), command)
+            self.worker.start(partial(self.evaluate, command, args, db, protocol), command)
         if view.effects:
             self.wrote = True
             self._collect()
@@ -230,7 +228,7 @@ class Shard(Worker, Expirer):
             view.begin(db, protocol)
             if not view.is_unchanged(key, revision):
                 self.gate = base.observed
-                return _NULL_ARRAY[protocol]
+                return NULL_ARRAY[protocol]
         replies = [b"*%d\r\n" % len(transaction.commands)]
         revision = view.revision + 1  # one for all: nobody sees a state in between
         try:
@@ -253,7 +251,7 @@ class Shard(Worker, Expirer):
                 if view.events:
                     self._keep_events()
         except TooLong:
-            self._start_work(partial(self.evaluate_transaction, transaction, protocol), None)
+            self.worker.start(partial(self.evaluate_transaction, transaction, protocol), None)
         else:
             transaction.count(replies[1:], self._stats)
         finally:
@@ -270,26 +268,6 @@ class Shard(Worker, Expirer):
         if view.expired:
             self._on_dirty(self)
         return b"".join(replies)
-
-    def evaluate_stale(self, command: Command, args: Args, db: int, protocol: int) -> bytes | None:
-        """Run a reading command on what this replica has applied; None when that may be older than
-        `stale_max_ms`, or is not one consistent state, or takes long, and is for the leader then."""
-        if not self.group.consistent or self.group.silence_s * 1000 > self._stale_max_ms:
-            return None
-        view = View(self.replica, self.replica.meta(), self._random, home=self._home, limits=self._limits)
-        view.begin_entry(max(self._clock.now_ms, self.replica.clock_ms), 0)
-        view.begin(db, protocol)
-        leader_view, self._view = self._view, view
-        begin_attempt()
-        try:
-            reply = self._run(command, args, protocol)
-            blocked, self._would_block = self._would_block, None
-            return reply if blocked is None else None
-        except TooLong:
-            return None
-        finally:
-            end_attempt()
-            self._view = leader_view
 
     def _run(self, command: Command, args: Args, protocol: int) -> bytes:
         """One command, as `evaluate` does it; there it stands once more, for the sake of a call less."""
@@ -308,16 +286,7 @@ class Shard(Worker, Expirer):
                 self._view.rollback()
             return encode(error.empty, protocol)  # type: ignore[arg-type]
         self._view.rollback()
-        command.failed_calls += 1
-        if isinstance(error, CommandError):
-            return encode(Error(error.text), protocol)
-        log.error(
-            "The command %s failed; its client was told so and nothing was written",
-            command.name,
-            exc_info=error,
-        )
-        self._stats.unexpected_errors += 1
-        return encode(Error(INTERNAL), protocol)
+        return failure(command, error, protocol, self._stats)
 
     def _begin_turn(self) -> None:
         assert not self._operations, "the turn before was not flushed"
@@ -344,11 +313,44 @@ class Shard(Worker, Expirer):
         size = self._operations_bytes
         index = self._next_index
         pending = self._base.pending
+        operations.update(effects)
         for key, value in effects.items():
-            operations += (key, value)
             pending[key] = (index, value)
             size += len(key) + (len(value) if value is not None else 0) + 10
         self._operations_bytes = size
+        if self.waiters:
+            self.waiters.note(effects, self._meta.databases)
+
+    def _catch_up(self) -> None:
+        """Within work: it may have gone on for turns, what it wrote goes into the entry that comes next."""
+        view = self._view
+        while self._turn != self._clock.turn:
+            revision = view.revision
+            self._begin_turn()
+            index = view.revision + 1
+            view.revision = revision
+            if index != revision:
+                view.restamp(index)
+
+    def _collect_in_slices(self) -> None:
+        """As `_collect`, within work. Nothing is proposed meanwhile."""
+        self._catch_up()
+        effects = self._view.take_effects()
+        size = 0
+        index = self._next_index
+        pending = self._base.pending
+        for key, value in effects.items():
+            breathe()
+            pending[key] = (index, value)
+            size += len(key) + (len(value) if value is not None else 0) + 10
+        if self._turn != self._clock.turn:
+            if self.group.last_index + 1 != index:
+                log.info("Group %d: another entry came before that of a long command", self.number)
+                raise Ended
+            self._turn = self._clock.turn
+        self._operations.update(effects)
+        self._operations_bytes += size
+        self._on_dirty(self)
         if self.waiters:
             self.waiters.note(effects, self._meta.databases)
 
@@ -380,7 +382,7 @@ class Shard(Worker, Expirer):
                 self._propose()
         else:
             call.proof = self._next_index
-            self._turn_reads.append(call)
+            self._proofs.add(call)
             self._on_dirty(self)
 
     def _wait_for_commit(self, call: Call) -> None:
@@ -411,7 +413,7 @@ class Shard(Worker, Expirer):
             else:
                 reply = self.evaluate(call.command, call.args, call.db, call.protocol)
         except Unfinished:
-            self.adopt(call)
+            self.worker.adopt(call)
             return
         finally:
             self._view.origin = b""
@@ -428,28 +430,86 @@ class Shard(Worker, Expirer):
         else:
             self.hold(call, reply)
 
+    # -- for the expirer and the worker ------------------------------------------------------------------------
+
+    def step_in(self) -> tuple[View, Overlay]:
+        """What is done in the view from now on belongs to this turn; the view, and what it is over."""
+        if self._turn != self._clock.turn:
+            self._begin_turn()
+        return self._view, self._base
+
+    def take_in(self) -> None:
+        """What was done in the view since it began goes into the entry that is being made."""
+        if self._view.effects:
+            self.wrote = True
+            self._collect()
+            if self._view.events:
+                self._keep_events()
+
+    def begin_work(self, job: Job) -> bool:
+        """The command that was attempted begins anew as `job`, unless Raft takes nothing more; whether it does."""
+        self._view.abandon()
+        if self._operations:  # what came before it need not wait for it
+            self._propose()
+            if not self.ready:
+                return False
+        self.work = job
+        job.reads = self._view.script_reads
+        self.ready = False
+        self._on_change(self)
+        self._on_work(self)
+        return True
+
+    def resume(self, job: Job, call: Call) -> bool:
+        """The job for `call` gets a slice; whether it is done."""
+        view = self._view
+        view.origin, view.script_reads = call.origin, job.reads
+        try:
+            if not job.go_on():
+                return False
+        finally:
+            view.origin, view.script_reads = b"", None
+        if job.reads is not None and job.reads.then is not None:
+            job.reads.then()
+        return True
+
+    def leave_work(self) -> None:
+        """It is done, or over."""
+        self.work = None
+        if self._applied_meanwhile:
+            self._base.applied(self._applied_meanwhile)
+            self._applied_meanwhile = 0
+
+    def drop_work(self) -> None:
+        """As `leave_work`, and nothing of it stays."""
+        self.leave_work()
+        self._operations = {}
+        self._operations_bytes = 0
+        self._base.forget()
+        self._meta = Meta.decode(self._meta_proposed)
+        self._view = self._make_view()
+        self._turn = 0
+
+    def finish(self, call: Call, reply: bytes) -> None:
+        """Its work is done."""
+        self.step_in()
+        if self.waiters.woken:
+            self._serve()
+        self._answer(call, reply)
+
+    def do_again(self, calls: list[Call]) -> None:
+        """They are for the route to take."""
+        self.retry += calls
+        self._on_change(self)
+
     # -- calls that wait for a key -----------------------------------------------------------------------------
 
     def _serve(self) -> None:
         """Run those again that wait for keys which have been written, and for those that they write in turn. What
         the last command left behind for its executor stays as it was."""
         gate, wrote, would_block = self.gate, self.wrote, self._would_block
-        woken = self.waiters.woken
-        served = 0
-        while woken and served < served_per_round_max:
-            where = next(iter(woken))
-            del woken[where]
-            gone = False
-            for waiter in list(self.waiters.keys.get(where, {}).values()):
-                if (gone and waiter.type is not None) or waiter.call not in self.waiters:
-                    continue
-                if served == served_per_round_max:
-                    woken[where] = None
-                    break
-                found = self._try_again(waiter, where[1])
-                gone = found is None
-                served += bool(found)
-        if woken:
+        self.waiters.serve(self._try_again)
+        if self.waiters.woken:
             self._on_dirty(self)
         self.gate, self.wrote, self._would_block = gate, wrote, would_block
 
@@ -490,35 +550,13 @@ class Shard(Worker, Expirer):
         if call.wrote or boot_time_us() < self._lease_until_us:
             self._wait_for_commit(call)
         else:
-            self._turn_reads.append(call)
+            self._proofs.add(call)
             self._on_dirty(self)
         return True
 
     def check_waiters(self) -> None:
         """Answer those whose time is over."""
-        for call in self.waiters.overdue(self._clock.now_s):
-            call.slot.fill(_NULL_ARRAY[call.protocol])
-
-    def _move_waiters(self) -> list[Call]:
-        """They wait at the next leader: those that came from other nodes are sent back, ours are returned."""
-        ours = []
-        for waiter in self.waiters.clear():
-            call = waiter.call
-            if call.forwarded is not None:
-                call.forwarded.refuse(0, waiter.args)
-            else:
-                call.args = waiter.args
-                call.deadline_s = 0.0
-                ours.append(call)
-        return ours
-
-    def unblock(self, call: Call, *, error: bool) -> bool:
-        """Let `call` wait no longer, as if its time were over or with an error; whether it did wait."""
-        waited = self.waiters.remove(call)
-        if waited:
-            reply = encode(Error(CLIENT_UNBLOCKED), call.protocol) if error else _NULL_ARRAY[call.protocol]
-            call.slot.fill(reply)
-        return waited
+        self.waiters.end_overdue(self._clock.now_s)
 
     # -- proposing -------------------------------------------------------------------------------------------
 
@@ -526,12 +564,8 @@ class Shard(Worker, Expirer):
         """The turn ends: propose what it wrote, ask for the proof that its reads need."""
         if self.work is None:
             self._flush_writes()
-        if self._turn_reads:
-            reads, self._turn_reads = self._turn_reads, []
-            try:
-                self._reads[self.group.read_index()] = reads
-            except NotLeader:
-                self._do_again(reads)
+        if refused := self._proofs.ask(self.group):
+            self.do_again(refused)
         if self.ready and (not self.group.can_propose or len(self._base) > overlay_keys_max):
             self.refresh()
 
@@ -541,7 +575,10 @@ class Shard(Worker, Expirer):
                 self._begin_turn()
             self._serve()
         if self._view.expired:
-            self._expire_seen()
+            seen = set(self._view.expired)
+            self._view.expired.clear()
+            if self.ready and not self.paused:
+                self.expirer.expire_seen(seen)
         if self._operations:
             self._propose()
 
@@ -556,7 +593,7 @@ class Shard(Worker, Expirer):
         operations = self._operations
         view = self._view
         if view.meta_changed:
-            operations += (META_KEY, self._meta.encode())
+            operations[META_KEY] = self._meta.encode()
         try:
             index = self.group.propose(encode_effects(self._now_ms, operations, self._receipts))
         except (NotLeader, ProposalDropped):
@@ -568,7 +605,7 @@ class Shard(Worker, Expirer):
             self._meta_proposed = self._meta.encode()
         self._base.proposed(index, operations)
         self._stats.evaluated_batches += 1
-        self._operations = []
+        self._operations = {}
         self._receipts = []
         self._operations_bytes = 0
         self._next_index = index + 1
@@ -576,7 +613,7 @@ class Shard(Worker, Expirer):
 
     def _forget_operations(self) -> None:
         """What was evaluated since the last entry did not happen: Raft does not take it now."""
-        self._operations = []
+        self._operations = {}
         self._receipts = []
         self._operations_bytes = 0
         self._base.forget()
@@ -584,14 +621,9 @@ class Shard(Worker, Expirer):
             self._events.pop()
         self._meta = Meta.decode(self._meta_proposed)
         self._view = self._make_view()
-        saw_it = [call for call in self._turn_reads if call.gate == self._next_index]
-        self._turn_reads = [call for call in self._turn_reads if call.gate != self._next_index]
-        self._do_again(self._gates.pop(self._next_index, []) + saw_it)
+        saw_it = self._proofs.take_those_that_saw(self._next_index)
+        self.do_again(self._gates.pop(self._next_index, []) + saw_it)
         self.refresh()
-
-    def _do_again(self, calls: list[Call]) -> None:
-        self.retry += calls
-        self._on_change(self)
 
     def newest(self, where: bytes) -> bytes | None:
         """The record at `where`, as newest known here."""
@@ -621,7 +653,7 @@ class Shard(Worker, Expirer):
         if happened := self.orphans.take_events(self.group):
             self._on_events(happened)
         if self.orphans:
-            self._do_again(self.orphans.settle(self.group, final=False))
+            self.do_again(self.orphans.settle(self.group, final=False))
 
     def apply(self, entries: list[Entry]) -> None:
         """Worker thread: see Replica."""
@@ -630,7 +662,7 @@ class Shard(Worker, Expirer):
     def applied(self, index: int) -> None:
         """The data store holds everything up to `index`."""
         if self.work is not None:
-            self.applied_meanwhile = index
+            self._applied_meanwhile = index
             return
         self._base.applied(index)
         self._on_applied()
@@ -639,12 +671,12 @@ class Shard(Worker, Expirer):
 
     def reads_confirmed(self, context: int) -> None:
         """We were the leader after every read of `context` was evaluated."""
-        for call in self._reads.pop(context, ()):
+        for call in self._proofs.take(context):
             self._wait_for_commit(call)
 
     def reads_lost(self, context: int) -> None:
         """No proof will come for the reads of `context`."""
-        self._do_again(self._reads.pop(context, []))
+        self.do_again(self._proofs.take(context))
 
     def role_changed(self, role: int, term: int, leader: int) -> None:
         """Raft's role, term or leader changed."""
@@ -693,7 +725,7 @@ class Shard(Worker, Expirer):
             self._leading_term = group.term
             self._commit = group.commit
             self._start_leadership()
-            self._do_again(self.orphans.settle(group, final=True))
+            self.do_again(self.orphans.settle(group, final=True))
             if self._notify & FLUSHED:  # whether what we inherit was told, nobody knows
                 self._on_events([(FLUSHED, b"", 0, b"")])
         ready = (
@@ -754,15 +786,12 @@ class Shard(Worker, Expirer):
         self._notify = self._view.notify = classes
 
     def _lose_leadership(self) -> None:
-        self.end_work(INTERRUPTED)
+        self.worker.end(INTERRUPTED)
         gated = [(index, call) for index, calls in self._gates.items() for call in calls]
-        reads = [(call.proof, call) for calls in (*self._reads.values(), self._turn_reads) for call in calls]
-        self.orphans.add(self._leading_term, gated + reads, self._events)
-        self._turn_reads = []
-        self._reads = {}
+        self.orphans.add(self._leading_term, gated + self._proofs.take_all(), self._events)
         self._gates = {}
         self._events = deque()
-        self._operations = []
+        self._operations = {}
         self._receipts = []
         self._operations_bytes = 0
         self._leading_term = 0
@@ -774,7 +803,7 @@ class Shard(Worker, Expirer):
                 self.number,
                 self.orphans.writes,
             )
-        self._do_again(self.orphans.settle(self.group, final=False) + self._move_waiters())
+        self.do_again(self.orphans.settle(self.group, final=False) + self.waiters.move())
 
     def give_up_orphans(self) -> None:
         """The time of those that wait for the log to tell is over."""

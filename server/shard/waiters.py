@@ -1,7 +1,7 @@
 """Calls that wait at the leader for a key: BLPOP and its kin found nothing that could serve them.
 
 A call waits under each of its keys, first come first served. When a command has written such a key, the shard runs the
-calls that wait for it again (`Shard._serve`): what they do is then as if they had come at this moment, and whoever is
+calls that wait for it again (`serve`): what they do is then as if they had come at this moment, and whoever is
 served leaves all its queues. A command is only woken by a key of its own type, as in Redis; XREADGROUP by any change,
 since a stream that goes away is news to a consumer group too.
 
@@ -9,10 +9,11 @@ Nothing of this is in the log. Who waits when the leadership is lost goes on wai
 left of its time (`Call.since_s`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from heapq import heapify, heappop, heappush
 
-from server.errors import WouldBlock
+from resp import Error, encode
+from server.errors import CLIENT_UNBLOCKED, WouldBlock
 from server.keyspace.layout import HEAD_PREFIX, HEAD_PREFIX_BYTES, LIST, META_KEY, STREAM, ZSET
 from server.keyspace.meta import Database
 from server.shard.call import Call
@@ -20,6 +21,11 @@ from server.shard.call import Call
 _TYPES = {"list": LIST, "sorted-set": ZSET, "stream": STREAM}
 _WOKEN_BY_ANY_CHANGE = "xreadgroup"
 _HEAD, _SWEEP = b"hq"
+NULL_ARRAY = {2: b"*-1\r\n", 3: b"_\r\n"}
+"""The reply to a call that waited in vain, by protocol."""
+
+served_per_round_max = 1000
+"""Waiting calls that are served in a row; they are commands of the entry like others."""
 
 
 class Waiter:
@@ -81,7 +87,52 @@ class Waiters:
             heapify(self._deadlines)
         return True
 
-    def clear(self) -> list[Waiter]:
+    def serve(self, attempt: Callable[[Waiter, bytes], bool | None]) -> None:
+        """Run those again that wait for keys which have been written, and for those that they write in turn: some of
+        them may be left. `attempt`: runs one as that key has changed; whether it was served, None: no such key."""
+        woken = self.woken
+        served = 0
+        while woken and served < served_per_round_max:
+            where = next(iter(woken))
+            del woken[where]
+            gone = False
+            for waiter in list(self.keys.get(where, {}).values()):
+                if (gone and waiter.type is not None) or waiter.call not in self._calls:
+                    continue
+                if served == served_per_round_max:
+                    woken[where] = None
+                    break
+                found = attempt(waiter, where[1])
+                gone = found is None
+                served += bool(found)
+
+    def end(self, call: Call, *, error: bool) -> bool:
+        """Let `call` wait no longer, as if its time were over or with an error; whether it did wait."""
+        waited = self.remove(call)
+        if waited:
+            reply = encode(Error(CLIENT_UNBLOCKED), call.protocol) if error else NULL_ARRAY[call.protocol]
+            call.slot.fill(reply)
+        return waited
+
+    def end_overdue(self, now_s: float) -> None:
+        """Answer those whose time is over."""
+        for call in self._overdue(now_s):
+            call.slot.fill(NULL_ARRAY[call.protocol])
+
+    def move(self) -> list[Call]:
+        """They wait at the next leader: those that came from other nodes are sent back, ours are returned."""
+        ours = []
+        for waiter in self._clear():
+            call = waiter.call
+            if call.forwarded is not None:
+                call.forwarded.refuse(0, waiter.args)
+            else:
+                call.args = waiter.args
+                call.deadline_s = 0.0
+                ours.append(call)
+        return ours
+
+    def _clear(self) -> list[Waiter]:
         """Nobody waits any more; who did, in the order in which they came."""
         waiters = list(self._calls.values())
         self.keys.clear()
@@ -90,7 +141,7 @@ class Waiters:
         self._deadlines.clear()
         return waiters
 
-    def overdue(self, now_s: float) -> list[Call]:
+    def _overdue(self, now_s: float) -> list[Call]:
         """Take out those whose time is over."""
         found = []
         while self._deadlines and self._deadlines[0][0] <= now_s:

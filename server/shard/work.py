@@ -13,11 +13,10 @@ A script that is at work for longer than `busy-reply-threshold` makes those that
 SCRIPT KILL ends it if it has called no command that writes. For another long command they just wait, as in Redis.
 """
 
-import logging
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import trio
 
@@ -25,19 +24,12 @@ from resp import OK, Error, encode, set_pace
 from server.commands.scripting import NOT_BUSY
 from server.commands.table import Command
 from server.errors import not_applied
-from server.keyspace.breath import Ended, Work, breathe, paced
-from server.keyspace.meta import Meta
-from server.keyspace.view import ScriptReads, View
+from server.keyspace.breath import Ended, Work, paced
+from server.keyspace.view import ScriptReads
 from server.shard.call import Call
-from server.shard.clock import TurnClock
-from server.shard.overlay import Overlay
-from server.shard.waiters import Waiters
 
 if TYPE_CHECKING:
-    from raft.runtime.group import Group
     from server.shard.shard import Shard
-
-log = logging.getLogger("redraft.shard")
 
 set_pace(paced)
 
@@ -82,132 +74,88 @@ class Job(Work):
         return perf_counter() - self.began_s
 
 
-class Worker:
-    """The part of Shard that knows of work."""
+class Leader(Protocol):
+    """What a worker needs of the shard that leads."""
 
-    number: int
-    ready: bool
-    group: "Group"
-    waiters: Waiters
-    _base: Overlay
-    _meta: Meta
-    _meta_proposed: bytes
-    _view: View
-    _clock: TurnClock
-    _turn: int
-    _next_index: int
-    _operations: list[bytes | None]
-    _operations_bytes: int
-    _on_change: Callable[[Any], None]
-    _on_dirty: Callable[[Any], None]
-    _on_work: Callable[[Any], None]
-    _on_work_done: Callable[[Call, float], None]
+    work: Job | None
+    """The command that is being evaluated and takes long."""
 
-    def __init__(self) -> None:
-        self.work: Job | None = None
-        """The command that is being evaluated and takes long."""
-        self.busy_after_s = 0.0
-        """Scripts that take longer are BUSY; 0: none is."""
-        self.applied_meanwhile = 0
-        """The index up to which was applied while there was work."""
+    def begin_work(self, job: Job) -> bool:
+        """From now on `work` is `job`, unless Raft takes nothing more; whether it is."""
+
+    def resume(self, job: Job, call: Call) -> bool:
+        """Give the job, which is for `call`, another slice; whether it is done."""
+
+    def leave_work(self) -> None:
+        """It is done."""
+
+    def drop_work(self) -> None:
+        """It did not happen."""
+
+    def finish(self, call: Call, reply: bytes) -> None:
+        """Answer the call whose work is done."""
+
+    def do_again(self, calls: list[Call]) -> None:
+        """They were not done."""
 
     def refresh(self) -> None:
-        """See Shard, as for all in here that raises this."""
-        raise NotImplementedError
+        """The shard may be ready now."""
 
-    def _propose(self) -> None:
-        raise NotImplementedError
 
-    def _begin_turn(self) -> None:
-        raise NotImplementedError
+class Worker:
+    """The part of a shard that does what takes long."""
 
-    def _make_view(self) -> View:
-        raise NotImplementedError
+    def __init__(self, shard: Leader, on_done: Callable[[Call, float], None]) -> None:
+        """`on_done`: some work was done, and took so many seconds."""
+        self.busy_after_s = 0.0
+        """Scripts that take longer are BUSY; 0: none is."""
+        self._shard = shard
+        self._on_done = on_done
 
-    def _serve(self) -> None:
-        raise NotImplementedError
-
-    def _answer(self, call: Call, reply: bytes) -> None:
-        raise NotImplementedError
-
-    def _do_again(self, calls: list[Call]) -> None:
-        raise NotImplementedError
-
-    def _start_work(self, run: Callable[[], bytes], command: Command | None) -> NoReturn:
+    def start(self, run: Callable[[], bytes], command: Command | None) -> NoReturn:
         """Do in slices what was attempted and takes long; `command`: None for a transaction. Raises Unfinished."""
-        self._view.abandon()
-        if self._operations:  # what came before it need not wait for it
-            self._propose()
-            if not self.ready:
-                raise Unfinished from None
-        self.work = Job(run, command)
-        self.work.reads = self._view.script_reads
-        self.ready = False
-        self._on_change(self)
-        self._on_work(self)
+        self._shard.begin_work(Job(run, command))
         raise Unfinished from None
 
     def adopt(self, call: Call) -> None:
         """`call` is the one that was not done within its slice."""
-        if self.work is None:
-            self._do_again([call])  # Raft did not take what came before it
+        work = self._shard.work
+        if work is None:
+            self._shard.do_again([call])  # Raft did not take what came before it
         else:
-            self.work.call = call
+            work.call = call
 
     def go_on(self) -> None:
         """Give the work another slice, in a turn of its own."""
-        work = self.work
+        work = self._shard.work
         assert work is not None
         call = work.call
         assert call is not None
-        view = self._view
-        view.origin, view.script_reads = call.origin, work.reads
-        try:
-            if not work.go_on():
-                return
-        finally:
-            view.origin, view.script_reads = b"", None
-        if work.reads is not None and work.reads.then is not None:
-            work.reads.then()
-        self._on_work_done(call, work.age_s)
+        if not self._shard.resume(work, call):
+            return
+        self._on_done(call, work.age_s)
         try:
             reply = work.result()
         except Ended:
-            self.end_work(INTERRUPTED)
+            self.end(INTERRUPTED)
         else:
-            self._leave_work()
-            if self._turn != self._clock.turn:
-                self._begin_turn()
-            if self.waiters.woken:
-                self._serve()
-            self._answer(call, reply)
-        self.refresh()
+            self._shard.leave_work()
+            self._shard.finish(call, reply)
+        self._shard.refresh()
 
-    def _leave_work(self) -> None:
-        self.work = None
-        if self.applied_meanwhile:
-            self._base.applied(self.applied_meanwhile)
-            self.applied_meanwhile = 0
-
-    def end_work(self, text: bytes) -> None:
+    def end(self, text: bytes) -> None:
         """Whatever is at work did not happen, and is answered with the error `text`."""
-        work = self.work
+        work = self._shard.work
         if work is None:
             return
         work.end()
-        self._leave_work()
-        self._operations = []
-        self._operations_bytes = 0
-        self._base.forget()
-        self._meta = Meta.decode(self._meta_proposed)
-        self._view = self._make_view()
-        self._turn = 0
+        self._shard.drop_work()
         if work.call is not None:
             work.call.slot.fill(encode(Error(text), work.call.protocol))
 
     def kill_script(self, *, function: bool) -> bytes | None:
         """End the script that is at work; the text of an error when there is none, or it has written."""
-        work = self.work
+        work = self._shard.work
         if work is None or not work.script:
             return NOT_BUSY
         if work.wrote:
@@ -224,52 +172,18 @@ class Worker:
 
     def kill_client(self, call: Call) -> None:
         """The client of `call` was killed: if that is at work it did not happen."""
-        if self.work is not None and self.work.call is call:
-            self.end_work(KILLED)
-            self.refresh()
+        work = self._shard.work
+        if work is not None and work.call is call:
+            self.end(KILLED)
+            self._shard.refresh()
 
     @property
     def busy(self) -> bytes | None:
         """What those are told that do not want to wait for the script that is at work; None: they wait."""
-        work = self.work
+        work = self._shard.work
         if work is None or not work.script or not 0 < self.busy_after_s < work.age_s:
             return None
         return work.busy_text()
-
-    def _catch_up(self) -> None:
-        """Within work: it may have gone on for turns, what it wrote goes into the entry that comes next."""
-        view = self._view
-        while self._turn != self._clock.turn:
-            revision = view.revision
-            self._begin_turn()
-            index = view.revision + 1
-            view.revision = revision
-            if index != revision:
-                view.restamp(index)
-
-    def _collect_in_slices(self) -> None:
-        """As `_collect`, within work. Nothing is proposed meanwhile."""
-        self._catch_up()
-        effects = self._view.take_effects()
-        operations: list[bytes | None] = []
-        size = 0
-        index = self._next_index
-        pending = self._base.pending
-        for key, value in effects.items():
-            breathe()
-            operations += (key, value)
-            pending[key] = (index, value)
-            size += len(key) + (len(value) if value is not None else 0) + 10
-        if self._turn != self._clock.turn:
-            if self.group.last_index + 1 != index:
-                log.info("Group %d: another entry came before that of a long command", self.number)
-                raise Ended
-            self._turn = self._clock.turn
-        self._operations += operations
-        self._operations_bytes += size
-        self._on_dirty(self)
-        if self.waiters:
-            self.waiters.note(effects, self._meta.databases)
 
 
 class Workbench:
@@ -305,7 +219,7 @@ class Workbench:
         while self._shards:
             shard = self._shards.popleft()
             if shard.work is not None:
-                shard.go_on()
+                shard.worker.go_on()
                 if shard.work is not None:
                     self._shards.append(shard)
                 break

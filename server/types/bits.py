@@ -6,7 +6,7 @@ searched by a compiled pattern. Long strings go in pieces, so that the integers 
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from operator import and_, or_, xor
 
@@ -15,9 +15,6 @@ from server.keyspace.breath import breathe
 from server.keyspace.layout import STRING
 from server.keyspace.view import View
 from server.types import strings
-
-BITS_MAX = strings.STRING_BYTES_MAX * 8
-"""Bits of the longest string; valid offsets are below."""
 
 _PIECE_BYTES = 64 * 1024
 
@@ -50,7 +47,7 @@ def get(value: bytes, offset: int) -> int:
 
 
 def put(view: View, key: bytes, offset: int, bit: int) -> int:
-    """Set the bit at `offset` (0 to BITS_MAX - 1) of `key`, made or lengthened by zeros as needed.
+    """Set the bit at `offset` (below 8 * strings.bytes_max) of `key`, made or lengthened by zeros as needed.
 
     Returns the bit that was there. Writes nothing when nothing changes.
     """
@@ -92,8 +89,7 @@ def find(value: bytes, bit: int, first: int, stop: int) -> int:
     outside = 0xFF00 >> (first & 7) & 0xFF
     current = value[byte] & ~outside if bit else value[byte] | outside
     if current == (0 if bit else 0xFF):
-        match = _RUNS[bit].match(value, byte + 1, stop_byte)
-        byte = match.end() if match is not None else stop_byte
+        byte = _skip(value, bit, byte + 1, stop_byte)
         if byte == stop_byte:
             return -1
         current = value[byte]
@@ -102,11 +98,23 @@ def find(value: bytes, bit: int, first: int, stop: int) -> int:
     return offset if offset < stop else -1
 
 
+def _skip(value: bytes, bit: int, byte: int, stop_byte: int) -> int:
+    """The first byte from `byte` on that has such a bit, `stop_byte` when none has."""
+    while byte < stop_byte:
+        breathe()
+        piece_stop = min(byte + _PIECE_BYTES, stop_byte)
+        match = _RUNS[bit].match(value, byte, piece_stop)
+        byte = match.end() if match is not None else piece_stop
+        if byte < piece_stop:
+            break
+    return byte
+
+
 def combine(operation: Operation, values: Sequence[bytes]) -> bytes:
     """The result of `operation` over `values` (one for NOT, at least one otherwise), as long as the longest: shorter
     ones count as followed by zeros."""
     if operation is Operation.NOT:
-        return values[0].translate(_INVERTED)
+        return b"".join([piece.translate(_INVERTED) for piece in _pieces(values[0])])
     if len(values) == 1:
         return values[0]
     operator = _OPERATORS[operation]
@@ -114,13 +122,19 @@ def combine(operation: Operation, values: Sequence[bytes]) -> bytes:
     operands = [memoryview(value) for value in values]
     pieces = []
     for start in range(0, size, _PIECE_BYTES):
-        breathe()
         stop = min(start + _PIECE_BYTES, size)
         result = int.from_bytes(operands[0][start:stop], "little")
         for operand in operands[1:]:
+            breathe()
             result = operator(result, int.from_bytes(operand[start:stop], "little"))
         pieces.append(result.to_bytes(stop - start, "little"))
     return b"".join(pieces)
+
+
+def _pieces(value: bytes) -> Iterator[bytes]:
+    for start in range(0, len(value), _PIECE_BYTES):
+        breathe()
+        yield value[start : start + _PIECE_BYTES]
 
 
 def store(view: View, key: bytes, value: bytes) -> int:

@@ -64,7 +64,7 @@ def draw(collection: Collection, size: int, random: Random) -> tuple[bytes, byte
     nearly empty one.
     """
     if not collection.spread:
-        where, value = next(islice(collection.scan(), random.randrange(size), None))
+        where, value = next(islice(collection.items(), random.randrange(size), None))
         return where[CRC_BYTES:], value
     buckets = max(size // _BUCKET_EXPECTED, 1)
     for _ in range(_TRIES_MAX):
@@ -98,7 +98,7 @@ def draw_many(
             name, value = draw(collection, size, random)
             chosen[name] = value
         return list(chosen.items())
-    everything = [(where[CRC_BYTES:], value) for where, value in collection.scan()]
+    everything = [(where[CRC_BYTES:], value) for where, value in collection.items()]
     if repeat:
         return random.choices(everything, k=count)
     return random.sample(everything, min(count, len(everything)))

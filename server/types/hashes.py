@@ -2,10 +2,12 @@
 
 A hash is a collection of two tables:
 
-    'f' crc32:u32 field                    -> flags:u8 [expire_ms:u64] value      the fields, in HSCAN's order
+    'f' crc32:u32 field                    -> 0 value                             the fields, in HSCAN's order
+                                              1 expire_ms:u64 value
+                                              2 added:u32 value
     'x' expire_ms:u64 crc32:u32 field      -> ''                                  those that expire, by time
 
-    meta:  count:u32                                              no field expires
+    meta:  [next:u32] count:u32                                   no field expires
            next_ms:u64 count:u32 expiring:u32                     some do (ELEMENTS_EXPIRE in the head's encoding)
 
 `count` and `expiring` are about the fields that lie here, those past their time included; `next_ms` is the time of
@@ -17,12 +19,14 @@ commands still see its key.
 As fields lie in the order of a hash of their names, a cursor of HSCAN is the crc32 of the first field that was not
 seen yet, and a random field is found without a walk: see `random_field`.
 
-The head's encoding is LISTPACK or HASHTABLE, sticky as in Redis; it has no meaning but for OBJECT ENCODING and for
-HSCAN, which gives a listpack whole.
+The head's encoding is LISTPACK or HASHTABLE, sticky as in Redis. A listpack is shown in the order in which its fields
+were added, and HSCAN gives it whole. While it lies in the head it lies in that order; in records of their own its
+fields have numbers (`added`), of which `next` is the next.
 """
 
 from binascii import crc32
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from struct import Struct
 from typing import NamedTuple
 
@@ -49,14 +53,22 @@ deleted, needs as many."""
 
 _HASHES = 1 << 32
 _META = Struct(">QII")
+_COUNT_BITS = 32
+_COUNT_MAX = (1 << _COUNT_BITS) - 1
 _COUNT_BYTES = 4
 _TIME = Struct(">Q")
 _VALUE_AT = 1 + _TIME.size
 """Where the value begins in the record of a field that expires."""
 _FOREVER = b"\0"
 _EXPIRES = b"\1"
+_NUMBERED = b"\2"
+_NUMBER_BYTES = 4
+_NUMBER_MAX = (1 << 32) - 1
+_NUMBERED_VALUE_AT = 1 + _NUMBER_BYTES
 _FIELD_AT = 5
 _UNKNOWN = -1
+_by_number = itemgetter(1)
+"""Records with numbers are ordered by these."""
 
 _NOT_INTEGER = b"ERR hash value is not an integer"
 _NOT_FLOAT = b"ERR hash value is not a float"
@@ -78,9 +90,17 @@ def _element(field: bytes) -> bytes:
 
 
 def _decode(record: bytes) -> Field:
-    if record[0]:
+    kind = record[0]
+    if not kind:
+        return Field(record[1:], 0)
+    if kind == 1:
         return Field(record[_VALUE_AT:], _TIME.unpack_from(record, 1)[0])
-    return Field(record[1:], 0)
+    return Field(record[_NUMBERED_VALUE_AT:], 0)
+
+
+def _as_record(number: int, record: bytes) -> bytes:
+    """How the record of a listpack's field that lies in the head is outside of it."""
+    return _NUMBERED + number.to_bytes(_NUMBER_BYTES, "big") + record[1:]
 
 
 def _index(element: bytes, expire_ms: int) -> bytes:
@@ -91,7 +111,7 @@ def _index(element: bytes, expire_ms: int) -> bytes:
 class Hash:
     """The hash at one key, for the length of one command; changes are written by `save`."""
 
-    __slots__ = ("_count", "_elements", "_expiring", "_next_ms", "_now_ms", "_view")
+    __slots__ = ("_count", "_elements", "_expiring", "_next", "_next_ms", "_now_ms", "_view")
 
     def __init__(self, view: View, elements: Collection) -> None:
         self._view = view
@@ -99,6 +119,8 @@ class Hash:
         self._now_ms = view.now_ms
         self._count = 0
         """Fields that lie here."""
+        self._next = 0
+        """The number of the next field to be added, while they have numbers."""
         self._expiring = 0
         """Those of them that expire."""
         self._next_ms = 0
@@ -106,7 +128,8 @@ class Hash:
         if elements.encoding & ELEMENTS_EXPIRE:
             self._next_ms, self._count, self._expiring = _META.unpack(elements.meta)
         else:
-            self._count = int.from_bytes(elements.meta, "big")
+            counts = int.from_bytes(elements.meta, "big")
+            self._count, self._next = counts & _COUNT_MAX, counts >> _COUNT_BITS
 
     @property
     def is_listpack(self) -> bool:
@@ -139,20 +162,39 @@ class Hash:
             return self._count
         return self._count - sum(1 for _ in self._elements.scan(b"x", b"x" + _TIME.pack(self._now_ms + 1)))
 
-    def items(self, first_crc: int = 0, stop_crc: int = _HASHES) -> Iterator[tuple[bytes, bytes]]:
-        """Fields and values, in the order of the crc32 of the fields, those from `first_crc` up to `stop_crc`."""
+    def everything(self) -> dict[bytes, bytes]:
+        """Fields and values; those of a listpack as they were added."""
+        if self._expiring:
+            return dict(self._not_over(self._rows()))
+        field_at, value_at = _FIELD_AT, _NUMBERED_VALUE_AT
+        rows = self._elements.items()
+        if not self.spread:
+            return {element[field_at:]: record[1:] for element, record in rows}
+        if self.is_listpack:
+            rows = sorted(rows, key=_by_number)
+        return {element[field_at:]: record[value_at if record[0] else 1 :] for element, record in rows}
+
+    def _rows(self) -> Iterable[tuple[bytes, bytes]]:
+        """The records of the first table, in the order of `everything`."""
+        if self._elements.spread:
+            rows = self._elements.scan(b"f", b"g")
+            return sorted(rows, key=_by_number) if self.is_listpack else rows
+        return (row for row in self._elements.items() if row[0][:1] == b"f")
+
+    def _items_between(self, first_crc: int, stop_crc: int) -> Iterator[tuple[bytes, bytes]]:
+        """Fields whose crc32 is from `first_crc` up to `stop_crc`, in its order, and their values."""
         start = b"f" + first_crc.to_bytes(4, "big")
         stop = b"f" + stop_crc.to_bytes(4, "big") if stop_crc < _HASHES else b"g"
-        rows = self._elements.scan(start, stop)
-        if not self._expiring:
-            return ((element[_FIELD_AT:], record[1:]) for element, record in rows)
-        return self._not_over(rows)
+        return self._not_over(self._elements.scan(start, stop))
 
-    def _not_over(self, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    def _not_over(self, rows: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
         now_ms = self._now_ms
         for element, record in rows:
-            if not record[0]:
+            kind = record[0]
+            if not kind:
                 yield element[_FIELD_AT:], record[1:]
+            elif kind == 2:
+                yield element[_FIELD_AT:], record[_NUMBERED_VALUE_AT:]
             elif _TIME.unpack_from(record, 1)[0] > now_ms:
                 yield element[_FIELD_AT:], record[_VALUE_AT:]
 
@@ -161,8 +203,8 @@ class Hash:
         return [(b"f", b"g", self._count), (b"x", b"y", self._expiring)]
 
     def fields(self) -> Iterator[tuple[bytes, bytes, int]]:
-        """Fields, values and when they end (Unix time in milliseconds, 0 for never)."""
-        for element, record in self._elements.scan(b"f", b"g"):
+        """Fields, values and when they end (Unix time in milliseconds, 0 for never), in the order of `everything`."""
+        for element, record in self._rows():
             value, expire_ms = _decode(record)
             if not 0 < expire_ms <= self._now_ms:
                 yield element[_FIELD_AT:], value, expire_ms
@@ -171,11 +213,11 @@ class Hash:
         """Some fields and values from `cursor` on, about `count` of them, and where to go on (0: nowhere). A page never
         ends between fields of one crc32; a field that stays is on exactly one. A listpack is one page."""
         if self._elements.encoding == LISTPACK:
-            return 0, list(self.items())
+            return 0, list(self.everything().items())
         found: list[tuple[bytes, bytes]] = []
         size_bytes = 0
         last = -1
-        for item in self.items(min(cursor, _HASHES - 1)):
+        for item in self._items_between(min(cursor, _HASHES - 1), _HASHES):
             crc = crc32(item[0])
             if (len(found) >= count or size_bytes >= PAGE_BYTES_MAX) and crc != last:
                 return crc, found
@@ -199,11 +241,11 @@ class Hash:
                 first = random.randrange(buckets) * width
                 if first >= _HASHES:
                     continue  # width was rounded up: the last buckets may be empty
-                bucket = list(self.items(first, min(first + width, _HASHES)))
+                bucket = list(self._items_between(first, min(first + width, _HASHES)))
                 place = random.randrange(max(_BUCKET_FIELDS_MAX, len(bucket)))
                 if place < len(bucket):
                     return bucket[place]
-        return random.choice(list(self.items()))
+        return random.choice(list(self.everything().items()))
 
     def _some_over(self) -> bool:
         """Whether fields may lie here that are past their time."""
@@ -220,8 +262,9 @@ class Hash:
 
     # -- writing ---------------------------------------------------------------------------------------------
 
-    def set(self, field: bytes, value: bytes, expire_ms: int = 0) -> bool:
-        """Set `field`; it ends at `expire_ms`, in the future, or never (0). Whether it is new."""
+    def set(self, field: bytes, value: bytes, expire_ms: int = 0, any_length: bool = False) -> bool:
+        """Set `field`; it ends at `expire_ms`, in the future, or never (0). Whether it is new. `any_length`: a listpack
+        stays one however long they are."""
         element = _element(field)
         record = self._elements.get(element)
         is_new = True
@@ -233,17 +276,32 @@ class Hash:
             is_new = 0 < old_ms <= self._now_ms
         if old_ms != expire_ms:
             self._reindex(element, old_ms, expire_ms)
-        head = _EXPIRES + _TIME.pack(expire_ms) if expire_ms else _FOREVER
-        self._elements.put(element, head + value)
         limits = self._view.limits
         if (
             expire_ms
-            or len(field) > limits.hash_max_listpack_value
-            or len(value) > limits.hash_max_listpack_value
             or self._count > limits.hash_max_listpack_entries
+            or (max(len(field), len(value)) > limits.hash_max_listpack_value and not any_length)
         ):
             self.leave_listpack()
+        if expire_ms:
+            self._elements.put(element, _EXPIRES + _TIME.pack(expire_ms) + value)
+        elif self._elements.encoding == LISTPACK:
+            self._put_in_listpack(element, value, record)
+        else:
+            self._elements.put(element, _FOREVER + value)
         return is_new
+
+    def _put_in_listpack(self, element: bytes, value: bytes, old: bytes | None) -> None:
+        elements = self._elements
+        if not elements.spread:
+            elements.put(element, _FOREVER + value, _as_record)
+            if self.spread:
+                self._next = self._count
+        elif old is not None:
+            elements.put(element, (old[:_NUMBERED_VALUE_AT] if old[:1] == _NUMBERED else _FOREVER) + value)
+        else:
+            elements.put(element, _as_record(self._next, _FOREVER + value))
+            self._next = min(self._next + 1, _NUMBER_MAX)
 
     def leave_listpack(self) -> None:
         """Be a HASHTABLE from now on."""
@@ -280,7 +338,9 @@ class Hash:
             elements.meta = _META.pack(self._next_ms, self._count, self._expiring)
         else:
             elements.encoding &= ~ELEMENTS_EXPIRE
-            elements.meta = self._count.to_bytes(_COUNT_BYTES, "big")
+            numbered = elements.encoding == LISTPACK and elements.spread
+            counts = self._next << _COUNT_BITS | self._count if numbered else self._count
+            elements.meta = counts.to_bytes(2 * _COUNT_BYTES if numbered else _COUNT_BYTES, "big")
         elements.save()
         return True
 
@@ -414,7 +474,7 @@ def random_fields(view: View, key: bytes, count: int) -> list[tuple[bytes, bytes
     there = fields.count()
     # Drawing one takes the scan of some forty fields.
     if abs(count) * 4 >= there or not fields.spread:
-        everything = list(fields.items())
+        everything = list(fields.everything().items())
         if count < 0:
             return view.random.choices(everything, k=-count)
         return everything if count >= there else view.random.sample(everything, count)

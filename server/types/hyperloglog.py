@@ -328,7 +328,13 @@ def _largest(a: bytes, b: bytes) -> bytes:
 
 def estimate(each: bytes) -> int:
     """The number of elements that registers, a byte each, tell of. Raises CommandError for what they can not be."""
-    counts = [each.count(value) for value in range(_HASH_BITS + 2)]
+    counts = [0] * (_HASH_BITS + 2)
+    left = REGISTERS
+    for value in range(_HASH_BITS + 2):
+        counts[value] = each.count(value)
+        left -= counts[value]
+        if not left:
+            break  # high values are rare
     size = float(REGISTERS)
     z = size * _tau((size - counts[_HASH_BITS + 1]) / size)
     for value in range(_HASH_BITS, 0, -1):

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from server.keyspace.breath import breathe
 
+_PIECE_DIGITS = 64 * 1024  # of which bits are made at a time; whole bytes
+
 
 class Match(NamedTuple):
     """One run of equal bytes; both ends are included."""
@@ -60,6 +62,17 @@ def subsequence(a: bytes, b: bytes) -> tuple[bytes, list[Match]]:
     return bytes(found), matches
 
 
+def _bits(text: bytes, digits: bytes) -> int:
+    """The integer whose binary digits are `text` translated by `digits`; the last one is the lowest."""
+    head = len(text) % _PIECE_DIGITS
+    pieces = [int(text[:head].translate(digits) or b"0", 2).to_bytes(_PIECE_DIGITS // 8, "big")]
+    for start in range(head, len(text), _PIECE_DIGITS):
+        breathe()
+        piece = text[start : start + _PIECE_DIGITS].translate(digits)
+        pieces.append(int(piece, 2).to_bytes(_PIECE_DIGITS // 8, "big"))
+    return int.from_bytes(b"".join(pieces), "big")
+
+
 def _rows(a: bytes, b: bytes, keep: bool) -> list[int]:
     """Row i of the table for each prefix of `a`, or only the last one: bit j - 1 is set where the number at column j
     is one more than at column j - 1."""
@@ -68,7 +81,7 @@ def _rows(a: bytes, b: bytes, keep: bool) -> list[int]:
     equal: dict[int, int] = {}
     for byte in set(a):
         ones = bytes(49 if other == byte else 48 for other in range(256))
-        equal[byte] = int(backwards.translate(ones) or b"0", 2)
+        equal[byte] = _bits(backwards, ones)
     flat = full
     row = 0
     rows = [row]

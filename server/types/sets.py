@@ -1,6 +1,10 @@
 """Sets: members under a key, in the order of their checksums (crc_order.py), values empty.
 
-`meta` is the number of members, as a big endian integer of as many bytes as it takes.
+`meta` is a big endian integer of as many bytes as it takes: the number of members in its lower 48 bits.
+
+Members are shown in the order in which Redis would: an intset by value, a listpack as its members were added. While it
+lies in the head it lies in that order. In records of their own the members of a listpack have numbers for values, and
+the next number is what `meta` has above the count.
 
 The collection's encoding is how Valkey would hold the set in memory, for OBJECT ENCODING and for SSCAN, which pages
 only through a hashtable. It changes as a set grows and never back: an intset while all are integers and up to 512; a
@@ -9,7 +13,8 @@ listpack up to 128 members of 64 bytes; a hashtable beyond (these are the limits
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
+from operator import itemgetter
 from random import Random
 
 from server.keyspace.collection import Collection
@@ -27,28 +32,51 @@ _READ_SHARE_MAX = 4
 """A set that is up to so many times as large as what is looked for in it is read whole: a scan's step costs about a
 quarter of a look-up."""
 _LIMIT_CHUNK_MIN = 128
+_COUNT_BITS = 48
+COUNT_MAX = (1 << _COUNT_BITS) - 1
+_NUMBER_BYTES = 4
+_NUMBER_MAX = (1 << 8 * _NUMBER_BYTES) - 1
+_by_number = itemgetter(1)
+"""Orders rows by their values, the numbers."""
 _POP_REBUILD_SHARE = 5
 """SPOP of so many times what remains makes a new set of the rest, in Redis."""
+
+
+def _value(where: bytes) -> int:
+    """The integer that lies there."""
+    return int(where[CRC_BYTES:])
+
+
+def _as_record(number: int, _: bytes = b"") -> bytes:
+    """The value of a listpack's member outside of the head."""
+    return number.to_bytes(_NUMBER_BYTES, "big")
 
 
 class Set:
     """The set under one key, good for one command."""
 
-    __slots__ = ("_collection", "_view", "count", "encoding")
+    __slots__ = ("_collection", "_next", "_view", "count", "encoding")
 
     def __init__(self, view: View, collection: Collection) -> None:
         self._view = view
         self._collection = collection
-        self.count = int.from_bytes(collection.meta, "big")
+        self.count = int.from_bytes(collection.meta, "big") & COUNT_MAX
         """Members."""
         self.encoding = collection.encoding
         """INTSET, LISTPACK or HASHTABLE."""
+        self._next: int | None = None
+        """The number of the next member to be added, while they have numbers; None: as in `meta`."""
 
     def __contains__(self, member: bytes) -> bool:
         return self._collection.get(element(member)) is not None
 
     def __iter__(self) -> Iterator[bytes]:
-        return (where[CRC_BYTES:] for where, _ in self._collection.scan())
+        """In the order in which Redis shows them, as far as there is one."""
+        rows = self._collection.items()
+        if self.encoding == LISTPACK and self._collection.spread:
+            rows = sorted(rows, key=_by_number)
+        members = (where[CRC_BYTES:] for where, _ in rows)
+        return iter(sorted(members, key=int)) if self.encoding == INTSET else members
 
     def add(self, member: bytes) -> bool:
         """Add `member`; False when it was there."""
@@ -64,9 +92,43 @@ class Set:
             self._put(element(member), member)
 
     def _put(self, where: bytes, member: bytes) -> None:
-        self.encoding = _encoding_with(self._view.limits, self.encoding, self.count, member)
-        self._collection.put(where, b"")
+        encoding = _encoding_with(self._view.limits, self.encoding, self.count, member)
+        if encoding == LISTPACK and self.encoding == INTSET:
+            self._arrange()
+        self.encoding = encoding
+        self._place(where)
+
+    def _arrange(self) -> None:
+        """An intset becomes a listpack: its members are as if they had been added by value."""
+        collection = self._collection
+        if not collection.spread:
+            collection.rearrange(_value)
+            return
+        for number, where in enumerate(sorted((where for where, _ in collection.items()), key=_value)):
+            collection.put(where, _as_record(number))
+        self._next = self.count
+
+    def _place(self, where: bytes) -> None:
+        """Add the member that lies at `where`, as the encoding has it now."""
+        collection = self._collection
         self.count += 1
+        if self.encoding != LISTPACK:
+            collection.put(where, b"")
+        elif not collection.spread:
+            collection.put(where, b"", _as_record)
+            if self._collection.spread:
+                self._next = self.count
+        else:
+            if self._next is None:
+                self._next = int.from_bytes(collection.meta, "big") >> _COUNT_BITS
+            collection.put(where, _as_record(self._next))
+            self._next = min(self._next + 1, _NUMBER_MAX)
+
+    def load(self, members: list[bytes], encoding: int) -> None:
+        """Add `members`, different ones, to a set that has none, and have it be of `encoding`."""
+        self.encoding = encoding
+        for member in members:
+            self._place(element(member))
 
     def remove(self, member: bytes) -> bool:
         """Remove `member`; False when it was not there."""
@@ -83,7 +145,11 @@ class Set:
         if not self.count:
             self._view.delete(collection.key)
             return False
-        collection.meta = self.count.to_bytes((self.count.bit_length() + 7) // 8, "big")
+        counts = self.count
+        if self.encoding == LISTPACK and collection.spread:
+            old = int.from_bytes(collection.meta, "big") >> _COUNT_BITS
+            counts |= (old if self._next is None else self._next) << _COUNT_BITS
+        collection.meta = counts.to_bytes((counts.bit_length() + 7) // 8, "big")
         collection.encoding = self.encoding
         collection.save()
         return True
@@ -94,6 +160,8 @@ class Set:
 
     def draw_many(self, count: int, random: Random, *, repeat: bool = False) -> list[bytes]:
         """`count` random members; up to all of them, each once, or with `repeat` each drawn from all."""
+        if count >= self.count and not repeat:
+            return list(self)
         drawn = crc_order.draw_many(self._collection, self.count, count, random, repeat=repeat)
         return [member for member, _ in drawn]
 
@@ -206,12 +274,12 @@ def intersection_encoding(view: View, members: list[bytes]) -> int:
     return INTSET if _encoding_of(view.limits, members) == INTSET else LISTPACK
 
 
-def union(sets: list[Set | None]) -> set[bytes]:
+def union(sets: list[Set | None]) -> list[bytes]:
     """The members that any of `sets` has."""
-    found: set[bytes] = set()
-    for each in sets:
-        if each is not None:
-            found.update(each)
+    present = [each for each in sets if each is not None]
+    found = list(dict.fromkeys(chain.from_iterable(present)))
+    if len(present) > 1 and all(each.encoding == INTSET for each in present):
+        found.sort(key=int)
     return found
 
 

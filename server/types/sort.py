@@ -10,10 +10,12 @@ own, is sorted by its members then, so that it reads the same in a script and wh
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable
 from math import isinf
 from typing import Any
 
+from server.keyspace.breath import breathe, paced
 from server.keyspace.layout import HASH, LIST, SET, STRING, ZSET
 from server.keyspace.view import View
 from server.types import hashes, lists, sets, zsets
@@ -22,6 +24,10 @@ ELEMENT = b"#"
 SORTABLE = (LIST, SET, ZSET)
 _WILDCARDS = re.compile(rb"[*?\[\\]")
 _NUMBER = re.compile(rb"[+-]?(?:inf(?:inity)?|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)", re.IGNORECASE)
+
+
+sorted_at_once_max = 4096
+"""Elements, about a millisecond."""
 
 
 class NotANumber(Exception):
@@ -96,19 +102,41 @@ def order(
 ) -> None:
     """Sort `elements` by what `pattern` finds for them, or by themselves. Raises NotANumber."""
     by = {
-        element: element if pattern is None else look_up(view, pattern, element) for element in set(elements)
+        element: element if pattern is None else look_up(view, pattern, element)
+        for element in paced(iter(dict.fromkeys(paced(iter(elements)))))
     }
     key: Callable[[bytes], Any]
     if not alpha:
-        scores = {element: 0.0 if value is None else _score(value) for element, value in by.items()}
+        scores = {
+            element: 0.0 if value is None else _score(value) for element, value in paced(iter(by.items()))
+        }
         key = lambda element: (scores[element], element)  # noqa: E731
     else:
         texts = {
             element: (value is not None, (value or b"") if stored else (value or b"").partition(b"\0")[0])
-            for element, value in by.items()
+            for element, value in paced(iter(by.items()))
         }
         key = texts.__getitem__
-    elements.sort(key=key, reverse=descending)
+    _sort(elements, key, descending)
+
+
+def _sort(elements: list[bytes], key: Callable[[bytes], Any], descending: bool) -> None:
+    """`elements.sort`, in parts that are each done within a slice: what lies between two of a sample is one part."""
+    if len(elements) <= sorted_at_once_max:
+        elements.sort(key=key, reverse=descending)
+        return
+    samples = len(elements) // sorted_at_once_max * 8
+    bounds = sorted(map(key, elements[:: len(elements) // samples]))[4::8]
+    parts: list[list[bytes]] = [[] for _ in range(len(bounds) + 1)]
+    for element in paced(iter(elements)):
+        parts[bisect_right(bounds, key(element))].append(element)
+    if descending:
+        parts.reverse()
+    elements.clear()
+    for part in parts:
+        breathe()
+        part.sort(key=key, reverse=descending)
+        elements += part
 
 
 def _score(text: bytes) -> float:

@@ -7,10 +7,10 @@ it lies. The elements of the collection:
     'n' id of its first entry  -> Node                                     every node but the last
     'g' 'c' 'p' 'q' …          consumer groups, see stream_groups.py
 
-Redis keeps entries in nodes of up to 100 entries or 4 KB, and approximate trimming (`~`) drops whole nodes only. What
-such a command answers hangs on where nodes end, so they are counted here as Redis counts them, although nothing is
-stored by node: the last node's count lies in the meta bytes, so that an XADD writes the entry and the head, and a node
-becomes a record when the next one begins.
+Redis keeps entries in nodes of up to 100 entries or 4 KB (keyspace/limits.py), and approximate trimming (`~`) drops
+whole nodes only. What such a command answers hangs on where nodes end, so they are counted here as Redis counts them,
+although nothing is stored by node: the last node's count lies in the meta bytes, so that an XADD writes the entry and
+the head, and a node becomes a record when the next one begins.
 
 A stream without entries stays a key. All counts that XINFO shows and the lag of groups needs lie in the meta bytes,
 and so do the first entry and the first node: nothing is searched from the collection's start, where deleted records
@@ -25,6 +25,7 @@ import msgspec
 
 from server.keyspace.collection import Collection
 from server.keyspace.layout import STREAM
+from server.keyspace.limits import HasLimits, fits_stream_node
 from server.keyspace.view import View
 from server.types.rdb.listpack import EMPTY_BYTES, element_bytes, integer_bytes
 
@@ -33,12 +34,6 @@ Id = int
 ID_MAX = (1 << 128) - 1
 SEQUENCE_BITS = 64
 SEQUENCE_MAX = (1 << SEQUENCE_BITS) - 1
-NODE_ENTRIES_MAX = 100
-"""Redis's stream-node-max-entries."""
-NODE_BYTES_MAX = 4096
-"""Redis's stream-node-max-bytes."""
-TRIM_LIMIT = 100 * NODE_ENTRIES_MAX
-"""How many entries approximate trimming removes at most when it is not told."""
 
 _META = Struct(">QQQ16s16s16s16s")
 _NODE = Struct(">16sIIII")
@@ -161,12 +156,12 @@ class Stream:
 
     # -- adding ----------------------------------------------------------------------------------------------
 
-    def append(self, id_: Id, pairs: list[bytes]) -> None:
-        """Add an entry; `id_` is above `last`."""
+    def append(self, id_: Id, pairs: list[bytes], limits: HasLimits) -> None:
+        """Add an entry; `id_` is above `last`. `limits`: of nodes."""
         crc = fields_crc(pairs[::2])
         tail = self.tail
-        if tail is not None and (
-            tail.entries >= NODE_ENTRIES_MAX or tail.size_bytes + sum(map(len, pairs)) >= NODE_BYTES_MAX
+        if tail is not None and not fits_stream_node(
+            limits, tail.size_bytes + sum(map(len, pairs)), tail.entries
         ):
             self.collection.put(b"n" + id_bytes(tail.first), tail.encode())
             tail = None
@@ -309,7 +304,7 @@ class Stream:
                 break
             gone.append(node)
             removed += node.live
-        return self._remove(gone, partial, NODE_ENTRIES_MAX, id_min)
+        return self._remove(gone, partial, 0 if partial is None else partial.live, id_min)
 
     def _remove(self, gone: list[Node], partial: Node | None, of_partial: int, before: Id) -> int:
         """Remove the nodes `gone`, the first ones, and of `partial`, the next, up to `of_partial` entries with ids

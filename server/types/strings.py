@@ -49,9 +49,14 @@ def replace(view: View, key: bytes, old: Head | None, value: bytes, encoding: in
         view.event(events.STRING, event, key)
 
 
-def check_length(size_bytes: int) -> None:
+def bytes_max(view: View) -> int:
+    """How long a string may become by a command that makes it longer: `proto-max-bulk-len`."""
+    return min(view.limits.proto_max_bulk_len, STRING_BYTES_MAX)
+
+
+def check_length(view: View, size_bytes: int) -> None:
     """Raises CommandError when a string of `size_bytes` is not allowed."""
-    if size_bytes > STRING_BYTES_MAX:
+    if size_bytes > bytes_max(view):
         raise CommandError(STRING_TOO_LONG)
 
 
@@ -62,7 +67,7 @@ def append(view: View, key: bytes, tail: bytes) -> int:
         view.put(key, STRING, tail)
         view.event(events.STRING, b"append", key)
         return len(tail)
-    check_length(len(old.payload) + len(tail))
+    check_length(view, len(old.payload) + len(tail))
     replace(view, key, old, old.payload + tail, RAW, b"append")
     return len(old.payload) + len(tail)
 
@@ -76,7 +81,7 @@ def set_range(view: View, key: bytes, offset: int, patch: bytes) -> int:
     value = b"" if old is None else old.payload
     if not patch:
         return len(value)
-    check_length(offset + len(patch))
+    check_length(view, offset + len(patch))
     value = b"".join((value[:offset].ljust(offset, b"\0"), patch, value[offset + len(patch) :]))
     replace(view, key, old, value, RAW, b"setrange")
     return len(value)

@@ -11,6 +11,7 @@ from server.keyspace.breath import breathe, paced
 from server.keyspace.collection import Collection
 from server.keyspace.layout import SET, ZSET
 from server.keyspace.view import View
+from server.types.sets import COUNT_MAX
 from server.types.zset_ranges import Pair
 from server.types.zsets import SortedSet
 
@@ -53,11 +54,11 @@ class _Plain:
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
-        self.count = int.from_bytes(collection.meta, "big")
+        self.count = int.from_bytes(collection.meta, "big") & COUNT_MAX
 
     def scan(self) -> Iterator[Pair]:
         """See Source."""
-        return ((where[_CRC_BYTES:], 1.0) for where, _ in self._collection.scan())
+        return ((where[_CRC_BYTES:], 1.0) for where, _ in self._collection.items())
 
     def score(self, member: bytes) -> float | None:
         """See Source."""

@@ -1,4 +1,5 @@
-"""The parameters that say how values are held, against a real Valkey: what OBJECT ENCODING answers below and above.
+"""The parameters that say how values are held, against a real Valkey: what OBJECT ENCODING answers below and above, and
+where streams are trimmed.
 
 On a standalone node only: a parameter is a node's, and the leader's counts.
 """
@@ -18,8 +19,11 @@ DEFAULTS = {
     "set-max-intset-entries": "512",
     "set-max-listpack-entries": "128",
     "set-max-listpack-value": "64",
+    "stream-node-max-bytes": "4096",
+    "stream-node-max-entries": "100",
     "zset-max-listpack-entries": "128",
     "zset-max-listpack-value": "64",
+    "proto-max-bulk-len": "536870912",
 }
 
 
@@ -49,7 +53,44 @@ def lists(setting: str) -> list[Request]:
     ]
 
 
+def nodes(entries: str, size_bytes: str) -> list[Request]:
+    """Approximate trimming, which goes by nodes, while they may grow so large, and of nodes that were larger."""
+    trims = (["MAXLEN", "~", "25"], ["MAXLEN", "~", "23"], ["MINID", "~", "9"], ["MINID", "=", "11"])
+    limits = ("7", "3", "1", "0")
+    return [
+        ["DEL", "k"],
+        *(["XADD", "k", f"{at}-1", "field", str(at), "more", "x"] for at in range(1, 10)),
+        ["CONFIG", "SET", "stream-node-max-entries", entries, "stream-node-max-bytes", size_bytes],
+        *(["XADD", "k", f"{at}-1", "field", str(at), "other", "x" * (at % 7)] for at in range(10, 40)),
+        *(each for trim in trims for each in (["XTRIM", "k", *trim], ["XLEN", "k"])),
+        *(
+            each
+            for limit in limits
+            for each in (["XTRIM", "k", "MAXLEN", "~", "2", "LIMIT", limit], ["XLEN", "k"])
+        ),
+        ["XADD", "k", "MAXLEN", "~", "1", "99-1", "f", "v"],
+        ["XRANGE", "k", "-", "+", "COUNT", "1"],
+        ["CONFIG", "SET", "stream-node-max-entries", "100", "stream-node-max-bytes", "4096"],
+    ]
+
+
 STORIES: dict[str, Sequence[Request]] = {
+    "strings that grow": [
+        ["CONFIG", "SET", "proto-max-bulk-len", "1mb"],
+        ["SETRANGE", "k", "1048576", "x"],
+        ["SETRANGE", "k", "1048575", "x"],
+        ["SETRANGE", "k", "1048570", "1234567"],
+        ["APPEND", "k", "x"],
+        ["SETBIT", "b", "8388608", "1"],
+        ["SETBIT", "b", "8388607", "1"],
+        ["GETBIT", "b", "8388608"],
+        ["BITFIELD", "f", "SET", "u8", "8388608", "1", "GET", "u8", "0"],
+        ["BITFIELD", "f", "GET", "u8", "#1048576"],
+        ["BITFIELD", "f", "SET", "u8", "8388601", "1"],
+        ["SETRANGE", "a", "600", "x"],
+        ["SETRANGE", "c", "600", "x"],
+        ["LCS", "a", "c", "LEN"],
+    ],
     **{f"lists of {setting}": lists(setting) for setting in ("3", "1", "0", "1000", "-1", "-2", "-3", "-5", "-9")},
     "hashes": [
         ["CONFIG", "SET", "hash-max-ziplist-entries", "2", "hash-max-listpack-value", "3"],
@@ -79,6 +120,12 @@ STORIES: dict[str, Sequence[Request]] = {
         *seen(["ZUNIONSTORE", "k", "1", "k"], ["ZRANGESTORE", "k", "k", "0", "0"], ["ZADD", "k", "1", "a", "1", "b"]),
         ["CONFIG", "SET", "zset-max-listpack-entries", "0"],
         *seen(["DEL", "k"], ["ZADD", "k", "1", "a"], ["GEOADD", "k", "1", "1", "a"]),
+    ],
+    "nodes of streams": [
+        *nodes("4", "0"),
+        *nodes("0", "60"),
+        *nodes("0", "0"),
+        *nodes("1", "4096"),
     ],
     "what was dumped elsewhere": [
         ["SADD", "s", "1", "2", "3", "4"],

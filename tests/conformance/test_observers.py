@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -250,11 +251,11 @@ def test_who_takes_nothing_is_closed_though_nothing_more_is_sent(server: Server,
         listener.ask("CLIENT", "SETNAME", "listener")
         listener.ask("SUBSCRIBE", "c")
 
-        def waiting_bytes() -> int:
+        def is_taking_it() -> bool:
             found = re.search(rb"name=listener .* omem=(\d+)", client.ask("CLIENT", "LIST").value)
-            return int(found[1]) if found else 0
+            return found is not None and int(found[1]) < 200_000  # None: closed already
 
-        while waiting_bytes() < 200_000:
+        while is_taking_it():
             client.ask("PUBLISH", "c", "x" * 50_000)
         deadline_s = time.monotonic() + 20
         while b"name=listener" in client.ask("CLIENT", "LIST").value:
@@ -291,3 +292,92 @@ def test_debug_reload_loads_nothing_beside_itself(client: Connection) -> None:
         assert client.ask("DEBUG", "RELOAD", *options).value == b"OK"
     assert client.ask("DEBUG", "RELOAD", "QUICKLY").value.startswith(b"ERR DEBUG RELOAD only supports")
     client.ask("FUNCTION", "FLUSH")
+
+
+SIZES = ("commandlog-request-larger-than", "commandlog-reply-larger-than")
+
+
+@pytest.fixture
+def sizes(client: Connection) -> Iterator[Connection]:
+    """A client of a server for which 200 bytes are large."""
+    for name, type_ in zip(SIZES, ("large-request", "large-reply"), strict=True):
+        client.ask("CONFIG", "SET", name, "200")
+        client.ask("COMMANDLOG", "RESET", type_)
+    yield client
+    for name in SIZES:
+        client.ask("CONFIG", "SET", name, "1048576")
+    client.ask("CONFIG", "SET", "commandlog-large-request-max-len", "128")
+
+
+def logged(client: Connection, type_: str) -> list[list[Any]]:
+    """(size, arguments cut to 8 bytes) of each entry."""
+    entries = [entry.value for entry in client.ask("COMMANDLOG", "GET", "-1", type_).value]
+    return [[entry[2].value, [argument.value[:8] for argument in entry[3].value]] for entry in entries]
+
+
+def test_large_requests_are_logged_with_what_they_took(sizes: Connection) -> None:
+    sizes.ask("SET", "k", "v" * 171)  # *3 $3 SET $1 k $171, each with CR LF: 199 bytes
+    sizes.ask("SET", "k", "v" * 172)
+    sizes.ask("SET", "small", "x")
+    sizes.ask("SET", "k")
+    sizes.ask("GET", "x" * 300, "too many")
+    sizes.ask("NOSUCH", "x" * 300)
+    sizes.ask("LPUSH", "k", "wrong type" * 30)
+    assert logged(sizes, "large-request") == [
+        [330, [b"LPUSH", b"k", b"wrong ty"]],
+        [200, [b"SET", b"k", b"vvvvvvvv"]],
+    ]
+    assert sizes.ask("COMMANDLOG", "LEN", "large-request").value == 2
+    sizes.ask("CONFIG", "SET", "commandlog-large-request-max-len", "1")
+    sizes.ask("SET", "last", "v" * 200)
+    assert [args[1] for _, args in logged(sizes, "large-request")] == [b"last"]
+    sizes.ask("CONFIG", "SET", SIZES[0], "-1")
+    sizes.ask("SET", "none", "v" * 200)
+    assert [args[1] for _, args in logged(sizes, "large-request")] == [b"last"]
+    assert sizes.ask("COMMANDLOG", "RESET", "large-request").value == b"OK"
+    assert logged(sizes, "large-request") == []
+
+
+def test_large_replies_are_logged_whichever_way_they_come(sizes: Connection) -> None:
+    sizes.ask("SET", "k", "v" * 192)
+    sizes.ask("SET", "less", "v" * 191)
+    for key in ("k", "k", "k", "less", "less"):  # evaluated, and at hand
+        sizes.ask("GET", key)
+    sizes.ask("GETSET", "k", "v" * 300)
+    sizes.ask("GET", "k", "too many" * 50)
+    sizes.ask("PING", "x" * 300)
+    sizes.ask("EVAL", "return string.rep('x', 300)", "0")
+    assert logged(sizes, "large-reply") == [
+        [308, [b"EVAL", b"return s", b"0"]],
+        [308, [b"PING", b"x" * 8]],
+        [200, [b"GETSET", b"k", b"v" * 8]],
+        [200, [b"GET", b"k"]],
+        [200, [b"GET", b"k"]],
+        [200, [b"GET", b"k"]],
+    ]
+
+
+def test_a_megabyte_is_large(client: Connection) -> None:
+    for type_ in ("large-request", "large-reply"):
+        client.ask("COMMANDLOG", "RESET", type_)
+    client.ask("SET", "k", "v" * (1 << 20))
+    client.ask("SET", "less", "v" * ((1 << 20) - 100))
+    client.ask("GET", "less")
+    client.ask("GET", "k")
+    assert logged(client, "large-request") == [[(1 << 20) + 32, [b"SET", b"k", b"v" * 8]]]
+    assert logged(client, "large-reply") == [[(1 << 20) + 12, [b"GET", b"k"]]]
+
+
+def test_a_client_is_shown_with_what_it_can(client: Connection) -> None:
+    def shown(*words: str) -> list[bytes]:
+        return re.findall(rb"capa=\w*", client.ask("CLIENT", *words).value)
+
+    assert shown("INFO") == [b"capa="]
+    client.ask("CLIENT", "CAPA", "nosuch")
+    assert shown("INFO") == [b"capa="]
+    client.ask("CLIENT", "CAPA", "nosuch", "Redirect")
+    assert shown("INFO") == [b"capa=r"]
+    assert shown("LIST", "CAPA", "r") == shown("LIST", "CAPA", "rr") == [b"capa=r"]
+    assert shown("LIST", "CAPA", "") != []
+    client.ask("RESET")
+    assert shown("INFO") == [b"capa=r"]

@@ -40,7 +40,7 @@ class Found(AssertionError):
 def finish(shard: Shard) -> None:
     """A shard that is at work on a long command has all the time it needs, at once."""
     while getattr(shard, "work", None) is not None:
-        shard.go_on()  # type: ignore[attr-defined]
+        shard.worker.go_on()  # type: ignore[attr-defined]
 
 
 class _Alarm(logging.Handler):
@@ -137,7 +137,7 @@ class Fuzz(Bench):
         if random.random() < 0.3:
             self.apply()
         if random.random() < 0.2:
-            self.shard.expire_due()
+            self.shard.expirer.expire_due()
             self.shard.check_waiters()
             self.shard.flush()
         if random.random() < 0.1:

@@ -14,7 +14,7 @@ from server.cluster.topology import NodeAddress, Topology
 from server.commands import all as all_commands
 from server.commands.context import Context, GroupInfo
 from server.commands.table import lookup
-from server.diagnostics import Latency, Slowlog
+from server.diagnostics import CommandLog, Latency
 from server.errors import CommandError
 from server.pubsub.hub import Hub
 from server.pubsub.tracking import Tracking
@@ -85,7 +85,13 @@ class ServiceNode:
         self.topology = Topology("test", me, addresses, 1 if nodes == 1 else 4, min(nodes, 3), "forward")
         self.settings = Settings()
         self.stats = Stats()
-        self.slowlog = Slowlog(self.settings)
+        self.slowlog = CommandLog(self.settings, "slowlog-log-slower-than", "slowlog-max-len")
+        self.large_requests = CommandLog(
+            self.settings, "commandlog-request-larger-than", "commandlog-large-request-max-len"
+        )
+        self.large_replies = CommandLog(
+            self.settings, "commandlog-reply-larger-than", "commandlog-large-reply-max-len"
+        )
         self.latency = Latency(self.settings)
         self.rates = Rates()
         self.sessions: dict[int, Session] = {}

@@ -7,7 +7,7 @@ import pytest
 
 from resp.values import Error, Simple
 from server.commands.table import COMMANDS, Command, every_command
-from server.diagnostics import NEVER_US, Slowlog, format_monitor_line, monitored_words, redacted
+from server.diagnostics import NEVER, CommandLog, format_monitor_line, monitored_words, redacted
 from server.settings import Settings
 from server.sparkline import sparkline
 from tests.server.service_node import ServiceNode
@@ -75,14 +75,14 @@ async def test_passwords_are_not_logged(node: ServiceNode) -> None:
 
 def test_the_log_follows_its_parameters() -> None:
     settings = Settings()
-    log = Slowlog(settings)
-    assert log.threshold_us == 10_000
+    log = CommandLog(settings, "slowlog-log-slower-than", "slowlog-max-len")
+    assert log.threshold == 10_000
     settings.set([(b"slowlog-log-slower-than", b"0")])
-    assert log.threshold_us == 0
+    assert log.threshold == 0
     settings.set([(b"slowlog-log-slower-than", b"-1")])
-    assert log.threshold_us == NEVER_US
+    assert log.threshold == NEVER
     settings.set([(b"slowlog-log-slower-than", b"5"), (b"slowlog-max-len", b"0")])
-    assert log.threshold_us == NEVER_US
+    assert log.threshold == NEVER
 
 
 async def test_a_shorter_log_forgets_the_oldest(node: ServiceNode) -> None:
@@ -128,7 +128,7 @@ def test_nothing_is_shown_when_tracking_is_off(node: ServiceNode) -> None:
 
 
 async def test_commands_over_the_threshold_are_events(node: ServiceNode) -> None:
-    assert node.latency.threshold_us == NEVER_US
+    assert node.latency.threshold_us == NEVER
     assert await node.run("LATENCY", "LATEST") == []
     node.settings.set([(b"latency-monitor-threshold", b"100")])
     assert node.latency.threshold_us == 100_000

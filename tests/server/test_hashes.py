@@ -11,6 +11,7 @@ from resp.values import Error
 from server.errors import OUT_OF_RANGE, WRONG_TYPE
 from server.keyspace import events
 from server.keyspace.layout import HASH, STRING, elements_expiry_range
+from server.keyspace.view import DEFAULTS
 from server.types import hashes
 from tests.server.harness import Group
 
@@ -376,3 +377,52 @@ def test_events_are_those_of_valkey(group: Group, request_: str, expected: str) 
     group.view.notify = events.ALL
     group.run(*request_.split())
     assert b" ".join(name for _, name, _, _ in group.view.events).decode() == expected
+
+
+# -- order ----------------------------------------------------------------------------------------------------------
+
+order_steps = st.tuples(
+    st.sampled_from(["set", "set", "set", "delete"]),
+    st.integers(0, 40).map(lambda n: b"field:%d" % n),
+    st.sampled_from([b"", b"v" * 3, b"v" * 60]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(order_steps, max_size=30), max_size=6))
+def test_a_listpack_shows_its_fields_as_they_were_added(
+    rounds: list[list[tuple[str, bytes, bytes]]],
+) -> None:
+    group = Group(NOW_MS)
+    model: dict[bytes, bytes] = {}
+    for steps in rounds:
+        for what, name, value in steps:
+            if what == "set":
+                group.run("HSET", "h", name, value)
+                model[name] = value
+            else:
+                group.run("HDEL", "h", name)
+                model.pop(name, None)
+        assert list(group.run("HGETALL", "h").items()) == list(model.items())
+        assert group.run("HKEYS", "h") == list(model)
+        assert group.run("HSCAN", "h", "0", "COUNT", "1", "NOVALUES") == [b"0", list(model)]
+        if model:
+            group.run("RESTORE", "r", "0", group.run("DUMP", "h"), "REPLACE")
+            group.run("COPY", "r", "c", "REPLACE")
+            group.run("HSET", "c", "last", "1")
+            assert group.run("HKEYS", "c") == [*model, b"last"]
+
+
+def test_a_restored_listpack_of_long_values_keeps_their_order(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DEFAULTS, "hash_max_listpack_value", 1 << 20)
+    names = [b"field:%d" % number for number in range(30, 0, -1)]
+    for name in names:
+        group.run("HSET", "h", name, b"v" * 100)
+    payload = group.run("DUMP", "h")
+    monkeypatch.undo()
+    group.run("RESTORE", "r", "0", payload)
+    group.run("HSET", "r", names[3], "short")
+    assert group.run("OBJECT", "ENCODING", "r") == b"listpack"
+    assert group.run("HKEYS", "r") == group.run("HKEYS", "h") == names

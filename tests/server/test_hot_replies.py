@@ -25,9 +25,15 @@ class World:
         self.hot.keep(0, b"gone", MISSING)
         self.lease_until_us = lease_until_us
         self.clock = TurnClock()
-        slowlog: Any = SimpleNamespace(threshold_us=10_000)
+        slowlog: Any = SimpleNamespace(threshold=10_000, threshold_us=10_000)
         node: Any = SimpleNamespace(
-            stats=None, slowlog=slowlog, latency=slowlog, functions=None, tracking=None
+            stats=None,
+            slowlog=slowlog,
+            latency=slowlog,
+            large_replies=slowlog,
+            monitors=(),
+            functions=None,
+            tracking=None,
         )
         topology: Any = SimpleNamespace(
             data_groups=(1,), slot_groups=[1] * 16384, routing="forward", nodes={}

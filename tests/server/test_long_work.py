@@ -32,7 +32,7 @@ class LongBench(Bench):
         slices = 0
         while self.shard.work is not None:
             self.clock.advance()
-            self.shard.go_on()
+            self.shard.worker.go_on()
             self.shard.flush()
             slices += 1
         return slices
@@ -66,7 +66,7 @@ class LongBench(Bench):
 def bench(tmp_path: Path) -> Iterator[LongBench]:
     bench = LongBench(tmp_path / "data")
     yield bench
-    bench.shard.end_work(b"")
+    bench.shard.worker.end(b"")
     bench.store.close()
 
 
@@ -99,7 +99,7 @@ def test_what_is_applied_meanwhile_is_still_seen(bench: LongBench, no_slice: Non
     bench.turn()
     reply = bench.ask("SMEMBERS", "s")
     bench.turn()
-    bench.shard.go_on()
+    bench.shard.worker.go_on()
     bench.settle()  # the scan has begun before
     assert bench.shard.work is not None
     bench.finish()
@@ -110,7 +110,7 @@ def test_what_is_applied_meanwhile_is_still_seen(bench: LongBench, no_slice: Non
 def test_an_entry_that_comes_in_between_moves_its_revision(bench: LongBench, no_slice: None) -> None:
     bench.ask("SADD", "s", *MEMBERS)
     bench.turn()
-    bench.shard.go_on()
+    bench.shard.worker.go_on()
     group = bench.group
     group.log.append(
         Entry(group.last_index + 1, group.term, NORMAL, b"")
@@ -129,7 +129,7 @@ def test_a_leadership_that_is_lost_takes_it_along(bench: LongBench, no_slice: No
     reply = bench.ask("EVAL", f"redis.call('set','k','v') redis.call('del','a') {LOOP}", "0")
     for _ in range(4):
         bench.turn()
-        bench.shard.go_on()
+        bench.shard.worker.go_on()
     assert bench.shard.work is not None
     bench.follow(term=2)
     assert reply == [b"-" + INTERRUPTED + b"\r\n"]
@@ -145,11 +145,11 @@ def test_a_killed_client_s_command_did_not_happen(bench: LongBench, no_slice: No
     reply = bench.ask("EVAL", f"redis.call('set','k','v') redis.call('set','l','v') {LOOP}", "0")
     for _ in range(12):
         bench.turn()
-        bench.shard.go_on()
+        bench.shard.worker.go_on()
     work = bench.shard.work
     assert work is not None
     assert work.call is not None
-    bench.shard.kill_client(work.call)
+    bench.shard.worker.kill_client(work.call)
     assert reply == [b"-" + KILLED + b"\r\n"]
     assert bench.shard.ready
     assert bench.run("DBSIZE") == b":0\r\n"
@@ -171,8 +171,8 @@ def test_a_script_that_has_written_nothing_can_be_killed(bench: LongBench, no_sl
     reply = bench.ask("EVAL", text, "0")
     for _ in range(5):
         bench.turn()
-        bench.shard.go_on()
-    assert bench.shard.kill_script(function=False) is None
+        bench.shard.worker.go_on()
+    assert bench.shard.worker.kill_script(function=False) is None
     bench.finish()
     bench.settle()
     assert b"Script killed by user with SCRIPT KILL." in reply[0]
@@ -186,18 +186,18 @@ def test_whatever_a_script_catches_it_ends_with_the_leadership(
     reply = bench.ask("EVAL", text, "0")
     for _ in range(7):
         bench.turn()
-        bench.shard.go_on()
+        bench.shard.worker.go_on()
     bench.follow(term=2)
     assert reply == [b"-" + INTERRUPTED + b"\r\n"]
 
 
 def test_a_script_that_has_written_can_not_be_killed(bench: LongBench, no_slice: None) -> None:
-    assert bench.shard.kill_script(function=False) == NOT_BUSY
+    assert bench.shard.worker.kill_script(function=False) == NOT_BUSY
     reply = bench.ask("EVAL", f"redis.call('set','k','v') {LOOP} return 5", "0")
     for _ in range(12):
         bench.turn()
-        bench.shard.go_on()
-    assert bench.shard.kill_script(function=False) == UNKILLABLE
+        bench.shard.worker.go_on()
+    assert bench.shard.worker.kill_script(function=False) == UNKILLABLE
     bench.finish()
     bench.settle()
     assert reply == [b":5\r\n"]
@@ -206,8 +206,8 @@ def test_a_script_that_has_written_can_not_be_killed(bench: LongBench, no_slice:
 def test_a_command_that_is_no_script_can_not_be_killed(bench: LongBench, no_slice: None) -> None:
     bench.ask("SADD", "s", *MEMBERS)
     bench.turn()
-    assert bench.shard.kill_script(function=False) == NOT_BUSY
-    assert bench.shard.busy is None
+    assert bench.shard.worker.kill_script(function=False) == NOT_BUSY
+    assert bench.shard.worker.busy is None
 
 
 def test_scripts_of_two_groups_go_on_side_by_side(bench: LongBench, tmp_path: Path, no_slice: None) -> None:
@@ -218,7 +218,7 @@ def test_scripts_of_two_groups_go_on_side_by_side(bench: LongBench, tmp_path: Pa
     while works:
         for one in list(works):
             one.turn()
-            one.shard.go_on()
+            one.shard.worker.go_on()
             one.shard.flush()
             if one.shard.work is None:
                 works.remove(one)
@@ -275,10 +275,10 @@ def test_calls_wait_behind_it_and_are_told_busy_when_it_is_a_script(bench: LongB
     route.ready = bench.shard.ready
     send("first", "GET", "k")
     bench.turn()
-    bench.shard.go_on()
+    bench.shard.worker.go_on()
     route.check_deadlines()
     assert not replies["first"]
-    bench.shard.busy_after_s = 1e-9
+    bench.shard.worker.busy_after_s = 1e-9
     route.check_deadlines()
     send("second", "GET", "k")
     assert replies["first"] == replies["second"]
@@ -387,3 +387,54 @@ def test_what_a_long_script_reads_is_known_when_it_ends(bench: LongBench, no_sli
     bench.settle()
     assert replies == [b"$-1\r\n"]
     assert bench.shard._view.script_reads is None
+
+
+def _slices(bench: LongBench, *words: str) -> tuple[bytes, int]:
+    """The reply to a command that is done in slices, and how many it took."""
+    replies = bench.ask(*words)
+    bench.turn()
+    slices = bench.finish()
+    bench.settle()
+    return replies[0], slices
+
+
+MEGABYTE = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("words", "slices_min"),
+    [
+        (["BITOP", "NOT", "r", "zeros"], 15),
+        (["BITOP", "AND", "r", *["zeros"] * 10], 100),
+        (["BITPOS", "zeros", "1"], 15),
+        (["BITCOUNT", "zeros"], 15),
+        (["LCS", "zeros", "short", "LEN"], 15),
+    ],
+)
+def test_a_long_string_is_read_piece_by_piece(
+    bench: LongBench, no_slice: None, words: list[str], slices_min: int
+) -> None:
+    bench.run("SET", "zeros", "\0" * MEGABYTE)
+    bench.run("SET", "short", "abc")
+    assert _slices(bench, *words)[1] > slices_min
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_many_elements_are_sorted_part_by_part(
+    bench: LongBench, monkeypatch: pytest.MonkeyPatch, alpha: bool, descending: bool
+) -> None:
+    words = ["SORT", "l", *(["ALPHA"] if alpha else []), *(["DESC"] if descending else [])]
+    bench.run("RPUSH", "l", *(str(number * 7919 % 1009) for number in range(3000)))
+    expected = bench.run(*words)
+    monkeypatch.setattr("server.types.sort.sorted_at_once_max", 64)
+    assert bench.run(*words) == expected
+    monkeypatch.setattr(breath, "slice_s", 0.0)
+    assert _slices(bench, *words) == (expected, pytest.approx(200, abs=100))
+
+
+def test_a_long_reply_is_written_piece_by_piece(bench: LongBench, no_slice: None) -> None:
+    bench.run("RPUSH", "l", *map(str, range(5000)))
+    reply, slices = _slices(bench, "LRANGE", "l", "0", "-1")
+    assert reply == b"*5000\r\n" + b"".join(b"$%d\r\n%d\r\n" % (len(str(n)), n) for n in range(5000))
+    assert slices > 60, "as many for the reply as for the elements"

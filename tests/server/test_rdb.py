@@ -55,7 +55,7 @@ class TestRoundTrip:
     @given(st.sets(texts, min_size=1, max_size=40) | st.sets(integers.map(lambda n: b"%d" % n), min_size=1))
     def test_sets(self, members: set[bytes]) -> None:
         target, _ = moved(["SADD", "k", *members])
-        assert set(target.run("SMEMBERS", "k")) == members
+        assert set(target.run("SMEMBERS", "k").value) == members
         assert target.run("SCARD", "k") == len(members)
 
     @given(st.dictionaries(texts, scores, min_size=1, max_size=40))
@@ -126,7 +126,7 @@ class TestRoundTrip:
         group.run("EXPIRE", "k", "100")
         group.run("SADD", "s", "m")
         assert group.run("RESTORE", "k", "0", group.run("DUMP", "s"), "REPLACE") == OK
-        assert group.run("SMEMBERS", "k") in ([b"m"], {b"m"})
+        assert group.run("SMEMBERS", "k").value == [b"m"]
         head = group.begin().head(b"k")
         assert head is not None
         assert head.expire_ms == 0

@@ -50,11 +50,7 @@ def entry(index: int, copy: Copy, change: Callable[[View], object]) -> Entry:
     view.begin_entry(1000, index)
     view.begin(0, 2)
     change(view)
-    operations: list[bytes | None] = []
-    for key, value in view.take_effects().items():
-        operations += (key, value)
-    operations += (META_KEY, meta.encode())
-    return Entry(index, 1, NORMAL, encode_effects(1000, operations))
+    return Entry(index, 1, NORMAL, encode_effects(1000, {**view.take_effects(), META_KEY: meta.encode()}))
 
 
 def put(key: bytes, value: bytes, expire_ms: int = 0) -> Callable[[View], object]:

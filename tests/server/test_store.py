@@ -94,11 +94,9 @@ def test_elements_that_are_not_applied_yet_lie_over_those_that_are(
         if what == "write":
             index += 1
             effects = {ELEMENTS + name: each and each + b"%d" % index for name, each in value.items()}
-            operations: list[bytes | None] = []
             for key, each in effects.items():
-                operations += (key, each)
                 overlay.pending[key] = (index, each)
-            overlay.proposed(index, operations)
+            overlay.proposed(index, effects)
             entries.append((index, effects))
             state.write(effects)
         elif what == "apply":

@@ -16,8 +16,9 @@ import server.commands.stream_info
 import server.commands.streams  # noqa: F401
 from resp.values import NULL_ARRAY, Error
 from server.errors import WouldBlock
+from server.keyspace.limits import Limits
 from server.types import streams
-from server.types.streams import ID_MAX, NODE_ENTRIES_MAX, Stream
+from server.types.streams import ID_MAX, Stream
 from tests.server.harness import Group
 
 NOW_MS = 1_700_000_000_000
@@ -60,7 +61,7 @@ def test_a_stream_is_a_list_and_its_nodes_are_right(steps: list[tuple[str, objec
             assert isinstance(argument, int)
             for _ in range(argument):
                 added += 1
-                stream.append(added, [b"f", b"%d" % added])
+                stream.append(added, [b"f", b"%d" % added], Limits())
                 model.append(added)
         elif name == "delete":
             assert isinstance(argument, list)
@@ -94,7 +95,7 @@ def check(stream: Stream, model: list[int], added: int) -> None:
     for node, after in zip(nodes, [*nodes[1:], None], strict=False):
         end = ID_MAX if after is None else after.first
         assert node.live == sum(node.first <= id_ < end for id_ in model)
-        assert node.live <= node.entries <= NODE_ENTRIES_MAX
+        assert node.live <= node.entries <= Limits().stream_node_max_entries
         assert node.first <= node.last < end
     assert sum(node.live for node in nodes) == len(model)
 

@@ -178,7 +178,7 @@ def test_a_hand_over_that_came_to_nothing_keeps_who_waits(make: Make) -> None:
 def test_more_who_wait_than_are_served_in_one_go_are_all_served_in_order(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.shard.shard.served_per_round_max", 3)
+    monkeypatch.setattr("server.shard.waiters.served_per_round_max", 3)
     bench = make()
     waiting = [bench.ask("BLPOP", "k", "0") for _ in range(10)]
     bench.ask("RPUSH", "k", *map(str, range(10)))

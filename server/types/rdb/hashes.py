@@ -32,13 +32,11 @@ class HashValue(NamedTuple):
         elements = view.create(key, HASH)
         elements.expire_ms = expire_ms
         made = hashes.Hash(view, elements)
-        for field, value, ends_ms in self.fields:
-            if not 0 < ends_ms <= view.now_ms:
-                made.set(field, value, ends_ms)
         if self.encoding == hashes.HASHTABLE or len(self.fields) > view.limits.hash_max_listpack_entries:
             made.leave_listpack()
-        elif self.encoding == hashes.LISTPACK:
-            elements.encoding = hashes.LISTPACK
+        for field, value, ends_ms in self.fields:
+            if not 0 < ends_ms <= view.now_ms:
+                made.set(field, value, ends_ms, any_length=self.encoding == hashes.LISTPACK)
         return made.save()
 
 

@@ -4,10 +4,11 @@
     11  intset:string
     20  listpack:string                 since Redis 7.2
 
-A small set is written as type 02, which every version reads and holds as a listpack again, unless all its members are
-integers: of such it would make an intset.
+A small set is written as type 02, which every version reads and holds as a listpack again, unless it would not come
+back as it is: the integers that it begins with become an intset, by value, until another member comes.
 """
 
+from itertools import takewhile
 from typing import NamedTuple
 
 from server.keyspace.layout import SET
@@ -34,14 +35,13 @@ class SetValue(NamedTuple):
         collection = view.create(key, SET)
         collection.expire_ms = expire_ms
         made = sets.Set(view, collection)
-        made.encoding = sets.INTSET
-        if self.encoding is None and count > limits.set_max_intset_entries:
-            made.encoding = sets.HASHTABLE
-        made.add_all(self.members)
-        if self.encoding is not None:
+        if self.encoding is None:
+            made.encoding = sets.INTSET if count <= limits.set_max_intset_entries else sets.HASHTABLE
+            made.add_all(self.members)
+        else:
             intset = self.encoding == sets.INTSET
             most = limits.set_max_intset_entries if intset else limits.set_max_listpack_entries
-            made.encoding = self.encoding if count <= most else sets.HASHTABLE
+            made.load(self.members, self.encoding if count <= most else sets.HASHTABLE)
         return made.save()
 
 
@@ -69,6 +69,7 @@ def write(view: View, key: bytes) -> tuple[int, bytes]:
         numbers = [parse_int64(member) for member in found]
         if found.encoding == sets.INTSET:
             return RDB_INTSET, wire.string(oldforms.encode_intset([number or 0 for number in numbers]))
-        if None not in numbers:
+        leading = list(takewhile(lambda number: number is not None, numbers))
+        if len(leading) == found.count or leading != sorted(leading):  # type: ignore[type-var]
             return RDB_LISTPACK, wire.string(listpack.encode(found))
     return RDB_SET, b"".join((wire.length(found.count), *map(wire.raw_string, found)))

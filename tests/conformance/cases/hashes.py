@@ -398,13 +398,13 @@ TRANSCRIPTS = {
     "a large hash": f"""
         hset h {" ".join(f"f{number} v{number}" for number in range(1000))}
         hlen h
-        hgetall h
-        hkeys h
-        hvals h
+        @sorted hgetall h
+        @sorted hkeys h
+        @sorted hvals h
         hmget h f0 f999 f1000
         hdel h f0 f1 f0
         hlen h
-        hrandfield h 998
+        @sorted hrandfield h 998
         rename h g
         hget g f5
         copy g h
@@ -438,13 +438,11 @@ OVER = Case(
         ["HPTTL", "h", "FIELDS", "1", "x"],
     ],
 )
-UNORDERED = ("hrandfield",)
 
 
 def steps(text: str) -> list[list[str]]:
-    """The requests of a transcript; the replies of some are sets."""
-    requests = [split(line) for line in text.splitlines() if line.strip()]
-    return [["@sorted", *words] if words[0] in UNORDERED else words for words in requests]
+    """The requests of a transcript."""
+    return [split(line) for line in text.splitlines() if line.strip()]
 
 
 CASES = [*(Case(name, steps(text)) for name, text in TRANSCRIPTS.items()), OVER]

@@ -1,7 +1,7 @@
-"""ACL: users and their permissions, from server/access/.
+"""ACL: users and their permissions.
 
 Users are changed by CLUSTER commands (`_acl…`): the leader of group 0 applies the words to the user as it is stored
-there, or as the node that asks has it configured, and stores the canonical words. Each node follows (access/users.py).
+there, or as the node that asks has it configured, and stores the canonical words. Each node follows (users.py).
 An empty entry stands for a configured user that was deleted.
 """
 
@@ -18,13 +18,13 @@ import trio
 
 from resp.values import OK
 from server.access.check import check
+from server.access.context import Context
 from server.access.log import AclLogEntry
-from server.access.rules import CATEGORIES, DEFAULT_USER, RuleError, Selector, User, has_blanks
+from server.access.rules import CATEGORIES, RuleError, Selector, User, has_blanks
 from server.access.users import STORED, read_users, write_users
 from server.cluster import state
 from server.cluster.topology import SYSTEM_GROUP
 from server.commands.arguments import integer
-from server.commands.context import Context
 from server.commands.help import help_reply
 from server.commands.table import (
     ADMIN,
@@ -42,6 +42,7 @@ from server.commands.table import (
 )
 from server.errors import CommandError, wrong_arity
 from server.keyspace.view import View
+from server.session import DEFAULT_USER
 
 log = logging.getLogger("redraft.acl")
 
@@ -145,7 +146,7 @@ async def _ask(context: Context, *request: bytes) -> Any:
     return reply
 
 
-async def change_user(context: Context, name: bytes, words: list[bytes]) -> None:
+async def _change_user(context: Context, name: bytes, words: list[bytes]) -> None:
     """Apply words to a user on all nodes, made when missing. Raises CommandError."""
     users = context.node.users
     configured = users.configured.get(name)
@@ -167,7 +168,7 @@ async def acl_setuser(context: Context, args: Args) -> Reply:
     """Creates and modifies an ACL user and its rules."""
     if has_blanks(args[2]):
         raise CommandError(b"ERR Usernames can't contain spaces or null characters")
-    await change_user(context, args[2], args[3:])
+    await _change_user(context, args[2], args[3:])
     return OK
 
 

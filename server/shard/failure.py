@@ -1,0 +1,24 @@
+"""What a client is told when a command's handler raised."""
+
+import logging
+
+from resp import Error, encode
+from server.commands.table import Command
+from server.errors import INTERNAL, CommandError
+from server.stats import Stats
+
+log = logging.getLogger("redraft.shard")
+
+
+def failure(command: Command, error: Exception, protocol: int, stats: Stats) -> bytes:
+    """The reply, encoded; what is not for clients goes to our log. Nothing that the command wrote may stay."""
+    command.failed_calls += 1
+    if isinstance(error, CommandError):
+        return encode(Error(error.text), protocol)
+    log.error(
+        "The command %s failed; its client was told so and nothing was written",
+        command.name,
+        exc_info=error,
+    )
+    stats.unexpected_errors += 1
+    return encode(Error(INTERNAL), protocol)
