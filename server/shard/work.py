@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 set_pace(paced)
 
 notice_period_s = 0.5
+_OWN_SHARE_MIN = 0.1
+"""Of the time after which a script is BUSY, what it has to have spent running."""
 BUSY = b"BUSY Valkey is busy running a script. You can only call %b KILL or SHUTDOWN NOSAVE."
 UNKILLABLE = (
     b"UNKILLABLE Sorry the script already executed write commands against the dataset. "
@@ -179,11 +181,12 @@ class Worker:
 
     @property
     def busy(self) -> bytes | None:
-        """What those are told that do not want to wait for the script that is at work; None: they wait."""
-        work = self._shard.work
-        if work is None or not work.script or not 0 < self.busy_after_s < work.age_s:
+        """What those are told that do not want to wait for the script that is at work; None: they wait. A script that
+        has hardly run, since the machine had no time for this node, is not what they wait for."""
+        work, limit_s = self._shard.work, self.busy_after_s
+        if work is None or not work.script or not 0 < limit_s < work.age_s:
             return None
-        return work.busy_text()
+        return work.busy_text() if work.worked_s > limit_s * _OWN_SHARE_MIN else None
 
 
 class Workbench:

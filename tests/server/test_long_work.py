@@ -438,3 +438,15 @@ def test_a_long_reply_is_written_piece_by_piece(bench: LongBench, no_slice: None
     reply, slices = _slices(bench, "LRANGE", "l", "0", "-1")
     assert reply == b"*5000\r\n" + b"".join(b"$%d\r\n%d\r\n" % (len(str(n)), n) for n in range(5000))
     assert slices > 60, "as many for the reply as for the elements"
+
+
+def test_a_script_that_has_hardly_run_is_not_what_others_wait_for(bench: LongBench, no_slice: None) -> None:
+    bench.shard.worker.busy_after_s = 5.0
+    bench.ask("EVAL", LOOP, "0")
+    work = bench.shard.work
+    assert work is not None
+    work.began_s -= 60
+    assert bench.shard.worker.busy is None
+    work.worked_s = 1.0
+    assert bench.shard.worker.busy is not None
+    bench.finish()
