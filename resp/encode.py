@@ -26,6 +26,20 @@ from resp.values import (
     Verbatim,
 )
 
+
+class _Heads(dict[int, bytes]):
+    """By a length: the end of the line before, and what stands before a string or a list that is so long."""
+
+    def __init__(self, kind: bytes, end: bytes) -> None:
+        self._form = b"\r\n" + kind + b"%d" + end
+        super().__init__((length, self._form % length) for length in range(1024))
+
+    def __missing__(self, length: int) -> bytes:
+        return self._form % length
+
+
+_BULK_HEADS: Final = _Heads(b"$", b"\r\n")
+_LIST_HEADS: Final = _Heads(b"*", b"")
 _BULK_HEADERS: Final = tuple(b"$%d\r\n" % size_bytes for size_bytes in range(1024))
 _INTEGERS: Final = tuple(b":%d\r\n" % number for number in range(1024))
 _BULK_HEADERS_COUNT: Final = len(_BULK_HEADERS)
@@ -73,29 +87,52 @@ def encode(value: Value, protocol: int) -> bytes:
     leaf = _LEAVES[protocol].get(kind)
     if leaf is not None:
         return leaf(item)
-    if kind is list and item and type(item[0]) is bytes:
-        try:
-            return b"*%d\r\n" % len(item) + _bulks(item if len(item) <= _LONG_FROM else _paced(item))
-        except TypeError:  # there are others among them
-            pass
-    elif kind is Members:
-        try:
-            return b"%c%d\r\n" % (b"~" if protocol == 3 else b"*", len(item.value)) + _bulks(item.value)
-        except TypeError:
-            pass
-    elif kind is dict:
-        try:
-            header = b"%%%d\r\n" % len(item) if protocol == 3 else b"*%d\r\n" % (2 * len(item))
+    try:
+        if kind is list:
+            if item and type(item[0]) is bytes:
+                return _bulks(b"*%d" % len(item), item if len(item) <= _LONG_FROM else _paced(item))
+            if item and type(item[0]) is list and len(item) <= _LONG_FROM:
+                return _rows(item)
+        elif kind is Members:
+            return _bulks(b"%c%d" % (b"~" if protocol == 3 else b"*", len(item.value)), item.value)
+        elif kind is dict:
+            header = b"%%%d" % len(item) if protocol == 3 else b"*%d" % (2 * len(item))
             values = chain.from_iterable(item.items())
-            return header + _bulks(values if len(item) <= _LONG_FROM else _paced(values))
-        except TypeError:
-            pass
+            return _bulks(header, values if len(item) <= _LONG_FROM else _paced(values))
+    except TypeError:  # there are others among them
+        pass
     return _walked(item, protocol)
 
 
-def _bulks(values: Iterable[bytes]) -> bytes:
-    """Nothing but bytes, in one go. Raises TypeError for what is not."""
-    return b"".join([b"$%d\r\n%b\r\n" % (len(value), value) for value in values])
+def _bulks(header: bytes, values: Iterable[bytes]) -> bytes:
+    """Nothing but bytes, in one go, behind a header without its line end. Raises TypeError for what is not."""
+    heads = _BULK_HEADS
+    return header + b"".join([piece for value in values for piece in (heads[len(value)], value)]) + b"\r\n"
+
+
+def _rows(rows: list[list[Any]]) -> bytes:
+    """Rows of bytes and of lists of bytes, such as a stream's entries, in one go. Raises TypeError for what is not.
+    Each piece stands behind the line end of what is before it."""
+    heads, list_heads = _BULK_HEADS, _LIST_HEADS
+    pieces = [b"*%d" % len(rows)]
+    append = pieces.append
+    for row in rows:
+        if type(row) is not list:
+            raise TypeError
+        append(list_heads[len(row)])
+        for cell in row:
+            if type(cell) is bytes:
+                append(heads[len(cell)])
+                append(cell)
+            elif type(cell) is list:
+                append(list_heads[len(cell)])
+                for value in cell:
+                    append(heads[len(value)])
+                    append(value)
+            else:
+                raise TypeError
+    append(b"\r\n")
+    return b"".join(pieces)
 
 
 def _paced(values: Iterable[Any]) -> Iterable[Any]:
@@ -108,12 +145,12 @@ def format_double(number: float) -> bytes:
     `inf`, `-inf`, `nan`, `-0`; no fraction when there is none; an exponent (`1e+21`, `1e-7`) for what is very
     large or very small.
     """
+    if number.is_integer() and -_INTEGRAL_MAX <= number <= _INTEGRAL_MAX:
+        if number == 0:
+            return b"0" if repr(number)[0] == "0" else b"-0"
+        return b"%d" % number
     if not isfinite(number):
         return b"nan" if isnan(number) else b"inf" if number > 0 else b"-inf"
-    if number == 0:
-        return b"0" if repr(number)[0] == "0" else b"-0"
-    if -_INTEGRAL_MAX <= number <= _INTEGRAL_MAX and number == int(number):
-        return b"%d" % int(number)
     return _shortest(number).encode()
 
 

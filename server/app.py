@@ -4,8 +4,10 @@ Exit codes: 0 after a clean shutdown, 1 when the node can not start or can not g
 standard error says why and what to do.
 """
 
+import errno
 import gc
 import logging
+import os
 import signal
 import sys
 from contextlib import suppress
@@ -52,17 +54,24 @@ def run(config: Config, node_name: str | None) -> int:
         print(f"redraft: {error}{_way_back(config, node_name, error)}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"redraft: {_port_in_use(config, node_name, error)}", file=sys.stderr)
+        print(f"redraft: {_not_given(config, node_name, error)}", file=sys.stderr)
         return 1
 
 
-def _port_in_use(config: Config, node_name: str | None, error: OSError) -> str:
+def _not_given(config: Config, node_name: str | None, error: OSError) -> str:
+    """What the system refused at the start, as a sentence with what to do about it."""
     me = config.node(node_name)
-    return (
-        f"{error.strerror or error}: is another process using {me.bind} port {me.port}"
-        + (f" or {me.peer_port}" if config.clustered else "")
-        + "? Stop it, or choose another port"
-    )
+    ports = f"{me.bind} port {me.port}" + (f" or {me.peer_port}" if config.clustered else "")
+    if error.errno is not None and error.errno < 0:  # the resolver's; create_server makes an OSError of it
+        return f"{me.bind} is the name of no machine, set host and bind to addresses of this one"
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    if error.errno == errno.EADDRINUSE:
+        return f"{reason}: is another process using {ports}? Stop it, or choose another port"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{reason}: {me.bind} is none of this machine, set bind to one that is"
+    if error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {reason}"
+    return f"{reason}: can this user listen on {ports}?"
 
 
 async def _main(config: Config, name: str) -> int:

@@ -208,6 +208,8 @@ def check_data_directory(config: Config, name: str) -> None:
     data = Path(config.nodes[name].data)
     place = f"{config.source}: " if config.source else ""
     key = f"{place}nodes.{name}.data: "
+    if not config.nodes[name].data:
+        raise ConfigError(f"{key}there is no name: give a directory")
     existing = data.absolute()
     while not os.path.lexists(existing):
         existing = existing.parent
@@ -220,7 +222,7 @@ def check_data_directory(config: Config, name: str) -> None:
 def _read(source: str) -> str:
     """The text of the file. Raises ConfigError."""
     try:
-        return Path(source).read_text(encoding="utf-8")
+        return Path(source).read_text(encoding="utf-8-sig")  # some editors put a mark in front
     except OSError as error:
         raise ConfigError(f"{source}: can not be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

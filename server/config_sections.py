@@ -225,6 +225,12 @@ class Storage:
         low=1,
         high=4096,
     )
+    compression: str = setting(
+        "none",
+        "",
+        "How data is compressed on disk. Snappy takes half of the space and twice the processor time of a write.",
+        choices=("none", "snappy"),
+    )
     disk_free_min_mb: int = setting(
         256,
         "MiB",

@@ -36,9 +36,9 @@ from server.diagnostics import CommandLog, Latency
 from server.dispatch.dispatcher import Dispatcher
 from server.errors import DISK_FULL, OUT_OF_MEMORY
 from server.keyspace.cache import HotReplies
+from server.keyspace.home import Home
 from server.keyspace.leveldb import DataStore, SparseStore
 from server.keyspace.meta import DATABASES
-from server.keyspace.view import Home
 from server.net.connection import Connection
 from server.net.reactor import Reactor
 from server.process import resident_bytes
@@ -137,6 +137,7 @@ class Node:
             data / "data",
             block_cache_bytes=config.storage.block_cache_mb * MIB,
             write_buffer_bytes=config.storage.write_buffer_mb * MIB,
+            compression=config.storage.compression,
         )
         self.peer_check = PeerCheck(self.log_store, self.topology)
         self.links_: Links | None = None

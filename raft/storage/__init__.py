@@ -1,6 +1,15 @@
 """The replicated log on disk: one LevelDB for all groups of a node. See leveldb.py and records.py."""
 
-from raft.storage.errors import LogDamaged, LogFailed, LogForeign, LogLocked, LogMissing, StorageError
+from raft.storage.errors import (
+    LogDamaged,
+    LogFailed,
+    LogForeign,
+    LogLocked,
+    LogMissing,
+    StorageError,
+    SystemRefused,
+    check_refusal,
+)
 from raft.storage.group_log import GroupLog
 from raft.storage.leveldb import GroupWrite, LogStore
 
@@ -14,4 +23,6 @@ __all__ = [
     "LogMissing",
     "LogStore",
     "StorageError",
+    "SystemRefused",
+    "check_refusal",
 ]

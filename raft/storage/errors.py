@@ -1,5 +1,8 @@
 """What can be wrong with a log directory. Each text is one sentence with what to do about it."""
 
+import errno
+import os
+
 REMEDY = (
     "move the node's data directory away and rebuild the node from its peers; a backup is of use to a node without"
     " peers only"
@@ -22,6 +25,27 @@ class LogForeign(StorageError):
 
 class LogLocked(StorageError):
     """Another process has the log open."""
+
+
+class SystemRefused(StorageError):
+    """There is no space, no permission or the like: nothing is wrong with what was written."""
+
+
+_REFUSALS = tuple(
+    os.strerror(code)
+    for code in (errno.EACCES, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EROFS)
+)
+
+
+def check_refusal(what: str, error: Exception) -> None:
+    """Raise SystemRefused when `error`, met while opening `what`, is the system's and no matter of the data: LevelDB
+    tells by words alone."""
+    text = str(error)
+    reason = next((refusal for refusal in _REFUSALS if refusal in text), None)
+    if reason is not None:
+        raise SystemRefused(
+            f"{what} can not be opened: {reason}; nothing is wrong with the data, start again when that is mended"
+        ) from error
 
 
 class LogDamaged(StorageError):

@@ -24,7 +24,15 @@ from typing import Any, NamedTuple, Self
 
 from raft.core.messages import ConfState, Entry, HardState, SnapshotMeta
 from raft.storage.binding import plyvel
-from raft.storage.errors import REMEDY, LogDamaged, LogFailed, LogForeign, LogLocked, LogMissing
+from raft.storage.errors import (
+    REMEDY,
+    LogDamaged,
+    LogFailed,
+    LogForeign,
+    LogLocked,
+    LogMissing,
+    check_refusal,
+)
 from raft.storage.group_log import GroupLog, damaged
 from raft.storage.records import (
     GROUP_MAX,
@@ -80,7 +88,7 @@ class LogStore:
     def open(cls, path: str | os.PathLike[str], *, create: bool) -> Self:
         """Open the log in directory `path`; with `create`, make it when there is nothing.
 
-        Raises LogMissing (nothing there and not `create`), LogForeign, LogLocked, LogDamaged.
+        Raises LogMissing (nothing there and not `create`), LogForeign, LogLocked, LogDamaged, SystemRefused.
         """
         directory = Path(path)
         is_new = not directory.exists() or not any(directory.iterdir())
@@ -100,6 +108,7 @@ class LogStore:
         except plyvel.CorruptionError as error:
             raise _unreadable(directory, error) from error
         except plyvel.IOError as error:
+            check_refusal(f"the log in {directory}", error)
             if "lock" in str(error).lower():
                 raise LogLocked(f"the log in {directory} is in use by another process: {error}") from error
             raise _unreadable(directory, error) from error

@@ -18,6 +18,7 @@ from server.commands.table import (
     Reply,
     command,
 )
+from server.commands.tips import tips_of
 from server.errors import SYNTAX, CommandError
 from server.types.glob import compile_glob
 
@@ -118,7 +119,7 @@ def describe_command(row: Command) -> list[Any]:
         row.keys.last,
         row.keys.step if row.keys.first else 0,
         {Simple(b"@" + category.encode()) for category in row.categories},
-        [],
+        tips_of(row),
         key_specs(row),
         [describe_command(sub) for sub in row.subcommands.values() if sub.open],
     ]

@@ -10,15 +10,15 @@ So it does not matter whether the group's leader has heard of the library. The r
 
 from functools import partial
 
-from resp.values import Raw
 from server.commands.arguments import integer
 from server.commands.scripting import (
     DEPENDS,
     EVAL_FLAGS,
+    InScript,
+    answered,
     call_command,
     check_flags,
     effects_before,
-    in_script,
 )
 from server.commands.table import READONLY, Args, Keys, Reply, command
 from server.errors import CommandError, not_applied
@@ -81,15 +81,12 @@ def _run(view: View, args: Args, readonly: bool) -> Reply:
         text = found
     flags = lua.function(digest, text, name).flags
     check_flags(view, flags, readonly)
-    failures: list[bytes] = []
+    running = InScript(view)
     readonly = readonly or b"no-writes" in flags
-    call = partial(call_command, view, failures, readonly, effects_before(view, flags))
-
-    def run(protocol: int) -> Raw:
-        keys, argv = args[first : first + count], args[first + count :]
-        return lua.call_function(digest, text, name, keys, argv, protocol, call)
-
-    return in_script(view, failures, run)
+    call = partial(call_command, view, running.failures, readonly, effects_before(view, flags))
+    keys, argv = args[first : first + count], args[first + count :]
+    with running as protocol:
+        return answered(lua.call_function(digest, text, name, keys, argv, protocol, call))
 
 
 @command(

@@ -195,6 +195,7 @@ def _everything(view: View, key: bytes) -> dict[bytes, bytes]:
     since="2.0.0",
     group="hash",
     complexity=_COMPLEXITY_OF_ALL,
+    kept=True,
 )
 def hgetall(view: View, args: Args) -> Reply:
     """Returns all fields and values in a hash."""
@@ -202,7 +203,14 @@ def hgetall(view: View, args: Args) -> Reply:
 
 
 @command(
-    "hkeys", arity=2, flags=READONLY, keys=READ, since="2.0.0", group="hash", complexity=_COMPLEXITY_OF_ALL
+    "hkeys",
+    arity=2,
+    flags=READONLY,
+    keys=READ,
+    since="2.0.0",
+    group="hash",
+    complexity=_COMPLEXITY_OF_ALL,
+    kept=True,
 )
 def hkeys(view: View, args: Args) -> Reply:
     """Returns all fields in a hash."""
@@ -210,7 +218,14 @@ def hkeys(view: View, args: Args) -> Reply:
 
 
 @command(
-    "hvals", arity=2, flags=READONLY, keys=READ, since="2.0.0", group="hash", complexity=_COMPLEXITY_OF_ALL
+    "hvals",
+    arity=2,
+    flags=READONLY,
+    keys=READ,
+    since="2.0.0",
+    group="hash",
+    complexity=_COMPLEXITY_OF_ALL,
+    kept=True,
 )
 def hvals(view: View, args: Args) -> Reply:
     """Returns all values in a hash."""

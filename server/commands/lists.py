@@ -224,6 +224,7 @@ def lindex(view: View, args: Args) -> Reply:
     group="list",
     complexity="O(S+N) where S is the distance of start offset from HEAD for small lists, from nearest end (HEAD or "
     "TAIL) for large lists; and N is the number of elements in the specified range.",
+    kept=True,
 )
 def lrange(view: View, args: Args) -> Reply:
     """Returns a range of elements from a list."""

@@ -68,14 +68,19 @@ _NAP_S = 0.001
 _SCRIPT_FLAGS = NOSCRIPT | STALE
 
 
-def _script_keys(args: Args) -> list[int]:
-    """Indexes of the keys that a script declares. Raises CommandError."""
+def _keys_end(args: Args) -> int:
+    """Index behind the keys that a script declares, which begin at 3. Raises CommandError."""
     count = integer(args[2])
     if count > len(args) - 3:
         raise CommandError(b"ERR Number of keys can't be greater than number of args")
     if count < 0:
         raise CommandError(b"ERR Number of keys can't be negative")
-    return list(range(3, 3 + count))
+    return 3 + count
+
+
+def _script_keys(args: Args) -> list[int]:
+    """Indexes of the keys that a script declares. Raises CommandError."""
+    return list(range(3, _keys_end(args)))
 
 
 _KEYS_RW = Keys(find=_script_keys, access="RW access update", count_at=2)
@@ -181,7 +186,7 @@ def _find(view: View, args: Args, readonly: bool) -> Command:
         raise CommandError(b"ERR unknown subcommand '" + args[1][:128] + b"'. Try " + name + b" HELP.")
     if (row.arity > 0 and len(args) != row.arity) or len(args) < -row.arity:
         raise CommandError(WRONG_COUNT)
-    if row.flags & NOSCRIPT and not (view.home.node is not None and view.home.node.scripts_run_anything):
+    if row.no_script and not (view.home.node is not None and view.home.node.scripts_run_anything):
         raise CommandError(NOT_ALLOWED)
     if readonly and (row.is_write or row.name in REPLICATED):
         raise CommandError(READ_ONLY)
@@ -202,7 +207,7 @@ def call_command(
     view: View, failures: list[bytes], readonly: bool, before: int, args: Args, protocol: int
 ) -> Any:
     """One command of a script; `protocol` 0 only asks whether there is such a command, and whether it is allowed.
-    `failures`: see `in_script`. `before`: see `effects_before`."""
+    `failures`: see InScript. `before`: see `effects_before`."""
     caller = cast("Caller | None", view.caller)
     if not protocol:
         row = lookup(args)
@@ -297,52 +302,62 @@ def effects_before(view: View, flags: Container[bytes]) -> int:
     return -1 if b"allow-oom" in flags else len(view.effects)
 
 
-def in_script(view: View, failures: list[bytes], run: Callable[[int], Raw]) -> Reply:
-    """What the script answers that `run` runs in the client's RESP version; that and the database are afterwards what
-    they were before. Raises CommandError when the answer is an error. The errors of commands that the script has
-    called, its `failures`, have been counted; one that becomes its answer will be when the client gets it."""
-    protocol, db = view.protocol, view.db
-    try:
-        reply = run(protocol)
-        if view.script_reads is not None:
+class InScript:
+    """A script runs: the client's RESP version, and afterwards that and the database are what they were."""
+
+    __slots__ = ("_db", "_protocol", "_view", "failures")
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._protocol = view.protocol
+        self._db = view.db
+        self.failures: list[bytes] = []
+        """The errors of commands that the script has called. They have been counted; one that becomes its answer will
+        be when the client gets it."""
+
+    def __enter__(self) -> int:
+        return self._protocol
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        view = self._view
+        if kind is None and view.script_reads is not None:
             view.script_reads.complete = True
-        if reply.value[:1] == b"-":
-            raise CommandError(reply.value[1:-2])
-        return reply
-    except CommandError as error:
-        if view.home.node is not None and any(error.text.startswith(text) for text in failures):
+        if isinstance(error, CommandError) and any(error.text.startswith(text) for text in self.failures):
+            assert view.home.node is not None
             view.home.node.stats.discount_error(b"-" + error.text)
-        raise
-    finally:
-        view.protocol = protocol
-        if view.db != db:
-            view.select(db)
+        view.protocol = self._protocol
+        if view.db != self._db:
+            view.select(self._db)
 
 
-def _run(view: View, args: Args, digest: bytes, text: bytes, readonly: bool) -> Reply:
-    count = len(_script_keys(args))
-    script = interpreter().compile(digest, text)
+def answered(reply: Raw) -> Raw:
+    """What a script has answered. Raises CommandError when that is an error."""
+    if reply.value[:1] == b"-":
+        raise CommandError(reply.value[1:-2])
+    return reply
+
+
+def _run(view: View, args: Args, keys_end: int, digest: bytes, text: bytes, readonly: bool) -> Reply:
+    lua = interpreter()
+    script = lua.compile(digest, text)
     if script.declared:
         check_flags(view, script.flags, readonly)
     readonly = readonly or b"no-writes" in script.flags
-    failures: list[bytes] = []
-    call = partial(call_command, view, failures, readonly, effects_before(view, script.flags))
-
-    def run(protocol: int) -> Raw:
-        return interpreter().run(digest, text, args[3 : 3 + count], args[3 + count :], protocol, call)
-
-    return in_script(view, failures, run)
+    running = InScript(view)
+    call = partial(call_command, view, running.failures, readonly, effects_before(view, script.flags))
+    with running as protocol:
+        return answered(lua.run(digest, text, args[3:keys_end], args[keys_end:], protocol, call))
 
 
 def _eval(view: View, args: Args, readonly: bool) -> Reply:
     text = args[1]
-    _script_keys(args)
+    keys_end = _keys_end(args)
     digest = sha1(text).digest()
     interpreter().compile(digest, text)
     if find_text(view, digest) is None:
         keep_text(view, digest, text, EVALUATED)
         view.keep()
-    return _run(view, args, digest, text, readonly)
+    return _run(view, args, keys_end, digest, text, readonly)
 
 
 def _digest(text: bytes) -> bytes | None:
@@ -354,12 +369,12 @@ def _digest(text: bytes) -> bytes | None:
 
 
 def _evalsha(view: View, args: Args, readonly: bool) -> Reply:
-    _script_keys(args)
+    keys_end = _keys_end(args)
     digest = _digest(args[1])
     text = None if digest is None else find_text(view, digest)
     if digest is None or text is None:
         raise CommandError(NO_SCRIPT)
-    return _run(view, args, digest, text, readonly)
+    return _run(view, args, keys_end, digest, text, readonly)
 
 
 DEPENDS = "Depends on the script that is executed."

@@ -4,6 +4,7 @@ Every acknowledged write is on the disks of a majority already, so SAVE, BGSAVE 
 say that they did it; WAIT counts replicas.
 """
 
+from collections.abc import Callable
 from random import Random
 from time import time
 
@@ -32,7 +33,7 @@ from server.commands.table import (
     command,
     container,
 )
-from server.errors import SYNTAX, CommandError
+from server.errors import CLIENT_UNBLOCKED, SYNTAX, CommandError
 from server.version import REDRAFT_VERSION
 
 _POLL_S = 0.005
@@ -98,14 +99,45 @@ def synced_replicas(context: Context) -> tuple[int, bool]:
     return least, led_limits
 
 
+class _Waiting:
+    """A client at WAIT or WAITAOF, see session.Blocked."""
+
+    def __init__(self) -> None:
+        self.scope = trio.CancelScope()
+        self.error = False
+
+    def unblock(self, *, error: bool) -> bool:
+        """End it, with what there is or with an error."""
+        self.error = error
+        self.scope.cancel()
+        return True
+
+    def check(self) -> None:
+        """It reads nothing that rules are about."""
+
+    def log_slow(self, log: Callable[[], None]) -> None:
+        """It takes no time of the node's."""
+
+
 async def _wait_for_replicas(context: Context, wanted: int, timeout_ms: int) -> int:
-    """Wait until `wanted` replicas have everything, the time is over (0: never), or waiting tells nothing more."""
-    with trio.move_on_after(timeout_ms / 1000 if timeout_ms else float("inf")):
-        while True:
-            count, can_grow = synced_replicas(context)
-            if count >= wanted or not can_grow:
-                break
-            await trio.sleep(_POLL_S)
+    """Wait until `wanted` replicas have everything, the time is over (0: never), or waiting tells nothing more. Raises
+    CommandError when CLIENT UNBLOCK ends it with an error."""
+    session, waiting = context.session, _Waiting()
+    if timeout_ms:
+        waiting.scope.deadline = trio.current_time() + timeout_ms / 1000
+    count, can_grow = synced_replicas(context)
+    if count >= wanted or not can_grow or context.in_transaction:
+        return count
+    session.blocked = waiting
+    try:
+        with waiting.scope:
+            while count < wanted and can_grow:
+                await trio.sleep(_POLL_S)
+                count, can_grow = synced_replicas(context)
+    finally:
+        session.blocked = None
+    if waiting.error:
+        raise CommandError(CLIENT_UNBLOCKED)
     return synced_replicas(context)[0]
 
 

@@ -82,6 +82,7 @@ def _save_less(view: View, key: bytes, target: sets.Set, event: bytes) -> None:
     keys=READ,
     group="set",
     complexity="O(N) where N is the set cardinality.",
+    kept=True,
 )
 def smembers(view: View, args: Args) -> Reply:
     """Returns all members of a set."""
@@ -98,8 +99,7 @@ def scard(view: View, args: Args) -> Reply:
 @command("sismember", arity=3, flags=READONLY | FAST, keys=Keys(1, 1, access="RO"), group="set")
 def sismember(view: View, args: Args) -> Reply:
     """Determines whether a member belongs to a set."""
-    found = sets.find(view, args[1])
-    return int(found is not None and args[2] in found)
+    return int(sets.contains(view, args[1], args[2]))
 
 
 @command(

@@ -129,6 +129,9 @@ class Trim(NamedTuple):
         return 0
 
 
+_NO_TRIM = Trim(None, None, False, 0, True, None, False, 2)
+
+
 def parse_trim(args: Args, limits: HasLimits, *, add: bool) -> Trim:
     """The options of XTRIM, or with `add` those of XADD up to the id. Raises CommandError."""
     length_max: int | None = None
@@ -138,6 +141,8 @@ def parse_trim(args: Args, limits: HasLimits, *, add: bool) -> Trim:
     id_: Id | None = None
     sequence_given = False
     at = 2
+    if add and args[at] == b"*":
+        return _NO_TRIM
     while at < len(args):
         more = len(args) - at - 1
         word = args[at].lower()

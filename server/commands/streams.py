@@ -1,7 +1,5 @@
 """Streams: adding, reading, trimming. Groups: stream_groups.py, stream_claims.py; XINFO: stream_info.py."""
 
-from itertools import islice
-
 from resp.values import NULL_ARRAY, OK
 from server.commands.arguments import integer
 from server.commands.stream_arguments import (
@@ -79,7 +77,8 @@ def xadd(view: View, args: Args) -> Reply:
             b"ERR The ID specified in XADD is equal or smaller than the target stream top item"
         )
     stream.append(id_, pairs, view.limits)
-    view.event(events.STREAM, b"xadd", key)
+    if view.notify:
+        view.event(events.STREAM, b"xadd", key)
     if trim.apply(stream):
         view.event(events.STREAM, b"xtrim", key)
     stream.save()
@@ -203,6 +202,7 @@ def xlen(view: View, args: Args) -> Reply:
     group="stream",
     complexity="O(N) with N being the number of elements being returned. If N is constant (e.g. always asking for "
     "the first 10 elements with COUNT), you can consider it O(1).",
+    kept=True,
 )
 def xrange_(view: View, args: Args) -> Reply:
     """Returns the messages from a stream within a range of IDs."""
@@ -218,6 +218,7 @@ def xrange_(view: View, args: Args) -> Reply:
     group="stream",
     complexity="O(N) with N being the number of elements returned. If N is constant (e.g. always asking for the "
     "first 10 elements with COUNT), you can consider it O(1).",
+    kept=True,
 )
 def xrevrange(view: View, args: Args) -> Reply:
     """Returns the messages from a stream within a range of IDs in reverse order."""
@@ -237,7 +238,7 @@ def _range(view: View, args: Args, first: bytes, last: bytes, reverse: bool) -> 
         return []
     if count == 0:
         return NULL_ARRAY
-    return [entry(id_, pairs) for id_, pairs in islice(stream.scan(start, end, reverse), count)]
+    return stream.show(start, end, reverse, count)
 
 
 def read_keys(first: int, access: str) -> Keys:
@@ -274,7 +275,7 @@ def xread(view: View, args: Args) -> Reply:
     found: list[tuple[bytes, Reply]] = []
     for key, stream, id_ in wanted:
         if stream is not None and id_ < stream.last:
-            entries = [entry(*each) for each in islice(stream.scan(id_ + 1, ID_MAX), options.entries_max)]
+            entries = stream.show(id_ + 1, ID_MAX, False, options.entries_max)
             if entries:
                 found.append((key, entries))
     if found:

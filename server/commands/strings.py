@@ -233,6 +233,9 @@ def mset(view: View, args: Args) -> Reply:
     """Atomically creates or modifies the string values of one or more keys."""
     if len(args) % 2 == 0:
         raise wrong_arity(b"mset")
+    if not view.notify:
+        view.put_strings(zip(args[1::2], args[2::2], strict=True))
+        return OK
     for at in range(1, len(args), 2):
         breathe()
         view.put(args[at], STRING, args[at + 1])

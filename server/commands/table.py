@@ -213,6 +213,11 @@ class Command:
     """It may wait for a key."""
     single_key: bool = False
     """A SHARD command whose only key is its first argument: the hot path."""
+    kept: bool = False
+    """Its replies are kept while nobody writes the key (keyspace/cache.py): they take a while to make, and hang on
+    nothing but the request, the protocol and its only key, of which they tell no more than the head's revision does."""
+    no_script: bool = False
+    """The flag, at hand."""
     needs_text: bool = False
     """It names a script or function that its group may not know: dispatch/texts.py sees to it first."""
     long_from: int = NEVER_LONG
@@ -308,9 +313,10 @@ def command(
     categories: str = "",
     writes: bool = False,
     needs_text: bool = False,
+    kept: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Declare a command; see the head of this file. A name `container|sub` declares a subcommand. `writes`: it may,
-    though Redis does not flag it so (EVAL). `needs_text`: see Command.
+    though Redis does not flag it so (EVAL). `needs_text`, `kept`: see Command.
 
     Raises AssertionError at import when the declaration contradicts itself.
     """
@@ -320,6 +326,8 @@ def command(
             name, handler, arity, flags, keys, where, join, since, group, complexity, categories, writes
         )
         row.needs_text = needs_text
+        row.kept = kept
+        assert not kept or (row.single_key and flags & READONLY), name
         return handler
 
     return declare
@@ -397,6 +405,7 @@ def _add(
         is_node=where in (NODE, CLUSTER),
         open=not name.startswith("_"),
         blocks=bool(flags & BLOCKING) and where is SHARD,
+        no_script=bool(flags & NOSCRIPT),
         single_key=where is SHARD and keys.find is None and keys.first == keys.last == 1,
     )
     row.long_from = _long_from(row)
@@ -444,6 +453,8 @@ def _long_from(row: Command) -> int:
     counts = any(word in words for word in ("returned", "popped", "evicted", "passed count", "COUNT"))
     if row.flags & FAST and not counts:
         return MANY_ARGUMENTS if row.arity < 0 else NEVER_LONG
+    if row.flags & FAST and row.arity == -2:
+        return 3  # it takes one when no count is given
     if words == "O(1)" and row.open:
         return NEVER_LONG
     return MANY_ARGUMENTS if "number of keys" in words or "number of provided keys" in words else 0

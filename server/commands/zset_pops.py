@@ -26,8 +26,7 @@ _WHICH = {b"min": False, b"max": True}
 
 def _pop(view: View, key: bytes, zset: SortedSet, count: int, reverse: bool) -> list[Pair]:
     """Take up to `count` members (1 or more) off."""
-    pairs = list(zset.slice(0, count, reverse))
-    zset.remove_all(member for member, _ in pairs)
+    pairs = zset.pop(count, reverse)
     changed(view, key, b"zpopmax" if reverse else b"zpopmin", zset.count > 0)
     return pairs
 

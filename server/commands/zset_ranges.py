@@ -1,6 +1,6 @@
 """Ranges of a sorted set: ZRANGE with its older forms, counting, removing. Meaning is in types/zset_ranges.py."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import isnan, nan
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from server.keyspace import events
 from server.keyspace.view import View
 from server.types import zset_ranges, zsets
 from server.types.zset_ranges import Pair, Places, Range, Ranks, Word, Words
+from server.types.zsets import Row, members_of, pairs_of
 
 _NOT_FLOAT = b"ERR min or max is not a float"
 _NOT_WORD = b"ERR min or max not valid string range item"
@@ -74,7 +75,7 @@ class _Query(NamedTuple):
     limit: int | None
     with_scores: bool
 
-    def pairs(self, view: View, key: bytes) -> list[Pair]:
+    def rows(self, view: View, key: bytes) -> Iterable[Row]:
         """What it finds."""
         zset = zsets.find(view, key)
         if zset is None:
@@ -86,7 +87,7 @@ class _Query(NamedTuple):
             offset += self.range.count(zset)
             if offset < 0:
                 return []
-        return list(self.range.pairs(zset, self.reverse, offset, self.limit))
+        return self.range.rows(zset, self.reverse, offset, self.limit)
 
 
 def _query(args: Args, at: int, kind: bytes | None, reverse: bool | None, store: bool = False) -> _Query:
@@ -135,12 +136,19 @@ def _declare(
 
     def handler(view: View, args: Args) -> Reply:
         query = _query(args, 2, kind, reverse)
-        pairs = query.pairs(view, args[1])
-        return paired(view, pairs) if query.with_scores else [member for member, _ in pairs]
+        rows = query.rows(view, args[1])
+        return paired(view, pairs_of(rows)) if query.with_scores else members_of(rows)
 
     handler.__doc__ = summary
     return command(
-        name, arity=-4, flags=READONLY, keys=READ, since=since, group=GROUP, complexity=_RANGE_COST + cost
+        name,
+        arity=-4,
+        flags=READONLY,
+        keys=READ,
+        since=since,
+        group=GROUP,
+        complexity=_RANGE_COST + cost,
+        kept=True,
     )(handler)
 
 
@@ -169,7 +177,8 @@ _declare("zrevrangebylex", f"{_WORDS} in reverse order", "2.8.9", _BEING_RETURNE
 )
 def zrangestore(view: View, args: Args) -> Reply:
     """Stores a range of members from sorted set in a key."""
-    return store_pairs(view, args[1], _query(args, 3, None, None, True).pairs(view, args[2]), b"zrangestore")
+    pairs = pairs_of(_query(args, 3, None, None, True).rows(view, args[2]))
+    return store_pairs(view, args[1], pairs, b"zrangestore")
 
 
 def store_pairs(view: View, key: bytes, pairs: list[Pair], event: bytes) -> int:
@@ -227,7 +236,7 @@ def _declare_removal(name: str, summary: str, since: str, kind: bytes) -> None:
         zset = zsets.find(view, args[1])
         if zset is None:
             return 0
-        removed = zset.remove_all([member for member, _ in range_.pairs(zset, False, 0, None)])
+        removed = zset.remove_all(members_of(range_.rows(zset, False, 0, None)))
         if removed:
             changed(view, args[1], name.encode(), zset.count > 0)
         return removed

@@ -25,14 +25,11 @@ _NAN = b"ERR resulting score is not a number (NaN)"
 _INT64_RANGE = b"ERR value is out of range, value must between -%d and %d" % (INT64_MAX, INT64_MAX)
 
 
-def flat(pairs: Iterable[Pair]) -> list[Reply]:
-    """Members and scores in turn."""
-    return [each for pair in pairs for each in pair]
-
-
 def paired(view: View, pairs: Iterable[Pair]) -> list[Reply]:
-    """Members with their scores, as the client's protocol has them."""
-    return [list(pair) for pair in pairs] if view.protocol == 3 else flat(pairs)
+    """Members with their scores, as the client's protocol has them: RESP2 knows no doubles."""
+    if view.protocol == 3:
+        return [list(pair) for pair in pairs]
+    return [each for member, score in pairs for each in (member, format_double(score))]
 
 
 def changed(view: View, key: bytes, event: bytes, exists: bool) -> None:
@@ -73,6 +70,8 @@ _INCREMENT = AddOptions(frozenset((b"incr",)))
 )
 def zadd(view: View, args: Args) -> Reply:
     """Adds one or more members to a sorted set, or updates their scores. Creates the key if it doesn't exist."""
+    if len(args) == 4 and args[2].lower() not in _ADD_WORDS:
+        return add(view, args[1], [(args[3], floating(args[2]))], _NO_OPTIONS)
     at = 2
     while at < len(args) and args[at].lower() in _ADD_WORDS:
         at += 1
@@ -121,7 +120,7 @@ def add(view: View, key: bytes, pairs: list[Pair], options: AddOptions) -> Reply
                 continue
             updated += 1
         result = score
-        zset.put(member, score)
+        zset.change(member, old, score)
     if added or updated or converted:
         zset.save()
     if added or updated:
@@ -174,8 +173,7 @@ def zcard(view: View, args: Args) -> Reply:
 @command("zscore", arity=3, flags=READONLY | FAST, keys=READ, since="1.2.0", group=GROUP)
 def zscore(view: View, args: Args) -> Reply:
     """Returns the score of a member in a sorted set."""
-    zset = zsets.find(view, args[1])
-    return None if zset is None else zset.score(args[2])
+    return zsets.score(view, args[1], args[2])
 
 
 @command(

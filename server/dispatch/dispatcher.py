@@ -54,7 +54,7 @@ from server.errors import (
     OUT_OF_MEMORY,
     CommandError,
 )
-from server.keyspace.cache import MISSING, record_bytes_max
+from server.keyspace.cache import MISSING, part_bytes_max
 from server.keyspace.slots import key_slot
 from server.session import Guard, Session
 from server.shard.call import Call, Later, Transaction
@@ -84,8 +84,11 @@ _WHILE_SUBSCRIBED = frozenset(
 """What a RESP2 client may do that listens to channels."""
 _LAST_WORDS = frozenset(("reset", "quit"))
 NULL = {protocol: encode(None, protocol) for protocol in (2, 3)}
-HOT = frozenset((b"GET", b"get"))
-"""What `answer_hot` answers."""
+HOT: dict[bytes, Command] = {}
+"""What `answer_hot` answers, as clients spell it: GET, and what is `kept`."""
+_GET = frozenset((b"GET", b"get"))
+found_bytes_max = 1 << 18
+"""No more of large replies are gathered at once."""
 
 
 everywhere_wait_s = 0.5
@@ -131,10 +134,12 @@ class Dispatcher:
         self._router = router
         self._clock = clock
         self._hot = router.hot.databases
+        self._hot_parts = router.hot.parts
         self._hot_turn = 0
         """The turn for which `_hot_until_us` was asked; 0: to be asked anew."""
         self._hot_until_us = 0
         self._get = COMMANDS[b"get"]
+        HOT.update((name, row) for name, row in PLAIN.items() if row is self._get or row.kept)
         self.texts = Texts(self, node.functions, clock)
         self._transactions = Transactions(self)
         self._caching = Caching(self, node.tracking)
@@ -154,20 +159,14 @@ class Dispatcher:
     # -- the hot path ----------------------------------------------------------------------------------------
 
     def answer_hot(self, session: Session, requests: list[Args], start: int, output: list[bytes]) -> int:
-        """Append to `output` the replies to the GETs that stand at `start` of `requests`, as far as they are at hand
-        (keyspace/cache.py). Where it stopped. Only for a session without guards while nobody is attentive."""
+        """Append to `output` the replies to the requests of one command, one of HOT, that stand at `start` of
+        `requests`, as far as they are at hand (keyspace/cache.py). Where it stopped. Only for a session without guards
+        while nobody is attentive."""
         began_ns = perf_counter_ns()
-        replies = self._hot[session.db]
-        null = NULL[session.protocol]
-        found = []
-        for at in range(start, len(requests)):
-            args = requests[at]
-            if args[0] not in HOT or len(args) != 2:
-                break
-            reply = replies.get(args[1])
-            if reply is None:
-                break
-            found.append(reply if reply is not MISSING else null)
+        row = HOT[requests[start][0]]
+        found = (
+            self._found_parts(session, requests, start) if row.kept else self._found(session, requests, start)
+        )
         count = len(found)
         if not count:
             return start
@@ -178,13 +177,46 @@ class Dispatcher:
         if self._hot_until_us != NEVER_ENDS_US and boot_time_us() >= self._hot_until_us:
             return start
         output += found
-        row = self._get
         row.calls += count
         session.last_command = row.name
         elapsed_ns = perf_counter_ns() - began_ns
         row.elapsed_ns += elapsed_ns
         row.buckets[(elapsed_ns // (1000 * count)).bit_length()] += count
         return start + count
+
+    def _found(self, session: Session, requests: list[Args], start: int) -> list[bytes]:
+        """The replies to GETs that are at hand."""
+        replies = self._hot[session.db]
+        null = NULL[session.protocol]
+        found = []
+        for at in range(start, len(requests)):
+            args = requests[at]
+            if args[0] not in _GET or len(args) != 2:
+                break
+            reply = replies.get(args[1])
+            if reply is None:
+                break
+            found.append(reply if reply is not MISSING else null)
+        return found
+
+    def _found_parts(self, session: Session, requests: list[Args], start: int) -> list[bytes]:
+        """The replies to requests of a command that is `kept`."""
+        keys = self._hot_parts[session.db]
+        name = requests[start][0]
+        protocol = session.protocol
+        found: list[bytes] = []
+        size_bytes = 0
+        for at in range(start, len(requests)):
+            args = requests[at]
+            if args[0] != name or len(args) < 2 or size_bytes > found_bytes_max:
+                break
+            parts = keys.get(args[1])
+            reply = parts and parts.get((protocol, *args))
+            if not reply:
+                break
+            found.append(reply)
+            size_bytes += len(reply)
+        return found
 
     def execute(self, connection: Connection, args: Args) -> bytes | None:
         """Run one request of `connection`. The reply, or None when it comes later."""
@@ -225,6 +257,9 @@ class Dispatcher:
                         self._stats.count_error(reply)
                     elif row is self._get:
                         shard.settle(args[1], reply)  # type: ignore[union-attr]
+                        self._hot_turn = 0
+                    elif row.kept:
+                        shard.settle_part(args, reply)  # type: ignore[union-attr]
                         self._hot_turn = 0
                     return reply
                 shard.hold(Call(row, args, session.db, session.protocol, connection.defer(args)), reply)  # type: ignore[union-attr]
@@ -470,7 +505,23 @@ class Dispatcher:
                 key_slot(args[row.keys.first]) if row.keys.first else self._topology.groups[first].first_slot
             )
             return self._elsewhere(connection, route, row, args, slot)
-        self._submit(connection, route, row, args)
+        if row.blocks or session.permissions is not None or session.origin:
+            self._submit(connection, route, row, args)
+            return None
+        return self._evaluate(connection, route, row, args)
+
+    def _evaluate(self, connection: Connection, route: Route, row: Command, args: Args) -> bytes | None:
+        """As in `execute`: where no call has to say whose it is, none is made unless the reply has to wait."""
+        shard, session = route.shard, connection.session
+        assert shard is not None
+        try:
+            reply = shard.evaluate_for_all(row, args, session.db, session.protocol)
+        except Unfinished:
+            shard.worker.adopt(Call(row, args, session.db, session.protocol, connection.defer(args)))
+            return None
+        if shard.is_free():
+            return self._failed(reply) if reply[0] == 45 else reply
+        shard.hold(Call(row, args, session.db, session.protocol, connection.defer(args)), reply)
         return None
 
     def _submit(self, connection: Connection, route: Route, row: Command, args: Args) -> None:
@@ -498,6 +549,9 @@ class Dispatcher:
         """The group of each key, or all groups. Raises CommandError."""
         if row.where is SPREAD_ALL:
             return self.data_groups
+        if len(self.data_groups) == 1:
+            row.keys.indexes(args)  # it may know of none
+            return self.anywhere
         slot_groups = self._slot_groups
         groups = [slot_groups[key_slot(args[at])] for at in row.keys.indexes(args)]
         return groups or self.anywhere
@@ -690,7 +744,7 @@ class Dispatcher:
             or self.paused_until_ms
             or self.out_of_memory
             or self.short_of_replicas
-            or self._node.large_replies.threshold <= record_bytes_max  # replies at hand may be large
+            or self._node.large_replies.threshold <= part_bytes_max  # replies at hand may be large
         )
 
     def pause(self, until_ms: int, writes_only: bool) -> None:

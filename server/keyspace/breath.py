@@ -21,7 +21,7 @@ thread, the loop's: nothing that worker threads run may breathe.
 """
 
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from time import perf_counter
 from typing import Final, TypeVar
 
@@ -166,12 +166,13 @@ def current() -> Work | None:
 
 
 def paced(rows: Iterator[Row]) -> Iterator[Row]:
-    """The same rows, with breaths between them."""
-    return _paced(rows) if _current is not None else rows
+    """The same rows, with breaths between them. Some are read ahead, the more the more there were."""
+    return chain.from_iterable(_chunks(rows)) if _current is not None else rows
 
 
-def _paced(rows: Iterator[Row]) -> Iterator[Row]:
-    for row in rows:
-        yield row
-        yield from islice(rows, rows_between_breaths)
+def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    size = 1
+    while chunk := list(islice(rows, size)):
+        yield chunk
+        size = min(4 * size, rows_between_breaths)
         breathe()

@@ -25,12 +25,13 @@ from server.keyspace.breath import breathe
 from server.keyspace.layout import (
     COMPACT_META_BYTES,
     ELEMENT_PREFIX,
+    ENCODING_MASK,
     HASH,
-    ID,
+    HEADER,
+    HEADER_BYTES,
     ID_BYTES,
     SET,
     SPREAD,
-    Head,
 )
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 COMPACT_BYTES_MAX = 1000
 """Of elements and values: a head that is rewritten with each change should not be much larger than what changes."""
 COMPACT_ELEMENTS_MAX = 128
+_NOT_COUNTED = -1
+_ELEMENT_TABLE = b"e"
+_SPREAD_META_AT = HEADER_BYTES + ID_BYTES
+_META_AT = HEADER_BYTES + COMPACT_META_BYTES
 
 _AS_ADDED = (HASH, SET)
 """Types whose elements Redis shows, while they are few, in the order in which they were added."""
@@ -77,7 +82,9 @@ class Collection:
         id_: int,
         meta: bytes,
         compact: dict[bytes, bytes] | None,
+        prefix: bytes = b"",
     ) -> None:
+        """`prefix`: that of `id_`, if it is at hand."""
         self.key = key
         self.type = type_
         self.encoding = encoding
@@ -92,8 +99,9 @@ class Collection:
         self._compact = compact
         self._sorted: list[bytes] | None = None
         """The elements in order, while compact and unchanged since."""
-        self._size_bytes = 0 if compact is None else sum(map(len, compact)) + sum(map(len, compact.values()))
-        self._prefix = ELEMENT_PREFIX.pack(b"e", id_)
+        self._size_bytes = _NOT_COUNTED if compact else 0
+        """Of elements and values, while compact and since something was changed."""
+        self._prefix = prefix or ELEMENT_PREFIX.pack(b"e", id_)
 
     @property
     def spread(self) -> bool:
@@ -113,6 +121,8 @@ class Collection:
             breathe()
             self._view.effects[self._prefix + element] = value
             return
+        if self._size_bytes == _NOT_COUNTED:
+            self._size_bytes = sum(map(len, compact)) + sum(map(len, compact.values()))
         old = compact.get(element)
         if old is None:
             self._size_bytes += len(element) + len(value)
@@ -132,7 +142,8 @@ class Collection:
             return
         old = compact.pop(element, None)
         if old is not None:
-            self._size_bytes -= len(element) + len(old)
+            if self._size_bytes != _NOT_COUNTED:
+                self._size_bytes -= len(element) + len(old)
             self._sorted = None
 
     def scan(
@@ -173,7 +184,7 @@ class Collection:
         """Write the head: the changes are this command's effects now."""
         compact = self._compact
         if compact is None:
-            payload, encoding = ID.pack(self.id) + self.meta, self.encoding | SPREAD
+            payload, encoding = self._prefix[1:] + self.meta, self.encoding | SPREAD
         else:
             pairs: list[bytes] = []
             if self.type in _AS_ADDED:
@@ -204,16 +215,29 @@ class Collection:
             effects[prefix + element] = value if as_record is None else as_record(number, value)
 
 
-def parse_payload(view: "View", key: bytes, head: Head) -> Collection:
-    """The collection in `head`, which is that of `key`."""
-    payload = head.payload
-    if head.encoding & SPREAD:
-        id_ = ID.unpack_from(payload)[0]
-        meta = payload[ID_BYTES:]
-        return Collection(view, key, head.type, head.encoding & ~SPREAD, head.expire_ms, id_, meta, None)
-    start = COMPACT_META_BYTES + int.from_bytes(payload[:COMPACT_META_BYTES], "big")
-    pairs = iter(_decode(payload[start:]))
+def open_collection(view: "View", key: bytes, record: bytes) -> Collection:
+    """The collection in `record`, the head of `key`."""
+    type_, flags, _, expire_ms = HEADER.unpack_from(record)
+    encoding = flags & ENCODING_MASK
+    if flags & SPREAD:
+        id_bytes = record[HEADER_BYTES:_SPREAD_META_AT]
+        return Collection(
+            view,
+            key,
+            type_,
+            encoding & ~SPREAD,
+            expire_ms,
+            int.from_bytes(id_bytes, "big"),
+            record[_SPREAD_META_AT:],
+            None,
+            _ELEMENT_TABLE + id_bytes,
+        )
+    start = _META_AT + int.from_bytes(record[HEADER_BYTES:_META_AT], "big")
+    pairs = iter(_decode(record[start:]))
     compact = dict(zip(pairs, pairs, strict=True))
-    return Collection(
-        view, key, head.type, head.encoding, head.expire_ms, 0, payload[COMPACT_META_BYTES:start], compact
-    )
+    return Collection(view, key, type_, encoding, expire_ms, 0, record[_META_AT:start], compact)
+
+
+def spread_element(record: bytes, element: bytes) -> bytes:
+    """Where `element` of the collection with the SPREAD head `record` lies."""
+    return _ELEMENT_TABLE + record[HEADER_BYTES:_SPREAD_META_AT] + element

@@ -18,7 +18,7 @@ from pathlib import Path
 from struct import Struct
 from typing import Any
 
-from raft.storage import StorageError
+from raft.storage import StorageError, check_refusal
 from raft.storage.binding import plyvel
 from server.keyspace.store import prefix_end
 
@@ -39,8 +39,11 @@ class DataStore:
     """One open data store. `get`, `scan` and `write` may be called from any thread, `close` when nobody else
     does."""
 
-    def __init__(self, path: Path, *, block_cache_bytes: int, write_buffer_bytes: int) -> None:
-        """Open or create it. Raises DataStoreError."""
+    def __init__(
+        self, path: Path, *, block_cache_bytes: int, write_buffer_bytes: int, compression: str = "none"
+    ) -> None:
+        """Open or create it. `compression`: of what is written from now on, "none" or "snappy"; what was written with
+        another one stays readable. Raises DataStoreError, SystemRefused."""
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
         try:
@@ -50,8 +53,10 @@ class DataStore:
                 lru_cache_size=block_cache_bytes,
                 write_buffer_size=write_buffer_bytes,
                 bloom_filter_bits=10,
+                compression=None if compression == "none" else compression,
             )
         except (plyvel.Error, OSError) as error:
+            check_refusal(f"the data store in {path}", error)
             raise DataStoreError(
                 f"The data store in {path} does not open ({error}). "
                 "If another process uses it, stop that one; if it is damaged, move the data directory away and "

@@ -12,15 +12,17 @@ A key whose time has come is gone for every read here at once, exactly; its reco
 deletes it through the log (`expired` collects those that a command stumbled upon).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
-from typing import Any
 
 from server.errors import WRONG_TYPE, CommandError
 from server.keyspace.breath import breathe, paced
 from server.keyspace.cache import MISSING, Derived, HotReplies, RecordCache
-from server.keyspace.collection import Collection, parse_payload
+from server.keyspace.collection import Collection, open_collection, spread_element
+from server.keyspace.deletions import Deletions
 from server.keyspace.events import EXPIRED, FLUSHED, KEY_MISS, MONITORED, NEW, PUBLISHED, TRACKED, Event
+from server.keyspace.home import EVERYWHERE, Home
+from server.keyspace.kept import Kept
 from server.keyspace.layout import (
     ELEMENT_PREFIX,
     ELEMENT_PREFIX_BYTES,
@@ -39,6 +41,7 @@ from server.keyspace.layout import (
     REVISION_AT,
     REVISION_OFFSET,
     SPREAD,
+    STRING,
     SWEEP_PREFIX,
     Head,
     decode_head,
@@ -53,13 +56,10 @@ from server.keyspace.layout import (
 from server.keyspace.limits import HasLimits, Limits
 from server.keyspace.meta import DATABASES, Database, Meta
 from server.keyspace.order import Order, few_max, in_range, overlaid
-from server.keyspace.slots import key_slot
 from server.keyspace.store import Store, prefix_end
 
 derived_size_max = 100_000
 """Records that Derived stands for: about ten megabytes."""
-deletions_max = 4096
-"""Deletions that are remembered, for WATCH."""
 fresh_max = 4096
 """Records of one command that go into the cache: the last."""
 _NULL_BYTES_MAX = 5
@@ -71,54 +71,7 @@ _HEAD = ord("h")
 _REVISION_BYTES = slice(REVISION_OFFSET, REVISION_OFFSET + REVISION_AT.size)
 
 
-class Home:
-    """The slots of a group, and where it is."""
-
-    __slots__ = ("_groups", "_number", "is_all", "node")
-
-    def __init__(self, number: int, groups: Sequence[int], node: Any = None) -> None:
-        """`groups`: slot to group number; `node`: the node that this is (commands/context.py), for those commands of a
-        script that it answers by itself."""
-        self.node = node
-        self._number = number
-        self._groups = groups
-        self.is_all = all(group == number for group in groups)
-        """Every key lives here."""
-
-    def owns(self, key: bytes) -> bool:
-        """Whether `key` lives in the group."""
-        return self.is_all or self._groups[key_slot(key)] == self._number
-
-
-EVERYWHERE = Home(1, ())
 DEFAULTS = Limits()
-
-
-class Kept(dict[bytes, bytes | None]):
-    """Effects of which those until the last `keep` stay; what came since can be taken back."""
-
-    __slots__ = ("undo",)
-
-    def __init__(self, effects: dict[bytes, bytes | None]) -> None:
-        super().__init__(effects)
-        self.undo: list[tuple[bytes, bool, bytes | None]] = []
-        """(key, whether it was there, its value) before each write."""
-
-    def __setitem__(self, key: bytes, value: bytes | None) -> None:
-        self.undo.append((key, key in self, self.get(key)))
-        super().__setitem__(key, value)
-
-    def restore(self) -> list[bytes]:
-        """As at the last `keep`; the keys that are gone."""
-        gone = []
-        while self.undo:
-            key, was_there, value = self.undo.pop()
-            if was_there:
-                super().__setitem__(key, value)
-            else:
-                del self[key]
-                gone.append(key)
-        return gone
 
 
 class ScriptReads:
@@ -144,7 +97,6 @@ class View:
         "_caches",
         "_counts_index",
         "_deleted",
-        "_deleted_floor",
         "_fresh",
         "_hot",
         "_kept_events",
@@ -153,6 +105,7 @@ class View:
         "_meta_before",
         "_meta_first",
         "_order",
+        "_parts",
         "_pending",
         "_replies",
         "_space",
@@ -214,15 +167,12 @@ class View:
         """Meta is not what the last entry said; the executor writes it once per entry and resets this."""
         self.committed = 0
         """A revision up to which everything is committed."""
-        self._deleted: dict[bytes, int] = {}
-        """Where the head of a missing key lay to the revision of its deletion, the newest `deletions_max` of them. Of a
-        key that was past its time it is the revision of its last change: that it went is nothing new then."""
-        self._deleted_floor = first_index << 16
-        """The highest revision of those that were forgotten, or that this view never saw."""
+        self._deleted = Deletions(first_index << 16)
         self._fresh: list[tuple[bytes, bytes]] = []
         """(key, where) of heads that this command has put in the present space, for the cache."""
         self._hot = hot or HotReplies(DATABASES, 1)
         self._replies = self._hot.databases[0]
+        self._parts = self._hot.parts[0]
         self._space = -1
         self._cache: RecordCache
         self._enter(meta.databases[0].space)
@@ -286,6 +236,7 @@ class View:
         """Go on with database `db`: the next command of a transaction."""
         self.db = db
         self._replies = self._hot.databases[db]
+        self._parts = self._hot.parts[db]
         self._enter(self._meta.databases[db].space)
 
     def _enter(self, space: int) -> None:
@@ -333,9 +284,7 @@ class View:
                 dict.__setitem__(
                     effects, where, record[:REVISION_OFFSET] + after + record[_REVISION_BYTES.stop :]
                 )
-        for place, at in self._deleted.items():
-            if at == old:
-                self._deleted[place] = revision
+        self._deleted.restamp(old, revision)
 
     def keep(self) -> None:
         """What was written so far stays when the handler raises later: a script's commands are done one by one."""
@@ -402,7 +351,7 @@ class View:
         if record is None or record[EXPIRE_OFFSET:HEADER_BYTES] != index_key[1:EXPIRY_PREFIX_BYTES]:
             return False
         self.effects[where] = None
-        self._remember(where, REVISION_AT.unpack_from(record, REVISION_OFFSET)[0])
+        self._deleted.note(where, REVISION_AT.unpack_from(record, REVISION_OFFSET)[0])
         if record[1] & SPREAD:
             self.effects[orphans_key(spread_id(record))] = b""
         if record[1] & ELEMENTS_EXPIRE:
@@ -486,15 +435,31 @@ class View:
             raise CommandError(WRONG_TYPE)
         return record[HEADER_BYTES:]
 
+    def _typed(self, key: bytes, type_: int) -> bytes | None:
+        """`record` of a key that has to be of `type_`."""
+        record = self._cache.young.get(key)
+        if record is None or self._pending or record[1] & EXPIRES:
+            record = self.record(key)
+            if record is None:
+                return None
+        if record[0] != type_:
+            raise CommandError(WRONG_TYPE)
+        return record
+
     def collection(self, key: bytes, type_: int) -> Collection | None:
         """The elements of `key`, None when there is no such key; raises WRONGTYPE when it is not of `type_`. Changes
         to it are written by its `save`."""
-        record = self.record(key)
+        record = self._typed(key, type_)
+        return None if record is None else open_collection(self, key, record)
+
+    def value_in(self, key: bytes, type_: int, element: bytes) -> bytes | None:
+        """The value of one element of `key`, as of `collection`: what most reads want, for less."""
+        record = self._typed(key, type_)
         if record is None:
             return None
-        if record[0] != type_:
-            raise CommandError(WRONG_TYPE)
-        return parse_payload(self, key, decode_head(record))
+        if not record[1] & SPREAD:
+            return open_collection(self, key, record).get(element)
+        return self.element(spread_element(record, element))
 
     def create(self, key: bytes, type_: int, meta: bytes = b"", encoding: int = 0) -> Collection:
         """An empty collection for `key`; whatever is there is replaced, expiry included, when it is saved."""
@@ -508,6 +473,12 @@ class View:
                 self._hot.keep(self.db, key, MISSING)
         elif not record[1] & EXPIRES:
             self._hot.keep(self.db, key, reply)
+
+    def settle_part(self, key: bytes, args: list[bytes], reply: bytes) -> None:
+        """Likewise, for the answer to `args`, the request of a command whose answers are kept."""
+        record = self._cache.young.get(key)
+        if record is not None and not record[1] & (EXPIRES | ELEMENTS_EXPIRE):
+            self._hot.keep_part(self.db, key, (self.protocol, *args), reply)
 
     def exists(self, key: bytes) -> bool:
         """Whether `key` is there."""
@@ -533,7 +504,7 @@ class View:
     def _gone(self, key: bytes) -> int:
         """The revision at which `key`, which is missing, was there for the last time, as far as known."""
         where = head_key(self._space, key)
-        revision = self._deleted.get(where, self._deleted_floor)
+        revision = self._deleted.last(where)
         record = self.effects[where] if where in self.effects else self._base.get(where)
         if record is not None:  # past its time, and not deleted yet
             revision = max(revision, int(REVISION_AT.unpack_from(record, REVISION_OFFSET)[0]))
@@ -541,11 +512,9 @@ class View:
             self._base.observed = revision >> 16
         return revision
 
-    def recall(self, deletions: dict[bytes, int], floor: int) -> None:
-        """What is known of deletions before this view began: where, and at which log index; older ones were up to
-        the index `floor`."""
-        self._deleted = {where: index << 16 | 0xFFFF for where, index in deletions.items()}
-        self._deleted_floor = floor << 16 | 0xFFFF
+    def recall(self, deletions: Deletions) -> None:
+        """What is known of deletions before this view began, in revisions."""
+        self._deleted = deletions
 
     def key_count(self) -> int:
         """How many keys the database holds, expired ones that are not yet deleted included (DBSIZE)."""
@@ -690,6 +659,33 @@ class View:
             effects[elements_expiry_key(record, where)] = b""
         self._fresh.append((key, where))
 
+    def put_strings(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+        """`put` of plain strings that do not expire, many at once; while nobody listens to events."""
+        assert not self.notify
+        effects, fresh, space, get = self.effects, self._fresh, self._space, self._base.get
+        forget_reply, take = self._replies.pop, self._cache.take
+        header = HEADER.pack(STRING, 0, self.revision, 0)
+        added = 0
+        for key, value in pairs:
+            breathe()
+            where = head_key(space, key)
+            if where in effects:
+                old = effects[where]
+            else:
+                forget_reply(key, None)
+                old = take(key)
+                if old is None:
+                    old = get(where)
+            if old is None:
+                added += 1
+            elif old[1] & _ATTACHED:
+                self.put(key, STRING, value)
+                continue
+            effects[where] = header + value
+            fresh.append((key, where))
+        if added:
+            self._count(self.db, added, 0)
+
     def put_head(self, key: bytes, head: Head) -> None:
         """Write `head` (its revision apart, which is this command's) under `key`: RENAME, COPY, PERSIST,
         EXPIRE."""
@@ -716,16 +712,10 @@ class View:
             effects[expiry_key(expire_ms, where)] = None
             if expire_ms <= self.now_ms:
                 self.event(EXPIRED, b"expired", key)
-                self._remember(where, REVISION_AT.unpack_from(old, REVISION_OFFSET)[0])
+                self._deleted.note(where, REVISION_AT.unpack_from(old, REVISION_OFFSET)[0])
                 return False
-        self._remember(where, self.revision)
+        self._deleted.note(where, self.revision)
         return True
-
-    def _remember(self, where: bytes, revision: int) -> None:
-        deleted = self._deleted
-        if len(deleted) >= deletions_max:
-            self._deleted_floor = max(self._deleted_floor, deleted.pop(next(iter(deleted))))
-        deleted[where] = revision
 
     def flush(self) -> None:
         """Empty the database: its keys are left behind in their space, to be swept in the background."""
@@ -735,7 +725,7 @@ class View:
         if not database.keys:
             return
         self._save_meta()
-        self._deleted_floor = self.revision
+        self._deleted.floor = self.revision
         self.effects[SWEEP_PREFIX.pack(b"q", database.space)] = b""
         self._hot.clear()
         database.space = self._meta.next_space
@@ -761,6 +751,8 @@ class View:
         if where in effects:
             return effects[where]
         self._replies.pop(key, None)
+        if self._parts:
+            self._parts.pop(key, None)
         record = self._cache.take(key)
         return self._base.get(where) if record is None else record
 

@@ -8,6 +8,9 @@ local function clean(text)
 end
 
 return function(host) return function(value, protocol)
+  if type(value) == 'string' then return '$' .. #value .. '\r\n' .. value .. '\r\n' end
+  if type(value) == 'number' then return format(':%d\r\n', value) end
+
   local out, n = {}, 0
 
   local function put(text)

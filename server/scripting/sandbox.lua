@@ -144,14 +144,17 @@ getmetatable('').__metatable = false
 
 -- the end of scripts that go on for too long
 
-local running = false
+local running, ending = false, false
 
 local function tick()
   if running and host.over() then
+    ending = true
     sethook(tick, '', 1) -- at every instruction from now on, so that no pcall outlives it
     error({err = host.reason()}, 0)
   end
 end
+
+sethook(tick, '', TICKS)
 
 local function create(f)
   local thread = coroutine.create(f)
@@ -420,12 +423,14 @@ local function start(source, env)
   unit, globals = source, env
   reset_cjson()
   running = true
-  sethook(tick, '', TICKS)
 end
 
 local function finish(ok, value, protocol)
   running = false
-  sethook()
+  if ending then
+    ending = false
+    sethook(tick, '', TICKS)
+  end
   if ok then return true, protocol and encode(value, protocol) end
   if type(value) ~= 'table' then return false, 'ERR ' .. tostring(value), 1 end -- out of memory: no handler ran
   return false, value[1], value[2]

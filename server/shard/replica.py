@@ -16,11 +16,11 @@ from typing import Any
 import msgspec
 
 from raft.core.messages import NORMAL, Entry, SnapshotMeta
+from server.keyspace.deletions import Deletions
 from server.keyspace.layout import META_KEY
 from server.keyspace.leveldb import APPLIED, APPLIED_KEY, DATA_PREFIX, DataStore, data_prefix
 from server.keyspace.meta import Meta
 from server.keyspace.store import prefix_end
-from server.keyspace.view import deletions_max
 from server.shard.effects import decode_effects
 from server.shard.receipts import Receipt
 
@@ -62,11 +62,8 @@ class Replica:
         """What this node calls itself in receipts."""
         self.receipts: deque[Receipt] = deque()
         """Those of this node that were applied. They are here before `applied_index` says so."""
-        self.deletions: dict[bytes, int] = {}
-        """Where the heads of deleted keys lay to the log index of the deletion, the newest `deletions_max` of them: for
-        the view of the leader that this replica may become. See View.is_unchanged."""
-        self.deletions_floor = self.applied_index
-        """Log index up to which deletions may have been forgotten."""
+        self.deletions = Deletions(self.applied_index)
+        """In log indexes, for the view of the leader that this replica may become."""
         self._applied_key = APPLIED_KEY.pack(b"a", group)
         self._staging_key = APPLIED_KEY.pack(b"s", group)
         self._drop_staging()
@@ -112,7 +109,7 @@ class Replica:
                 if None in operations.values():
                     for key, value in operations.items():
                         if value is None and key[0] == _HEAD:
-                            self._remember(key, entry.index)
+                            self.deletions.note(key, entry.index)
         batch = self._store.batch()
         put, delete, prefix = batch.put, batch.delete, self.prefix
         for key, value in newest.items():
@@ -132,13 +129,7 @@ class Replica:
     def _note_flush(self, note: bytes, entries: list[Entry]) -> None:
         for entry in entries:
             if entry.kind == NORMAL and entry.data and note in decode_effects(entry.data).operations:
-                self.deletions_floor = entry.index
-
-    def _remember(self, where: bytes, index: int) -> None:
-        deletions = self.deletions
-        if len(deletions) >= deletions_max:
-            self.deletions_floor = max(self.deletions_floor, deletions.pop(next(iter(deletions))))
-        deletions[where] = index
+                self.deletions.floor = entry.index
 
     # -- snapshots (worker thread) ---------------------------------------------------------------------------
 
@@ -193,8 +184,7 @@ class Replica:
         self.prefix = data_prefix(self.group, self.generation)
         self.applied_index = meta.index
         self.consistent_index = consistent_index
-        self.deletions = {}
-        self.deletions_floor = meta.index
+        self.deletions = Deletions(meta.index)
         self.sweep_due = True
 
     def _stage(self, batch: Any, staging: Staging) -> None:

@@ -37,10 +37,11 @@ from server.errors import (
 from server.keyspace.breath import Ended, TooLong, begin_attempt, breathe, end_attempt
 from server.keyspace.cache import HotReplies
 from server.keyspace.events import FLUSHED, KEY_MISS, Event
+from server.keyspace.home import EVERYWHERE, Home
 from server.keyspace.layout import META_KEY
 from server.keyspace.limits import HasLimits
 from server.keyspace.meta import Meta
-from server.keyspace.view import DEFAULTS, EVERYWHERE, Home, ScriptReads, View
+from server.keyspace.view import DEFAULTS, ScriptReads, View
 from server.shard.call import Call, Transaction
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.effects import encode_effects
@@ -209,6 +210,11 @@ class Shard:
             self._on_dirty(self)
         return reply
 
+    def evaluate_for_all(self, command: Command, args: Args, db: int, protocol: int) -> bytes:
+        """`evaluate`, for somebody who may do everything, also in scripts."""
+        self._view.caller = None
+        return self.evaluate(command, args, db, protocol)
+
     def evaluate_transaction(self, transaction: Transaction, protocol: int) -> bytes:
         """Run an EXEC: all effects in one entry, or a null when a watched key has changed. Sets `gate` and
         `wrote`. Raises Unfinished."""
@@ -370,6 +376,10 @@ class Shard:
     def settle(self, key: bytes, reply: bytes) -> None:
         """After `evaluate` of a GET whose reply is free: it may be given again until a command touches the key."""
         self._view.settle(key, reply)
+
+    def settle_part(self, args: Args, reply: bytes) -> None:
+        """Likewise, of a command that is `kept`."""
+        self._view.settle_part(args[1], args, reply)
 
     def hold(self, call: Call, reply: bytes) -> None:
         """After `evaluate`: `reply` to `call` waits for what it has to wait for."""
@@ -752,7 +762,7 @@ class Shard:
         self._meta_proposed = self._meta.encode()
         self._view = self._make_view()
         if self._leading_term:
-            self._view.recall(dict(self.replica.deletions), self.replica.deletions_floor)
+            self._view.recall(self.replica.deletions.as_revisions())
         self._turn = 0
 
     def _make_view(self) -> View:

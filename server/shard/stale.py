@@ -7,8 +7,9 @@ from resp import encode
 from server.commands.table import Args, Command
 from server.errors import WouldBlock
 from server.keyspace.breath import TooLong, begin_attempt, end_attempt
+from server.keyspace.home import Home
 from server.keyspace.limits import HasLimits
-from server.keyspace.view import Home, View
+from server.keyspace.view import View
 from server.shard.clock import TurnClock
 from server.shard.failure import failure
 from server.shard.replica import Replica

@@ -11,11 +11,13 @@ is found without counting through the collection, see `draw`.
 from binascii import crc32
 from itertools import islice
 from random import Random
+from struct import Struct
 
 from server.keyspace.collection import Collection
 
 CRC_BYTES = 4
 CRC_END = 1 << 32
+_CRC = Struct(">I")
 
 _BUCKET_EXPECTED = 8
 """Elements that a bucket of `draw` should hold: few enough to read, enough that most buckets hold some."""
@@ -24,6 +26,12 @@ _BUCKET_MAX = 32
 _BUCKET_READ_MAX = 256
 """Names of like checksums can be made by someone who wants to: a bucket with so many is halved, so that no draw reads
 many; it is not fair any more, but all but names of one and the same checksum are drawn."""
+_SAMPLE_MAX = 32
+"""Names that a Sample draws at once, from"""
+_SAMPLE_BUCKET_EXPECTED = 256
+"""a bucket of about so many: few of them, so that the checksums of what stays are as even as they were."""
+_SAMPLE_TRIES_MAX = 8
+"""One or two do, unless the checksums were made to be uneven."""
 _TRIES_MAX = 200
 """A try fails three times out of four; so many in a row only when the checksums were made to be uneven."""
 _DRAW_SHARE_MAX = 3
@@ -32,7 +40,7 @@ _DRAW_SHARE_MAX = 3
 
 def element(name: bytes) -> bytes:
     """Where `name` lies."""
-    return crc32(name).to_bytes(CRC_BYTES, "big") + name
+    return _CRC.pack(crc32(name)) + name
 
 
 def page(collection: Collection, cursor: int, count: int) -> tuple[int, list[tuple[bytes, bytes]]]:
@@ -50,10 +58,12 @@ def page(collection: Collection, cursor: int, count: int) -> tuple[int, list[tup
     return 0, found
 
 
-def _range(collection: Collection, start: int, stop: int) -> list[tuple[bytes, bytes]]:
-    """The elements of checksums in [start, stop), up to _BUCKET_READ_MAX of them."""
+def _range(
+    collection: Collection, start: int, stop: int, limit: int = _BUCKET_READ_MAX
+) -> list[tuple[bytes, bytes]]:
+    """The elements of checksums in [start, stop), up to `limit` of them."""
     end = stop.to_bytes(CRC_BYTES, "big") if stop < CRC_END else None
-    return collection.range(start.to_bytes(CRC_BYTES, "big"), end, limit=_BUCKET_READ_MAX)
+    return collection.range(start.to_bytes(CRC_BYTES, "big"), end, limit=limit)
 
 
 def draw(collection: Collection, size: int, random: Random) -> tuple[bytes, bytes]:
@@ -83,6 +93,46 @@ def draw(collection: Collection, size: int, random: Random) -> tuple[bytes, byte
         return where[CRC_BYTES:], value
     where, value = next(collection.scan())
     return where[CRC_BYTES:], value
+
+
+class Sample:
+    """Random elements of a spread collection, drawn ahead for who takes random ones off it again and again: with each
+    change of the collection it stays what it is, a random choice among all. For Derived, see keyspace/cache.py.
+
+    It is filled from one wide bucket of checksums, taken with a probability that grows with what is in it, so that each
+    element is as likely as any other. Those that are taken together have checksums that lie together, which nobody can
+    see in their names.
+    """
+
+    __slots__ = ("chosen", "size")
+
+    def __init__(self) -> None:
+        self.chosen: list[bytes] = []
+        """In random order, as they lie in the collection."""
+        self.size = _SAMPLE_MAX
+
+    def fill(self, collection: Collection, size: int, random: Random) -> None:
+        """Choose some of the `size` elements, if luck will have it."""
+        buckets = max(size // _SAMPLE_BUCKET_EXPECTED, 1)
+        most = 2 * _SAMPLE_BUCKET_EXPECTED
+        for _ in range(_SAMPLE_TRIES_MAX):
+            bucket = random.randrange(buckets)
+            start, stop = bucket * CRC_END // buckets, (bucket + 1) * CRC_END // buckets
+            found = _range(collection, start, stop, most + 1)
+            if buckets == 1 or random.randrange(most) < len(found) <= most:
+                self.chosen = [where for where, _ in random.sample(found, min(_SAMPLE_MAX, len(found)))]
+                return
+
+    def added(self, where: bytes, size: int, random: Random) -> None:
+        """An element has come to lie at `where`; they are `size` now."""
+        chosen = self.chosen
+        if chosen and (at := random.randrange(size)) < len(chosen):
+            chosen[at] = where
+
+    def removed(self, where: bytes) -> None:
+        """The element there has gone."""
+        if where in self.chosen:
+            self.chosen.remove(where)
 
 
 def draw_many(

@@ -13,7 +13,7 @@ from math import asin, atan2, cos, isfinite, nan, pi, radians, sin, sqrt
 from typing import NamedTuple, Protocol
 
 from server.types.zset_ranges import scores
-from server.types.zsets import SortedSet
+from server.types.zsets import SortedSet, pair_of
 
 LONGITUDE_MAX = 180.0
 LATITUDE_MAX = 85.05112878
@@ -221,7 +221,7 @@ def search(zset: SortedSet, centre: Point, area: Area, limit: int) -> list[Found
     """The members in the area, up to `limit` of them (0: all)."""
     found: list[Found] = []
     for low, high in _cells(centre, area):
-        for member, score in scores(low, False, high, True).pairs(zset, False, 0, None):
+        for member, score in map(pair_of, scores(low, False, high, True).rows(zset, False, 0, None)):
             point = decode(score)
             away_m = area.distance_m(centre, point)
             if away_m is not None:

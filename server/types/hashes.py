@@ -53,6 +53,7 @@ deleted, needs as many."""
 
 _HASHES = 1 << 32
 _META = Struct(">QII")
+_ELEMENT = Struct(">cI")
 _COUNT_BITS = 32
 _COUNT_MAX = (1 << _COUNT_BITS) - 1
 _COUNT_BYTES = 4
@@ -86,7 +87,7 @@ class Field(NamedTuple):
 
 def _element(field: bytes) -> bytes:
     """Where `field` lies in the collection."""
-    return b"f" + crc32(field).to_bytes(4, "big") + field
+    return _ELEMENT.pack(b"f", crc32(field)) + field
 
 
 def _decode(record: bytes) -> Field:
@@ -271,18 +272,21 @@ class Hash:
         old_ms = 0
         if record is None:
             self._count += 1
-        else:
+        elif record[0]:
             old_ms = _decode(record).expire_ms
             is_new = 0 < old_ms <= self._now_ms
+        else:
+            is_new = False
         if old_ms != expire_ms:
             self._reindex(element, old_ms, expire_ms)
-        limits = self._view.limits
-        if (
-            expire_ms
-            or self._count > limits.hash_max_listpack_entries
-            or (max(len(field), len(value)) > limits.hash_max_listpack_value and not any_length)
-        ):
-            self.leave_listpack()
+        if not self._elements.encoding & HASHTABLE:
+            limits = self._view.limits
+            if (
+                expire_ms
+                or self._count > limits.hash_max_listpack_entries
+                or (max(len(field), len(value)) > limits.hash_max_listpack_value and not any_length)
+            ):
+                self.leave_listpack()
         if expire_ms:
             self._elements.put(element, _EXPIRES + _TIME.pack(expire_ms) + value)
         elif self._elements.encoding == LISTPACK:
@@ -380,8 +384,13 @@ def find_or_create(view: View, key: bytes) -> Hash:
 
 def value(view: View, key: bytes, field: bytes) -> bytes | None:
     """The value of `field` of the hash at `key`, None when either is not there; raises WRONGTYPE."""
-    found = find(view, key)
-    return None if found is None else found.get(field)
+    record = view.value_in(key, HASH, _element(field))
+    if record is None:
+        return None
+    if not record[0]:
+        return record[1:]
+    found = _decode(record)
+    return None if 0 < found.expire_ms <= view.now_ms else found.value
 
 
 def set_all(view: View, key: bytes, pairs: list[tuple[bytes, bytes]]) -> int:
@@ -389,9 +398,12 @@ def set_all(view: View, key: bytes, pairs: list[tuple[bytes, bytes]]) -> int:
     fields = find_or_create(view, key)
     if len(pairs) > view.limits.hash_max_listpack_entries:
         fields.leave_listpack()  # even if some fields are the same
-    added = sum(fields.set(field, value) for field, value in pairs)
+    added = 0
+    for field, value in pairs:
+        added += fields.set(field, value)
     fields.save()
-    view.event(events.HASH, b"hset", key)
+    if view.notify:
+        view.event(events.HASH, b"hset", key)
     return added
 
 

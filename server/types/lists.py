@@ -11,11 +11,13 @@ Layout:     meta  first:u64 length:u64 size:u64        elements  position:u64 ->
 list: in a listpack while that fits one node (keyspace/limits.py), in a quicklist beyond, and in a listpack again when
 it has shrunk to half of a node. Valkey knows its nodes and converts back only when a single one is left; here what
 counts is the sum.
+
+Who takes elements off an end one by one finds some of those that come next read already, see Ahead.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
-from itertools import chain
+from itertools import chain, islice
 from operator import itemgetter
 from struct import Struct
 
@@ -33,6 +35,11 @@ _META = Struct(">QQQ")
 _VALUE: Callable[[tuple[bytes, bytes]], bytes] = itemgetter(1)
 _FEW = 4
 """So many look-ups cost less than a scan."""
+_AHEAD_MAX = 64
+"""Elements that are read at once, and"""
+_AHEAD_BYTES_MAX = 1 << 14
+"""so many bytes of them, or one element."""
+_AHEAD_UNIT_BYTES = 100
 _POSITION = Struct(">Q").pack
 _MIDDLE = 2**63
 
@@ -46,6 +53,30 @@ class End(Enum):
 
 PUSHED = {End.LEFT: b"lpush", End.RIGHT: b"rpush"}
 POPPED = {End.LEFT: b"lpop", End.RIGHT: b"rpop"}
+
+
+class Ahead:
+    """Elements of one spread list that will be taken next, by position. Whatever is written at one of these positions
+    is to be taken out: pushing never does that, as the positions lie within the list."""
+
+    __slots__ = ("next", "size", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[int, bytes] = {}
+        self.next = -1
+        """What is taken after the last one that was not here: if it is not here either, it is time to read."""
+        self.size = 1
+
+    def read(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        """Positions and values, as far as they are worth it."""
+        size_bytes = 0
+        self.values = values = {}
+        for where, value in islice(rows, _AHEAD_MAX):
+            values[int.from_bytes(where, "big")] = value
+            size_bytes += len(value)
+            if size_bytes > _AHEAD_BYTES_MAX:
+                break
+        self.size = 1 + len(values) + size_bytes // _AHEAD_UNIT_BYTES
 
 
 class ListValue:
@@ -108,6 +139,7 @@ class ListValue:
             return False
         self.make_room((value,), 1)
         self._collection.put(where, value)
+        self._view.derived.forget(self._collection.id)
         self.size_bytes += element_bytes(value) - element_bytes(old)
         self.make_small()
         return True
@@ -124,19 +156,23 @@ class ListValue:
 
     def push(self, values: Sequence[bytes], end: End) -> None:
         """Add `values`, one after the other, at `end`."""
-        self.make_room(values, len(values))
+        collection = self._collection
+        if collection.encoding == LISTPACK:
+            self.make_room(values, len(values))
+        step = -1 if end is End.LEFT else 1
+        at = self._first - 1 if end is End.LEFT else self._first + self.length
         for value in values:
-            if end is End.LEFT:
-                self._first -= 1
-                at = self._first
-            else:
-                at = self._first + self.length
-            self._collection.put(_POSITION(at), value)
-            self.length += 1
+            collection.put(_POSITION(at), value)
+            at += step
             self.size_bytes += element_bytes(value)
+        self.length += len(values)
+        if end is End.LEFT:
+            self._first -= len(values)
 
     def pop(self, count: int, end: End) -> list[bytes]:
         """Take up to `count` elements, in the order in which they come off `end`."""
+        if count == 1 and self.length > 1 and self._collection.spread:
+            return [self._pop_one(end)]
         count = min(count, self.length)
         if end is End.LEFT:
             taken = list(self.walk(0, count))
@@ -145,6 +181,37 @@ class ListValue:
             taken = list(self.walk(self.length - count, self.length, reverse=True))
             self._cut(0, count, taken)
         return taken
+
+    def _pop_one(self, end: End) -> bytes:
+        """`pop` of one of several elements."""
+        collection, derived = self._collection, self._view.derived
+        at = self._first if end is End.LEFT else self._first + self.length - 1
+        where = _POSITION(at)
+        ahead: Ahead | None = derived.find(collection.id)
+        if ahead is None:
+            ahead = Ahead()
+            derived.keep(collection.id, ahead)
+        value = ahead.values.get(at)
+        if value is None:
+            if ahead.next != at:
+                value = collection.get(where)
+            elif end is End.LEFT:
+                ahead.read(collection.scan(where, _POSITION(at + _AHEAD_MAX)))
+            else:
+                ahead.read(collection.scan(_POSITION(at + 1 - _AHEAD_MAX), _POSITION(at + 1), reverse=True))
+            step = max(len(ahead.values), 1) if value is None else 1
+            ahead.next = at + step if end is End.LEFT else at - step
+            if value is None:
+                value = ahead.values[at]
+                derived.keep(collection.id, ahead)
+        collection.delete(where)
+        ahead.values.pop(at, None)
+        self.size_bytes -= element_bytes(value)
+        self.length -= 1
+        if end is End.LEFT:
+            self._first += 1
+        self.make_small()
+        return value
 
     def cut(self, left: int, right: int) -> None:
         """Drop so many elements at the left end and at the right one."""
@@ -156,6 +223,7 @@ class ListValue:
     def _cut(self, left: int, right: int, gone: Iterable[bytes]) -> None:
         """As `cut`; `gone` are these elements, or with the same sizes."""
         length = self.length - left - right
+        self._view.derived.forget(self._collection.id)
         if length > 0:  # else the key goes, and what hangs under it with it
             self.size_bytes -= sum(map(element_bytes, gone))
             for at in range(left):
@@ -195,6 +263,7 @@ class ListValue:
             self._cut(len(indexes), 0, removed)
 
     def _store(self, index: int, values: list[bytes]) -> None:
+        self._view.derived.forget(self._collection.id)
         for at, value in enumerate(values, self._first + index):
             self._collection.put(_POSITION(at), value)
 
@@ -257,7 +326,8 @@ def push(view: View, key: bytes, values: list[bytes], end: End, only_if_there: b
         return 0
     found.push(values, end)
     found.save()
-    view.event(events.LIST, PUSHED[end], key)
+    if view.notify:
+        view.event(events.LIST, PUSHED[end], key)
     return found.length
 
 
@@ -269,7 +339,8 @@ def pop(view: View, key: bytes, count: int, end: End) -> list[bytes] | None:
     if not count:
         return []
     taken = found.pop(count, end)
-    view.event(events.LIST, POPPED[end], key)
+    if view.notify:
+        view.event(events.LIST, POPPED[end], key)
     found.save()
     return taken
 

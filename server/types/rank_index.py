@@ -22,14 +22,16 @@ joined; the root grows and loses levels. Only records that are not as they were 
 nothing was added, an index is good for further commands on the same state: see Derived in keyspace/cache.py.
 
 The edges of the table are remembered, too: `lowest` and `highest`, outside of which nothing lies. Who takes the first
-element again and again, as a queue does, would else step over all that LevelDB has not yet thrown away.
+element again and again, as a queue does, would else step over all that LevelDB has not yet thrown away. And he finds
+some of the elements that come next read already (`edge`).
 
 Usable for any ordered table of a Collection: the prefix of the elements and a prefix for the index are all it knows.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from itertools import islice
+from struct import Struct
 
 from server.keyspace.collection import Collection
 
@@ -41,7 +43,10 @@ INTERVAL_EXPECTED = 45
 """About what an interval of level 0 holds on average."""
 _FANOUT_MIN = 16
 """Fewer than this are joined with a neighbour if both together are at most _FANOUT_NEW."""
-_COUNT_BYTES = 4
+EDGE_MAX = 64
+"""Elements at an edge that are read at once."""
+_COUNT = Struct(">I")
+_LEVELS = [bytes((level,)) for level in range(256)]
 
 
 class _Node:
@@ -72,6 +77,26 @@ class _Node:
         return node
 
 
+class _Edge:
+    """The first elements of the table, or the last ones: all on one side of `bound`."""
+
+    __slots__ = ("bound", "keys")
+
+    def __init__(self, keys: list[bytes], bound: bytes) -> None:
+        self.keys = keys
+        """In the table's order."""
+        self.bound = bound
+        """The first ones are all before it, the last ones it and all behind it."""
+
+    def change(self, key: bytes, count: int) -> None:
+        """`key`, which lies on this side, has come or gone."""
+        keys = self.keys
+        if count < 0:
+            del keys[bisect_left(keys, key)]
+        else:
+            insort(keys, key)
+
+
 class RankIndex:
     """The index of one table in a collection that is spread."""
 
@@ -89,14 +114,21 @@ class RankIndex:
         """No element lies before it. Owners that read the table from its beginning set it to what they have found."""
         self.highest: bytes | None = None
         """No element lies behind it; None: not known."""
-        self._touched: dict[tuple[int, bytes], int | None] = {}
-        """Level and bound of records that may have to be written, and their counts as stored; None: not there."""
+        self._first: _Edge | None = None
+        self._last: _Edge | None = None
+        self._touched: dict[bytes, int | None] = {}
+        """Where records lie that may have to be written, and their counts as stored; None: not there."""
+        self._walked: dict[bytes, tuple[_Node, int]] = {}
+        """Of the same records, the node and the interval in it that `add` has counted in: all that `save` has to look
+        at while no interval has become too large or too small."""
+        self._unsettled = not height
+        """Some interval has."""
         if height:
             self._root = self._read(height - 1, b"", None)
         else:
             self.height = 1
             self._root = _Node([b""], [0], None)
-            self._touched[0, b""] = None
+            self._touched[self._place(0, b"")] = None
 
     def attach(self, collection: Collection) -> None:
         """Go on with the same collection in another command."""
@@ -113,15 +145,35 @@ class RankIndex:
             self.lowest = key
         if self.highest is not None and key > self.highest:
             self.highest = key
+        edge = self._first
+        if edge is not None and key < edge.bound:
+            edge.change(key, count)
+            if len(edge.keys) > 2 * EDGE_MAX:
+                edge.bound = edge.keys[EDGE_MAX]
+                del edge.keys[EDGE_MAX:]
+        edge = self._last
+        if edge is not None and key >= edge.bound:
+            edge.change(key, count)
+            if len(edge.keys) > 2 * EDGE_MAX:
+                edge.bound = edge.keys[-EDGE_MAX]
+                del edge.keys[:-EDGE_MAX]
         node = self._root
-        touched = self._touched
-        for level in range(self.height - 1, -1, -1):
+        touched, walked = self._touched, self._walked
+        level = self.height
+        while True:
+            level -= 1
             at = bisect_right(node.bounds, key) - 1
-            touched.setdefault((level, node.bounds[at]), node.counts[at])
-            node.counts[at] += count
-            node.changed.add(at)
-            if level:
-                node = self._kid(node, at, level)
+            counts = node.counts
+            place = self._index + _LEVELS[level] + node.bounds[at]
+            if place not in walked:
+                touched.setdefault(place, counts[at])
+                walked[place] = node, at
+            counts[at] += count
+            if not level:
+                break
+            node = node.kids[at] or self._kid(node, at, level)
+        if counts[at] > FANOUT_MAX or (count < 0 and self._joinable(node, at)):
+            self._unsettled = True
 
     def rank(self, key: bytes) -> int:
         """How many elements lie before `key`, which need not be there. Not between `add` and `save`."""
@@ -133,7 +185,7 @@ class RankIndex:
             if level:
                 node = self._kid(node, at, level)
         table = self._table
-        return before + sum(1 for _ in self._collection.scan(table + node.bounds[at], table + key))
+        return before + len(list(self._collection.scan(table + node.bounds[at], table + key)))
 
     def key_at(self, rank: int) -> bytes:
         """The element before which `rank` others lie; there must be one. Not between `add` and `save`."""
@@ -148,36 +200,72 @@ class RankIndex:
         elements = self._elements(node.bounds[at], node.stop_of(at))
         return next(islice(elements, rank, None))
 
+    def edge(self, count: int, reverse: bool) -> list[bytes]:
+        """The first `count` elements, at most EDGE_MAX, in order, or with `reverse` the last ones from behind; there
+        are more. Not between `add` and `save`."""
+        edge = self._last if reverse else self._first
+        if edge is None or len(edge.keys) < count:
+            table, low = self._table, self.lowest
+            end = self._end() if self.highest is None else table + self.highest + b"\0"
+            rows = self._collection.range(table + low, end, reverse, limit=EDGE_MAX)
+            keys = [row[0][len(table) :] for row in rows]
+            self.size += len(keys)
+            if reverse:
+                self.highest = keys[0]
+                keys.reverse()
+                edge = self._last = _Edge(keys, keys[0])
+            else:
+                self.lowest = keys[0]
+                edge = self._first = _Edge(keys, keys[-1] + b"\0")
+        keys = edge.keys
+        return keys[: -count - 1 : -1] if reverse else keys[:count]
+
     def save(self) -> None:
         """Write what has changed."""
+        if self._unsettled:
+            self._save_settled()
+        else:
+            put, touched = self._collection.put, self._touched
+            for place, (node, at) in self._walked.items():
+                count = node.counts[at]
+                if count != touched[place]:
+                    put(place, _COUNT.pack(count))
+        self.size += len(self._touched)
+        self._touched.clear()
+        self._walked.clear()
+        self._unsettled = False
+
+    def _save_settled(self) -> None:
+        """`save`, the tree set right before."""
         touched = self._touched
+        for node, at in self._walked.values():
+            node.changed.add(at)
         parts = self._settle(self._root, self.height - 1)
         while len(parts) > 1:
             root = _Node([part.bounds[0] for part in parts], [sum(part.counts) for part in parts], None)
             root.kids = list(parts)
             for bound in root.bounds:
-                touched.setdefault((self.height, bound), None)
+                touched.setdefault(self._place(self.height, bound), None)
             self.height += 1
             parts = self._divided(root)
         self._root = parts[0]
         while self.height > 1 and len(self._root.bounds) == 1:
-            touched.setdefault((self.height - 1, b""), self._root.counts[0])
+            touched.setdefault(self._place(self.height - 1, b""), self._root.counts[0])
             self._root = self._kid(self._root, 0, self.height - 1)
             self.height -= 1
-        for (level, bound), stored in touched.items():
-            count = self._count(level, bound)
+        level_at = len(self._index)
+        for place, stored in touched.items():
+            count = self._count(place[level_at], place[level_at + 1 :])
             if count is None:
                 if stored is not None:
-                    self._collection.delete(self._place(level, bound))
+                    self._collection.delete(place)
             elif count != stored:
-                self._collection.put(self._place(level, bound), count.to_bytes(_COUNT_BYTES, "big"))
-        self.size += len(touched)
-        touched.clear()
+                self._collection.put(place, _COUNT.pack(count))
 
     # -- nodes ---------------------------------------------------------------------------------------------------
 
     def _place(self, level: int, bound: bytes) -> bytes:
-        return self._index + bytes((level,)) + bound
+        return self._index + _LEVELS[level] + bound
 
     def _read(self, level: int, start: bytes, stop: bytes | None) -> _Node:
         """The node over the intervals of `level` in [start, stop)."""
@@ -200,10 +288,14 @@ class RankIndex:
             kid = node.kids[at] = self._read(level - 1, node.bounds[at], node.stop_of(at))
         return kid
 
+    def _end(self) -> bytes:
+        """Where the table ends."""
+        return self._table[:-1] + bytes((self._table[-1] + 1,))
+
     def _elements(self, start: bytes, stop: bytes | None) -> Iterator[bytes]:
         """The elements in [start, stop)."""
         table = self._table
-        end = table[:-1] + bytes((table[-1] + 1,)) if stop is None else table + stop
+        end = self._end() if stop is None else table + stop
         return (key[len(table) :] for key, _ in self._collection.scan(table + start, end))
 
     def _count(self, level: int, bound: bytes) -> int | None:
@@ -258,7 +350,7 @@ class RankIndex:
         after = dict(zip(node.bounds, node.counts, strict=True))
         for bound in before.keys() | after.keys():
             if before.get(bound) != after.get(bound):
-                self._touched.setdefault((level, bound), before.get(bound))
+                self._touched.setdefault(self._place(level, bound), before.get(bound))
         return self._divided(node)
 
     def _cut(self, start: bytes, stop: bytes | None, count: int) -> list[tuple[bytes, int]]:
@@ -293,6 +385,13 @@ class RankIndex:
             for column in (node.bounds, node.counts, node.kids):
                 del column[first + 1]
             at = first
+
+    def _joinable(self, node: _Node, at: int) -> bool:
+        """Whether interval `at` of a node of level 0 has become so small that it can be joined with a neighbour."""
+        counts = node.counts
+        if counts[at] >= _FANOUT_MIN or len(counts) == 1:
+            return not counts[at]
+        return counts[at] + counts[at + 1 if at + 1 < len(counts) else at - 1] <= _FANOUT_NEW
 
     def _small(self, node: _Node, at: int, level: int) -> bool:
         """Whether interval `at` is known to be small: one that was not read has not become so."""

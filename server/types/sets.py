@@ -22,7 +22,7 @@ from server.keyspace.layout import SET
 from server.keyspace.limits import HasLimits
 from server.keyspace.view import View
 from server.types import crc_order
-from server.types.crc_order import CRC_BYTES, element
+from server.types.crc_order import CRC_BYTES, Sample, element
 from server.types.numbers import parse_int64
 
 INTSET, LISTPACK, HASHTABLE = range(3)
@@ -123,6 +123,9 @@ class Set:
                 self._next = int.from_bytes(collection.meta, "big") >> _COUNT_BITS
             collection.put(where, _as_record(self._next))
             self._next = min(self._next + 1, _NUMBER_MAX)
+        sample: Sample | None = self._view.derived.find(collection.id)
+        if sample is not None:
+            sample.added(where, self.count, self._view.random)
 
     def load(self, members: list[bytes], encoding: int) -> None:
         """Add `members`, different ones, to a set that has none, and have it be of `encoding`."""
@@ -135,9 +138,15 @@ class Set:
         where = element(member)
         if self._collection.get(where) is None:
             return False
+        self._delete(where)
+        return True
+
+    def _delete(self, where: bytes) -> None:
         self._collection.delete(where)
         self.count -= 1
-        return True
+        sample: Sample | None = self._view.derived.find(self._collection.id)
+        if sample is not None:
+            sample.removed(where)
 
     def save(self) -> bool:
         """Write the changes. Whether there still is such a key: no set is empty."""
@@ -171,13 +180,33 @@ class Set:
             popped = list(self)
             self.count = 0
             return popped
+        if count == 1 and self._collection.spread:
+            return [self._pop_one(random)]
         popped = self.draw_many(count, random)
         for member in popped:
-            self._collection.delete(element(member))
-        self.count -= count
+            self._delete(element(member))
         if self.encoding == HASHTABLE and self.count * _POP_REBUILD_SHARE <= count:
             self.encoding = max(LISTPACK, _encoding_of(self._view.limits, list(self)))
         return popped
+
+    def _pop_one(self, random: Random) -> bytes:
+        """`pop` of one of several, the second one in a row from what was drawn ahead."""
+        collection, derived = self._collection, self._view.derived
+        sample: Sample | None = derived.find(collection.id)
+        if sample is None:
+            derived.keep(collection.id, Sample())
+        else:
+            if not sample.chosen:
+                sample.fill(collection, self.count, random)
+            if sample.chosen:
+                where = sample.chosen[-1]
+                collection.delete(where)
+                sample.chosen.pop()
+                self.count -= 1
+                return where[CRC_BYTES:]
+        member = self.draw(random)
+        self._delete(element(member))
+        return member
 
     def page(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
         """Where to go on, 0 at the end, and about `count` members from `cursor` on; all that a small set has."""
@@ -221,6 +250,11 @@ def find(view: View, key: bytes) -> Set | None:
     """The set at `key`, None when there is no such key; raises WRONGTYPE when it is no set."""
     collection = view.collection(key, SET)
     return None if collection is None else Set(view, collection)
+
+
+def contains(view: View, key: bytes, member: bytes) -> bool:
+    """Whether `member` is in the set at `key`; raises WRONGTYPE."""
+    return view.value_in(key, SET, element(member)) is not None
 
 
 def find_to_add(view: View, key: bytes, members: list[bytes]) -> Set:

@@ -68,7 +68,7 @@ def elements_of(view: View, key: bytes, type_: int) -> list[bytes]:
     if type_ == SET:
         return list(sets.find(view, key) or ())
     zset = zsets.find(view, key)
-    return [] if zset is None else [member for member, _ in zset.scan()]
+    return [] if zset is None else zsets.members_of(zset.rows())
 
 
 def unsorted_range(view: View, key: bytes, type_: int, start: int, stop: int, reverse: bool) -> list[bytes]:
@@ -76,7 +76,7 @@ def unsorted_range(view: View, key: bytes, type_: int, start: int, stop: int, re
     returns."""
     if type_ == ZSET:
         zset = zsets.find(view, key)
-        return [] if zset is None else [member for member, _ in zset.slice(start, stop, reverse)]
+        return [] if zset is None else zsets.members_of(zset.slice_rows(start, stop, reverse))
     found = lists.find(view, key)
     if found is None:
         return []

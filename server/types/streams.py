@@ -18,6 +18,7 @@ may lie by the million.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from struct import Struct
 from zlib import crc32
 
@@ -35,9 +36,11 @@ ID_MAX = (1 << 128) - 1
 SEQUENCE_BITS = 64
 SEQUENCE_MAX = (1 << SEQUENCE_BITS) - 1
 
-_META = Struct(">QQQ16s16s16s16s")
+_META = Struct(">QQQQQQQQQQQ")
+_TAIL = Struct(">QQQQIIII")
 _NODE = Struct(">16sIIII")
 _ID_BYTES = 16
+_parts = Struct(">QQ").unpack_from
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[bytes]).decode
 
@@ -114,20 +117,49 @@ class Stream:
         """The last node; None when there is none."""
         meta = collection.meta
         if meta:
-            self.length, self.added, self.nodes, *ids = _META.unpack_from(meta)
-            self.last, self.max_deleted, self.first, self.head = map(id_of, ids)
+            self.length, self.added, self.nodes, a, b, c, d, e, f, g, h = _META.unpack_from(meta)
+            bits = SEQUENCE_BITS
+            self.last, self.max_deleted, self.first, self.head = (
+                a << bits | b,
+                c << bits | d,
+                e << bits | f,
+                g << bits | h,
+            )
             if self.nodes:
-                start = _META.size + _ID_BYTES
-                self.tail = Node.decode(id_of(meta[_META.size : start]), meta[start:])
+                a, b, c, d, *counts = _TAIL.unpack_from(meta, _META.size)
+                self.tail = Node(a << bits | b, c << bits | d, *counts)
 
     def save(self, changed: bool = False) -> None:
         """Write what has changed. The head, which waiters and WATCH go by, only with a change of the entries or when
         the whole stream lies in it; `changed`: in any case."""
         tail = self.tail
-        ids = map(id_bytes, (self.last, self.max_deleted, self.first, self.head))
-        meta = _META.pack(self.length, self.added, self.nodes, *ids)
+        bits, low = SEQUENCE_BITS, SEQUENCE_MAX
+        last, max_deleted, first, head = self.last, self.max_deleted, self.first, self.head
+        meta = _META.pack(
+            self.length,
+            self.added,
+            self.nodes,
+            last >> bits,
+            last & low,
+            max_deleted >> bits,
+            max_deleted & low,
+            first >> bits,
+            first & low,
+            head >> bits,
+            head & low,
+        )
         if tail is not None:
-            meta += id_bytes(tail.first) + tail.encode()
+            first, last = tail.first, tail.last
+            meta += _TAIL.pack(
+                first >> bits,
+                first & low,
+                last >> bits,
+                last & low,
+                tail.live,
+                tail.entries,
+                tail.size_bytes,
+                tail.fields_crc,
+            )
         if changed or meta != self._saved:
             self.collection.meta = meta
             self.collection.save()
@@ -143,12 +175,19 @@ class Stream:
 
     def scan(self, start: Id, end: Id, reverse: bool = False) -> Iterator[tuple[Id, list[bytes]]]:
         """Entries with ids in [start, end], fields and values in turn."""
+        return ((id_of(element), _decode(value)) for element, value in self._rows(start, end, reverse))
+
+    def show(self, start: Id, end: Id, reverse: bool, limit: int | None) -> list[list[bytes | list[bytes]]]:
+        """As `scan`, up to `limit` of them, with ids as clients write them."""
+        rows = islice(self._rows(start, end, reverse), limit)
+        return [[b"%d-%d" % _parts(element, 1), _decode(value)] for element, value in rows]
+
+    def _rows(self, start: Id, end: Id, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
         start, end = max(start, self.first), min(end, self.last)
         if start > end or not self.length:
-            return
+            return iter(())
         stop = b"e" + id_bytes(end + 1) if end < ID_MAX else b"f"
-        for element, value in self.collection.scan(b"e" + id_bytes(start), stop, reverse):
-            yield id_of(element), _decode(value)
+        return self.collection.scan(b"e" + id_bytes(start), stop, reverse)
 
     def top(self) -> Id:
         """The id of the last entry that is there; 0 when there is none."""

@@ -14,7 +14,7 @@ checked before anything is allocated.
 from server.errors import NOT_FLOAT, NOT_INTEGER, OVERFLOW, STRING_TOO_LONG, WRONG_TYPE, CommandError
 from server.keyspace import events
 from server.keyspace.breath import breathe
-from server.keyspace.layout import HEADER_BYTES, STRING, Head
+from server.keyspace.layout import EXPIRES, HEADER_BYTES, STRING, Head, decode_head
 from server.keyspace.view import View
 from server.types import longdouble
 from server.types.numbers import INT64_MAX, INT64_MIN, parse_int64
@@ -111,14 +111,23 @@ def add_integer(view: View, key: bytes, delta: int) -> int:
 
     Raises CommandError when the value is no 64-bit integer or would not be one afterwards.
     """
-    old = head(view, key)
-    number = 0 if old is None else parse_int64(old.payload)
-    if number is None:
-        raise CommandError(NOT_INTEGER)
-    number += delta
+    record = view.record(key)  # not `head`: a counter is to be quick
+    if record is None:
+        number = delta
+        expire_ms = 0
+    else:
+        if record[0] != STRING:
+            raise CommandError(WRONG_TYPE)
+        expire_ms = decode_head(record).expire_ms if record[1] & EXPIRES else 0
+        old = parse_int64(record[HEADER_BYTES:])
+        if old is None:
+            raise CommandError(NOT_INTEGER)
+        number = old + delta
     if not INT64_MIN <= number <= INT64_MAX:
         raise CommandError(OVERFLOW)
-    replace(view, key, old, b"%d" % number, PLAIN, b"incrby")
+    view.put(key, STRING, b"%d" % number, expire_ms, PLAIN)
+    if view.notify:
+        view.event(events.STRING, b"incrby", key)
     return number
 
 

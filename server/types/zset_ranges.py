@@ -1,7 +1,7 @@
 """Ranges of a sorted set: by rank, by score, by word. Each says which members it means, in either order.
 
-A `Range` is asked for its members, from an offset and up to a limit, or how many they are. All three kinds come down to
-a range of places (zsets.py), so that reading costs what is read and counting O(log n).
+A `Range` is asked for its members, as rows of the set, from an offset and up to a limit, or how many they are. All
+three kinds come down to a range of places (zsets.py), so that reading costs what is read and counting O(log n).
 
 A range of words only makes sense among members of one score; that is the range of places of that score. For a set with
 several scores Redis leaves open what such a range means; here it is what Redis does with a small set, which compares
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice, takewhile
 from typing import NamedTuple, Protocol
 
-from server.types.zsets import SortedSet, place_of_score
+from server.types.zsets import Row, SortedSet, member_of, place_of_score
 
 Pair = tuple[bytes, float]
 
@@ -20,9 +20,9 @@ Pair = tuple[bytes, float]
 class Range(Protocol):
     """Some members that follow each other."""
 
-    def pairs(self, zset: SortedSet, reverse: bool, offset: int, limit: int | None) -> Iterable[Pair]:
-        """The members and scores, in order or its reverse, without the first `offset`, at most `limit`. `offset` is
-        not negative."""
+    def rows(self, zset: SortedSet, reverse: bool, offset: int, limit: int | None) -> Iterable[Row]:
+        """The members with their scores, in order or its reverse, without the first `offset`, at most `limit`.
+        `offset` is not negative."""
 
     def count(self, zset: SortedSet) -> int:
         """How many they are."""
@@ -38,11 +38,11 @@ class Ranks(NamedTuple):
         first = max(self.start + count if self.start < 0 else self.start, 0)
         return first, (self.stop + count if self.stop < 0 else self.stop) + 1
 
-    def pairs(self, zset: SortedSet, reverse: bool, offset: int, limit: int | None) -> Iterable[Pair]:
+    def rows(self, zset: SortedSet, reverse: bool, offset: int, limit: int | None) -> Iterable[Row]:
         """See Range."""
         first, stop = self._span(zset.count)
         first += offset
-        return zset.slice(first, stop if limit is None else min(stop, first + limit), reverse)
+        return zset.slice_rows(first, stop if limit is None else min(stop, first + limit), reverse)
 
     def count(self, zset: SortedSet) -> int:
         """See Range."""
@@ -56,15 +56,15 @@ class Places(NamedTuple):
     start: bytes
     stop: bytes | None
 
-    def pairs(self, zset: SortedSet, reverse: bool, offset: int, limit: int | None) -> Iterable[Pair]:
+    def rows(self, zset: SortedSet, reverse: bool, offset: int, limit: int | None) -> Iterable[Row]:
         """See Range."""
         if not offset:
-            return islice(zset.scan(self.start, self.stop, reverse), limit)
+            return islice(zset.rows(self.start, self.stop, reverse), limit)
         low = zset.position(self.start)
         high = zset.count if self.stop is None else zset.position(self.stop)
         first, stop = (zset.count - high, zset.count - low) if reverse else (low, high)
         first += offset
-        return zset.slice(first, stop if limit is None else min(stop, first + limit), reverse)
+        return zset.slice_rows(first, stop if limit is None else min(stop, first + limit), reverse)
 
     def count(self, zset: SortedSet) -> int:
         """See Range."""
@@ -92,12 +92,12 @@ class Words(NamedTuple):
     low: Word
     high: Word
 
-    def pairs(self, zset: SortedSet, reverse: bool, offset: int, limit: int | None) -> Iterable[Pair]:
+    def rows(self, zset: SortedSet, reverse: bool, offset: int, limit: int | None) -> Iterable[Row]:
         """See Range."""
         score = _only_score(zset)
         if score is not None:
             places = self._places(score)
-            return () if places is None else places.pairs(zset, reverse, offset, limit)
+            return () if places is None else places.rows(zset, reverse, offset, limit)
         return islice(self._walk(zset, reverse), offset, None if limit is None else offset + limit)
 
     def count(self, zset: SortedSet) -> int:
@@ -136,7 +136,7 @@ class Words(NamedTuple):
             else member < high.text or (member == high.text and not high.exclusive)
         )
 
-    def _walk(self, zset: SortedSet, reverse: bool) -> Iterator[Pair]:
+    def _walk(self, zset: SortedSet, reverse: bool) -> Iterator[Row]:
         """As Redis goes over a small set."""
         low, high = self.low, self.high
         finite = not low.infinite and not high.infinite
@@ -148,12 +148,12 @@ class Words(NamedTuple):
         near, far = self._behind_low, self._before_high
         if reverse:
             near, far = far, near
-        pairs = zset.scan(reverse=reverse)
-        for pair in pairs:
-            if near(pair[0]):
-                if far(pair[0]):
-                    yield pair
-                    yield from takewhile(lambda each: far(each[0]), pairs)
+        rows = zset.rows(reverse=reverse)
+        for row in rows:
+            if near(member_of(row)):
+                if far(member_of(row)):
+                    yield row
+                    yield from takewhile(lambda each: far(member_of(each)), rows)
                 return
 
 

@@ -19,6 +19,7 @@ zero.
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from random import Random
 from struct import Struct
 from zlib import crc32
@@ -26,7 +27,7 @@ from zlib import crc32
 from server.keyspace.collection import Collection
 from server.keyspace.layout import ZSET
 from server.keyspace.view import View
-from server.types.rank_index import INTERVAL_EXPECTED, RankIndex
+from server.types.rank_index import EDGE_MAX, INTERVAL_EXPECTED, RankIndex
 
 LISTPACK, SKIPLIST = range(2)
 ENCODING_NAMES = (b"listpack", b"skiplist")
@@ -47,6 +48,10 @@ _ALL = (1 << 64) - 1
 
 SCORE_BYTES = _BITS.size
 """Of a place, before the member."""
+_ROW_MEMBER = 1 + SCORE_BYTES
+
+Row = tuple[bytes, bytes]
+"""A member with its score as it lies in the table 's'."""
 
 
 def place_of_score(score: float, after: bool = False) -> bytes:
@@ -55,10 +60,31 @@ def place_of_score(score: float, after: bool = False) -> bytes:
     return _BITS.pack((bits ^ _ALL if bits & _SIGN else bits | _SIGN) + after)
 
 
-def _score_of_place(place: bytes, value: bytes) -> float:
-    bits: int = _BITS.unpack_from(place)[0]
+def pair_of(row: Row) -> tuple[bytes, float]:
+    """Member and score."""
+    where, value = row
+    bits: int = _BITS.unpack_from(where, 1)[0]
     score: float = _SCORE.unpack(_BITS.pack(bits ^ _SIGN if bits & _SIGN else bits ^ _ALL))[0]
-    return -0.0 if value == _MINUS_ZERO else score
+    return where[_ROW_MEMBER:], -0.0 if value == _MINUS_ZERO else score
+
+
+def member_of(row: Row) -> bytes:
+    """The member alone."""
+    return row[0][_ROW_MEMBER:]
+
+
+def members_of(rows: Iterable[Row]) -> list[bytes]:
+    """The members alone."""
+    return [where[_ROW_MEMBER:] for where, _ in rows]
+
+
+def pairs_of(rows: Iterable[Row]) -> list[tuple[bytes, float]]:
+    """Members and scores."""
+    return list(map(pair_of, rows))
+
+
+_ZERO_PLACE = place_of_score(0.0)
+_MINUS_ZERO_SCORE = _SCORE.pack(-0.0)
 
 
 def _element(member: bytes) -> bytes:
@@ -68,7 +94,7 @@ def _element(member: bytes) -> bytes:
 class SortedSet:
     """The sorted set under one key, good for one command."""
 
-    __slots__ = ("_collection", "_height", "_index", "_places", "_view", "count", "encoding")
+    __slots__ = ("_changing", "_collection", "_height", "_index", "_places", "_view", "count", "encoding")
 
     def __init__(self, view: View, collection: Collection) -> None:
         self._view = view
@@ -81,6 +107,8 @@ class SortedSet:
         self.encoding = collection.encoding
         """LISTPACK or SKIPLIST."""
         self._index: RankIndex | None = None
+        self._changing = False
+        """The index is changed and not saved."""
         self._places: list[bytes] | None = None
         """All places in order, while compact and unchanged since."""
 
@@ -93,9 +121,12 @@ class SortedSet:
 
     def put(self, member: bytes, score: float) -> None:
         """Set the score of `member`, new or not."""
+        self.change(member, self.score(member), score)
+
+    def change(self, member: bytes, old: float | None, score: float) -> None:
+        """As `put`, if it is known which score `member` has, None for none."""
         collection = self._collection
         element = _element(member)
-        old = collection.get(element)
         if self.encoding == LISTPACK:
             limits = self._view.limits
             if old is None and (
@@ -109,7 +140,7 @@ class SortedSet:
         self._places = None
         if collection.spread:
             if old is not None:
-                self._delete_place(place_of_score(_SCORE.unpack(old)[0]) + member)
+                self._delete_place(place_of_score(old) + member)
             collection.put(element, _SCORE.pack(score))
             self._put_place(member, score)
             return
@@ -148,6 +179,25 @@ class SortedSet:
             self.save()
         return removed
 
+    def pop(self, count: int, reverse: bool = False) -> list[tuple[bytes, float]]:
+        """Take the first `count` members (1 or more), or with `reverse` the last ones from behind, and save."""
+        if not self._collection.spread or count > EDGE_MAX or count >= self.count:
+            pairs = list(self.slice(0, count, reverse))
+            self.remove_all(member for member, _ in pairs)
+            return pairs
+        collection = self._collection
+        pairs = []
+        for place in self._ranks().edge(count, reverse):
+            where = _SORTED + place
+            # Only the record of a zero tells which one it is.
+            value = (collection.get(where) or b"") if place.startswith(_ZERO_PLACE) else b""
+            pairs.append(pair_of((where, value)))
+            collection.delete(_element(place[SCORE_BYTES:]))
+            self._delete_place(place)
+        self.count -= len(pairs)
+        self.save()
+        return pairs
+
     def save(self) -> bool:
         """Write the changes. Whether there still is such a key: no sorted set is empty."""
         collection = self._collection
@@ -158,6 +208,7 @@ class SortedSet:
             self._index.save()
             self._height = self._index.height
             self._view.derived.keep(collection.id, self._index)
+            self._changing = False
         collection.meta = _META.pack(self.count, self._height)
         collection.encoding = self.encoding
         collection.save()
@@ -207,53 +258,67 @@ class SortedSet:
     ) -> Iterator[tuple[bytes, float]]:
         """Member and score of all whose place is in [start, stop) (None: to the end), in order or its reverse. Not
         while the set is changed."""
+        return map(pair_of, self.rows(start, stop, reverse))
+
+    def slice(self, first: int, stop: int, reverse: bool = False) -> Iterator[tuple[bytes, float]]:
+        """Member and score of those at the ranks [first, stop), counted from the end and in reverse order if
+        `reverse`. Not while the set is changed."""
+        return map(pair_of, self.slice_rows(first, stop, reverse))
+
+    def rows(self, start: bytes = b"", stop: bytes | None = None, reverse: bool = False) -> Iterator[Row]:
+        """As `scan`, for those who do not need everything of it: see `members_of` and `pairs_of`."""
         if stop is not None and start >= stop:
             return iter(())
-        return (self._scan_places if self._collection.spread else self._scan_ordered)(start, stop, reverse)
-
-    def _scan_ordered(self, start: bytes, stop: bytes | None, reverse: bool) -> Iterator[tuple[bytes, float]]:
-        """`scan` while compact."""
+        if self._collection.spread:
+            return self._spread_rows(start, stop, reverse)
         places = self._ordered()
-        low = bisect_left(places, start)
+        low = bisect_left(places, start) if start else 0
         high = len(places) if stop is None else bisect_left(places, stop)
-        for at in range(high - 1, low - 1, -1) if reverse else range(low, high):
-            member = places[at][SCORE_BYTES:]
-            yield member, _SCORE.unpack(self._collection.get(_element(member)) or b"")[0]
+        chosen = places[low:high]
+        if reverse:
+            chosen.reverse()
+        return map(self._row, chosen)
 
-    def _scan_places(self, start: bytes, stop: bytes | None, reverse: bool) -> Iterator[tuple[bytes, float]]:
-        """`scan` while spread; learns where the set begins and ends."""
+    def _row(self, place: bytes) -> Row:
+        """What would lie at `place`, were the set spread."""
+        minus_zero = (
+            self.encoding == SKIPLIST
+            and place.startswith(_ZERO_PLACE)
+            and self._collection.get(_element(place[SCORE_BYTES:])) == _MINUS_ZERO_SCORE
+        )
+        return _SORTED + place, _MINUS_ZERO if minus_zero else b""
+
+    def _spread_rows(self, start: bytes, stop: bytes | None, reverse: bool) -> Iterator[Row]:
+        """`rows` while spread; learns where the set begins and ends."""
         ranks = self._ranks()
         low = max(start, ranks.lowest)
         high = stop
         if ranks.highest is not None and (stop is None or ranks.highest < stop):
             high = ranks.highest + b"\0"
-        at_edge = (high is None or high != stop) if reverse else low == ranks.lowest
-        for where, value in self._collection.scan(
-            _SORTED + low, _SORTED_END if high is None else _SORTED + high, reverse
-        ):
-            place = where[1:]
-            if at_edge:
-                at_edge = False
-                if reverse:
-                    ranks.highest = place
-                else:
-                    ranks.lowest = place
-            yield place[SCORE_BYTES:], _score_of_place(place, value)
+        rows = self._collection.scan(_SORTED + low, _SORTED_END if high is None else _SORTED + high, reverse)
+        if not ((high is None or high != stop) if reverse else low == ranks.lowest):
+            return rows
+        edge = next(rows, None)
+        if edge is None:
+            return iter(())
+        if reverse:
+            ranks.highest = edge[0][1:]
+        else:
+            ranks.lowest = edge[0][1:]
+        return chain((edge,), rows)
 
-    def slice(self, first: int, stop: int, reverse: bool = False) -> Iterator[tuple[bytes, float]]:
-        """Member and score of those at the ranks [first, stop), counted from the end and in reverse order if
-        `reverse`. Not while the set is changed."""
+    def slice_rows(self, first: int, stop: int, reverse: bool = False) -> Iterator[Row]:
+        """As `slice`; see `rows`."""
         stop = min(stop, self.count)
         if first >= stop:
-            return
+            return iter(())
         if first == 0:
-            pairs = self.scan(reverse=reverse)
+            rows = self.rows(reverse=reverse)
         else:
             at = self.count - 1 - first if reverse else first
             place = self._ranks().key_at(at) if self._collection.spread else self._ordered()[at]
-            pairs = self.scan(stop=place + b"\0", reverse=True) if reverse else self.scan(place)
-        for _, pair in zip(range(stop - first), pairs, strict=False):
-            yield pair
+            rows = self.rows(stop=place + b"\0", reverse=True) if reverse else self.rows(place)
+        return islice(rows, stop - first)
 
     def _has_spread(self) -> bool:
         """Whether the collection is spread, asked after a change that may have made it so."""
@@ -282,9 +347,12 @@ class SortedSet:
 
     def _ranks_to_change(self) -> RankIndex:
         """Until `save` nobody else may use it: the command may yet fail."""
-        ranks = self._ranks()
-        self._view.derived.forget(self._collection.id)
-        return ranks
+        if not self._changing:
+            self._ranks()
+            self._view.derived.forget(self._collection.id)
+            self._changing = True
+        assert self._index is not None
+        return self._index
 
     def _put_place(self, member: bytes, score: float) -> None:
         place = place_of_score(score) + member
@@ -301,6 +369,12 @@ def find(view: View, key: bytes) -> SortedSet | None:
     """The sorted set at `key`, None when there is no such key; raises WRONGTYPE when it is none."""
     collection = view.collection(key, ZSET)
     return None if collection is None else SortedSet(view, collection)
+
+
+def score(view: View, key: bytes, member: bytes) -> float | None:
+    """The score of `member` in the sorted set at `key`, None when either is not there; raises WRONGTYPE."""
+    value = view.value_in(key, ZSET, _element(member))
+    return None if value is None else _SCORE.unpack(value)[0]
 
 
 def create(view: View, key: bytes) -> SortedSet:

@@ -249,3 +249,21 @@ def test_poppers_of_sorted_sets_are_served_in_order_by_scripts_and_transactions(
     other.ask_all([["MULTI"], ["ZADD", "{t}z", "3", "c"], ["ZADD", "{t}z", "4", "d"], ["EXEC"]])
     assert plain(waiting[2].read()) == [b"{t}z", [[b"c", b"3"]]]
     assert plain(other.ask("ZRANGE", "{t}z", "0", "-1")) == [b"d"]
+
+
+@pytest.mark.parametrize("server", ["valkey", "standalone"], indirect=True)
+@pytest.mark.parametrize("request_", [["WAIT", "9", "0"], ["WAITAOF", "0", "9", "0"]])
+def test_who_waits_for_replicas_is_unblocked(client: Open, request_: list[str]) -> None:
+    waiting, other = client(), client()
+    id_ = str(waiting.ask("CLIENT", "ID").value)
+    wait(waiting, *request_)
+    assert b"flags=b " in other.ask("CLIENT", "LIST", "ID", id_).value
+    assert other.ask("CLIENT", "UNBLOCK", id_).value == 1
+    assert plain(waiting.read()) in (0, [0, 0], [1, 0])  # ours is on disk
+    wait(waiting, *request_)
+    assert other.ask("CLIENT", "UNBLOCK", id_, "ERROR").value == 1
+    assert waiting.read() == Reply("-", b"UNBLOCKED client unblocked via CLIENT UNBLOCK")
+    assert other.ask("CLIENT", "UNBLOCK", id_).value == 0
+    waiting.ask("MULTI")
+    waiting.ask(*request_)
+    assert plain(waiting.ask("EXEC")) in ([0], [[0, 0]], [[1, 0]]), "in a transaction nothing waits"

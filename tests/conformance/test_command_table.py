@@ -1,4 +1,4 @@
-"""The command table against the one of a real Valkey 9.1: arity, flags, keys, key specifications, ACL categories.
+"""The command table against the one of a real Valkey 9.1: arity, flags, keys, key specifications, tips, ACL categories.
 
 What differs on purpose stands in `DIFFERENCES`, with the reason. Commands that only Valkey has are no matter here.
 """
@@ -19,9 +19,23 @@ from server.dispatch import transactions
 assert all_commands.loaded
 assert transactions.exec_
 
-FIELDS = {1: "arity", 2: "flags", 3: "first key", 4: "last key", 5: "step", 6: "categories", 8: "key specs"}
+FIELDS = {
+    1: "arity",
+    2: "flags",
+    3: "first key",
+    4: "last key",
+    5: "step",
+    6: "categories",
+    7: "tips",
+    8: "key specs",
+}
+
+_WHOLE = "any node answers for all shards"
+_ALL_NODES = "any node does it for all nodes"
 
 DIFFERENCES = {
+    **{(name, "tips"): _WHOLE for name in ("dbsize", "flushall", "flushdb", "keys", "randomkey", "scan")},
+    **{(f"function|{name}", "tips"): _ALL_NODES for name in ("delete", "flush", "load", "restore")},
     (
         "cluster|rebuild",
         "existence",
@@ -45,7 +59,7 @@ def flat(rows: Iterable[list[Any]]) -> Iterator[list[Any]]:
 def comparable(row: list[Any], field: int) -> Any:
     """A field of COMMAND INFO as RESP2 has it, without the order of what has none."""
     value = row[field]
-    if field in (2, 6):
+    if field in (2, 6, 7):
         return sorted(value)
     if field == 8:
         specs = [dict(zip(spec[::2], spec[1::2], strict=True)) for spec in value]

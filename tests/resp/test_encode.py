@@ -59,6 +59,21 @@ TABLE: list[tuple[Value, bytes, bytes]] = [
         b"*4\r\n$1\r\nk\r\n:1\r\n$1\r\nl\r\n*0\r\n",
         b"%2\r\n$1\r\nk\r\n:1\r\n$1\r\nl\r\n%0\r\n",
     ),
+    (
+        [[b"1-1", [b"f", b"v"]], [b"1-2", []], [], [[b"x" * 1024]]],
+        b"*4\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n*2\r\n$3\r\n1-2\r\n*0\r\n*0\r\n"
+        b"*1\r\n*1\r\n$1024\r\n" + b"x" * 1024 + b"\r\n",
+        b"*4\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n*2\r\n$3\r\n1-2\r\n*0\r\n*0\r\n"
+        b"*1\r\n*1\r\n$1024\r\n" + b"x" * 1024 + b"\r\n",
+    ),
+    *(
+        ([[b"a", [b"b", item]]], b"*1\r\n*2\r\n$1\r\na\r\n*2\r\n$1\r\nb\r\n" + two, three)
+        for item, two, three in (
+            (1, b":1\r\n", b"*1\r\n*2\r\n$1\r\na\r\n*2\r\n$1\r\nb\r\n:1\r\n"),
+            ({b"m"}, b"*1\r\n$1\r\nm\r\n", b"*1\r\n*2\r\n$1\r\na\r\n*2\r\n$1\r\nb\r\n~1\r\n$1\r\nm\r\n"),
+        )
+    ),
+    ({1, b"m"} - {b"m"}, b"*1\r\n:1\r\n", b"~1\r\n:1\r\n"),
     ({b"m"}, b"*1\r\n$1\r\nm\r\n", b"~1\r\n$1\r\nm\r\n"),
     (frozenset({b"m"}), b"*1\r\n$1\r\nm\r\n", b"~1\r\n$1\r\nm\r\n"),
     (Members([1, b"c"]), b"*2\r\n:1\r\n$1\r\nc\r\n", b"~2\r\n:1\r\n$1\r\nc\r\n"),

@@ -1,6 +1,7 @@
 """Users, their rules and what follows from them for sessions, without a server."""
 
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,9 @@ from server.commands.key_access import key_access
 from server.commands.table import lookup
 from server.session import Guard, Session
 from server.settings import Settings
+from server.shard.call import Call, Later
 from tests.server.service_node import FakeOutlet
+from tests.server.test_shard import Bench
 
 assert all_commands.loaded
 
@@ -311,3 +314,19 @@ def test_a_script_is_refused_and_that_is_reported() -> None:
     )
     assert [denial.reason for denial in reported] == [Reason.KEY]
     assert caller.refusal(row, [b"get", b"a"], 0) is None
+
+
+def test_who_may_do_everything_may_do_so_behind_somebody_who_may_not(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "data")
+    row = lookup([b"eval"])
+    assert row is not None
+    args = [b"EVAL", b"return redis.call('GET', KEYS[1])", b"1", b"k"]
+    replies: list[bytes] = []
+    call = Call(row, args, 0, 2, Later(replies.append))
+    call.caller = Caller(user("+eval"), lambda who, denial: None)
+    bench.shard.submit(call)
+    assert bench.shard.evaluate_for_all(row, args, 0, 2) == b"$-1\r\n"
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    assert b"ACL failure" in replies[0]
+    bench.store.close()

@@ -1,9 +1,12 @@
 """The command `redraft` as a shell sees it: words, and exit codes."""
 
 import json
+import os
 import socket
+import subprocess
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +15,8 @@ from click.testing import CliRunner, Result
 from server import cli
 from server.config import Config
 from tests.server.info_node import info_raft, serve
+
+ROOT = Path(__file__).parents[2]
 
 
 def redraft(*words: str) -> Result:
@@ -149,3 +154,35 @@ def test_status_of_nobody_is_exit_code_1() -> None:
 
 def test_the_version_is_told() -> None:
     assert redraft("--version").stdout.startswith("redraft, version ")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--data", "d"], "Address already in use: is another process using {bind} port {port}?"),
+        (["--data", "/proc/none"], "/proc/none: No such file or directory"),
+        (
+            ["unknown.toml"],
+            "nosuch.invalid is the name of no machine, set host and bind to addresses of this one",
+        ),
+        (["--data", ""], "nodes.standalone.data: there is no name: give a directory"),
+    ],
+)
+def test_a_start_that_the_system_refuses_says_what_was_refused(tmp_path, words, sentence) -> None:
+    (tmp_path / "unknown.toml").write_text(
+        '[nodes.alone]\nhost = "nosuch.invalid"\nbind = "nosuch.invalid"\n'
+    )
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        found = subprocess.run(
+            [sys.executable, "-m", "server", "serve", "--port", str(port), *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert found.returncode == 1
+    assert "Traceback" not in found.stderr
+    assert sentence.format(bind="127.0.0.1", port=port) in found.stderr

@@ -1,11 +1,13 @@
 """A collection against a dict: the same map whether it lies in the head or in records, before and after a save."""
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from server.errors import CommandError
 from server.keyspace.collection import COMPACT_BYTES_MAX
-from server.keyspace.layout import HASH
+from server.keyspace.layout import HASH, SET
 from server.types import keys as generic
 from tests.server.harness import Group
 
@@ -34,6 +36,8 @@ class OneCollection(RuleBasedStateMachine):
                 collection.put(element, value)
                 self.model[element] = value
         assert collection.range() == sorted(self.model.items())
+        for element, _ in changes:
+            assert collection.get(element) == self.model.get(element)
         collection.meta = b"%d" % len(self.model)
         collection.save()
         self.group.commit()
@@ -81,6 +85,15 @@ class OneCollection(RuleBasedStateMachine):
         ]
         found = [] if collection is None else collection.range(start, stop, reverse, limit)
         assert found == expected[:limit]
+
+    @rule(element=elements)
+    def look_up(self, element: bytes) -> None:
+        view = self.group.begin()
+        assert view.value_in(self.key, HASH, element) == self.model.get(element)
+        view.create(b"set", SET).save()
+        with pytest.raises(CommandError):
+            view.value_in(b"set", HASH, element)
+        view.rollback()
 
     @invariant()
     def nothing_is_lost(self) -> None:

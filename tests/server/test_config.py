@@ -286,3 +286,9 @@ def test_lines_are_found_for_quoted_dotted_and_indented_keys() -> None:
         ("n", "d-e"): 5,
         ("n", "d-e", "f"): 5,
     }
+
+
+def test_a_mark_in_front_of_the_file_is_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "redraft.toml"
+    path.write_bytes(b'\xef\xbb\xbfcluster = "marked"')
+    assert load(path).cluster == "marked"

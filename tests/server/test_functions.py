@@ -14,9 +14,10 @@ from server.cluster import state
 from server.commands.functions import gone_ms
 from server.commands.scripting import eval_
 from server.errors import DISK_FULL, CommandError
+from server.keyspace.home import Home
 from server.keyspace.meta import Meta
 from server.keyspace.store import MemoryStore
-from server.keyspace.view import Home, View
+from server.keyspace.view import View
 from server.scripting import script
 from server.scripting.functions import PREFIX, Functions, merge
 from server.scripting.interpreter import Interpreter

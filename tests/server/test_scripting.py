@@ -7,9 +7,10 @@ import pytest
 
 import server.commands.scripting  # noqa: F401
 from resp.values import Error, Raw
+from server.keyspace.home import Home
 from server.keyspace.meta import Meta
 from server.keyspace.store import MemoryStore
-from server.keyspace.view import Home, View
+from server.keyspace.view import View
 from server.scripting import script
 from tests.server.harness import Group
 

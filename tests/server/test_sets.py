@@ -239,7 +239,7 @@ def test_a_small_set_is_in_order(steps: list[tuple[bool, list[str]]]) -> None:
     for adds, members in steps:
         for member in members:
             if adds:
-                was_intset = all(each.isdigit() for each in model)
+                was_intset = group.run("OBJECT", "ENCODING", "k") == b"intset"
                 if was_intset and not member.isdigit():
                     model = dict.fromkeys(sorted(model, key=int))
                 model[member.encode()] = None

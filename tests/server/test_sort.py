@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 import server.commands.sort  # noqa: F401  (declares its commands)
 from resp.values import OK, Error
+from server.keyspace.home import Home
 from server.keyspace.slots import key_slot
-from server.keyspace.view import Home
 from server.types.sort import place_of
 from tests.server.harness import Group
 

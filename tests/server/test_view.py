@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from server.errors import CommandError
+from server.keyspace.deletions import Deletions
 from server.keyspace.layout import (
     EXPIRY_PREFIX_BYTES,
     HEAD_PREFIX,
@@ -365,16 +366,23 @@ class TestReplyWaitsFor:
         self.group.commit()
         assert not self.begin(10).is_unchanged(b"k", missing)
 
+    def deletions(self, known: dict[bytes, int], floor: int) -> Deletions:
+        """Those of a replica."""
+        found = Deletions(floor)
+        for where, index in known.items():
+            found.note(where, index)
+        return found.as_revisions()
+
     def test_a_new_leader_recalls_the_deletions_before_its_time(self) -> None:
         view = self.begin(9)
         view.committed = 7 << 16 | 0xFFFF
         missing = view.watch_revision(b"k")
         where = head_key(self.group.meta.databases[0].space, b"k")
-        view.recall({where: 7}, 3)
+        view.recall(self.deletions({where: 7}, 3))
         assert self.begin(10).is_unchanged(b"k", missing), "it was gone before"
-        view.recall({where: 8}, 3)
+        view.recall(self.deletions({where: 8}, 3))
         assert not self.begin(10).is_unchanged(b"k", missing)
-        view.recall({}, 8)
+        view.recall(self.deletions({}, 8))
         assert not self.begin(10).is_unchanged(b"k", missing), "nobody knows"
 
     def begin(self, index: int) -> View:

@@ -9,6 +9,7 @@ import server.commands.zset_ranges
 import server.commands.zsets  # noqa: F401
 from server.types import zsets
 from server.types.zset_ranges import Ranks, Word, Words, scores
+from server.types.zsets import pairs_of
 from tests.server.harness import Group
 
 SCORES = (0.0, 1.0, -1.0, 0.5, float("inf"), float("-inf"), 1e300, -5e-324, 3.25)
@@ -31,13 +32,13 @@ def check(group: Group, model: dict[bytes, float], random: Random) -> None:
         first, stop = random.randrange(len(ordered)), random.randrange(len(ordered) + 5)
         assert list(zset.slice(first, stop)) == ordered[first:stop]
         assert list(zset.slice(first, stop, True)) == ordered[::-1][first:stop]
-        assert list(Ranks(first, -1).pairs(zset, False, 0, None)) == ordered[first:]
+        assert pairs_of(Ranks(first, -1).rows(zset, False, 0, None)) == ordered[first:]
         low, high = random.choice(SCORES), random.choice(SCORES)
         range_ = scores(low, True, high, False)
         expected = [pair for pair in ordered if low < pair[1] <= high]
         assert range_.count(zset) == len(expected)
-        assert list(range_.pairs(zset, False, 2, 5)) == expected[2:7]
-        assert list(range_.pairs(zset, True, 0, 3)) == expected[::-1][:3]
+        assert pairs_of(range_.rows(zset, False, 2, 5)) == expected[2:7]
+        assert pairs_of(range_.rows(zset, True, 0, 3)) == expected[::-1][:3]
     everything = Words(Word(b"", False, -1), Word(b"", False, 1))
     assert everything.count(zset) == len(model)
     seen: list[tuple[bytes, float]] = []

@@ -15,6 +15,7 @@ from raft.storage import (
     LogLocked,
     LogMissing,
     LogStore,
+    SystemRefused,
 )
 from raft.storage.binding import plyvel
 from raft.storage.group_log import CACHE_BYTES_MAX
@@ -250,6 +251,24 @@ def test_a_log_in_use_is_locked(tmp_path: Path) -> None:
     with pytest.raises(LogLocked, match="in use"):
         LogStore.open(tmp_path / "log", create=False)
     store.close()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"IO error: /d/log/MANIFEST-000001: No space left on device",
+        b"IO error: lock /d/log/LOCK: Permission denied",
+    ],
+)
+def test_what_the_system_refuses_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    def refuse(*_args: object, **_options: object) -> None:
+        raise plyvel.IOError(said)
+
+    monkeypatch.setattr(plyvel, "DB", refuse)
+    with pytest.raises(SystemRefused, match=said.decode().rpartition(": ")[2] + "; nothing is wrong"):
+        LogStore.open(tmp_path / "log", create=True)
 
 
 def newest_file(path: Path, suffix: str) -> Path:
