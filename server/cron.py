@@ -80,6 +80,7 @@ async def _means(node: Node) -> None:
 async def _clients(node: Node) -> None:
     while True:
         await trio.sleep(clients_period_s)
+        node.reactor.check_output_limits()
         timeout_s = node.settings.timeout_s
         if timeout_s:
             for connection in node.reactor.connections:

@@ -37,7 +37,7 @@ from server.dispatch.dispatcher import Dispatcher
 from server.errors import DISK_FULL, OUT_OF_MEMORY
 from server.keyspace.cache import HotReplies
 from server.keyspace.home import Home
-from server.keyspace.leveldb import DataStore
+from server.keyspace.leveldb import DataStore, SparseStore
 from server.keyspace.meta import DATABASES
 from server.net.connection import Connection
 from server.net.reactor import Reactor
@@ -48,6 +48,7 @@ from server.pubsub.tracking import Tracking
 from server.rates import Rates
 from server.scripting.functions import PREFIX as FUNCTIONS_PREFIX
 from server.scripting.functions import Functions
+from server.scripting.script import SCRIPT_TEXTS
 from server.session import DEFAULT_USER, Session
 from server.settings import Settings
 from server.shard.clock import TurnClock
@@ -117,6 +118,7 @@ class Node:
         self.disk_full = False
         """The disk is nearly full."""
         self.active_expire = True
+        self.scripts_run_anything = False
         """DEBUG SET-ACTIVE-EXPIRE."""
         self._bind = (me.bind, me.port)
         self.settings.report(
@@ -224,10 +226,11 @@ class Node:
     def _make_shard(self, number: int, replicas: tuple[int, ...]) -> Shard | None:
         if self.topology.me not in replicas:
             return None
-        replica = Replica(self.store, number)
+        store = SparseStore(self.store) if number == SYSTEM_GROUP else self.store
+        replica = Replica(store, number)
         shard = Shard(
             replica,
-            partial(Overlay, self.store),
+            partial(Overlay, store),
             self.clock,
             self.stats,
             use_lease=self.config.raft.reads != "quorum",
@@ -244,6 +247,7 @@ class Node:
             limits=self.settings,
         )
         shard.group = self.host.add_group(number, ConfState(tuple(sorted(replicas))), shard)
+        shard.group.eager = number == SYSTEM_GROUP  # who changes it waits for that
         self.shards[number] = shard
         return shard
 
@@ -289,10 +293,9 @@ class Node:
         reactor = self.reactor
         reactor.clients_max = settings.maxclients
         reactor.keepalive_s = settings.tcp_keepalive_s
-        reactor.output_limits = settings.output_limits["normal"]
+        reactor.limit_output(settings.output_limits["normal"], settings.output_limits["pubsub"])
         reactor.large_request_bytes = self.large_requests.threshold
         reactor.large_reply_bytes = self.large_replies.threshold
-        reactor.pubsub_limits = settings.output_limits["pubsub"]
         self.pubsub.configure(settings.notify_keyspace_events)
         self.tracking.limit(settings.tracking_table_keys_max)
         self.dispatcher.configure()
@@ -487,6 +490,10 @@ class Node:
         return next(
             (shard.worker.busy for shard in self.shards.values() if shard.worker.busy is not None), None
         )
+
+    def cached_scripts(self) -> int:
+        """See Protocol."""
+        return len({text for shard in self.data_shards for text in shard.newest_in(*SCRIPT_TEXTS)})
 
     async def digest(self) -> int:
         """See Protocol."""

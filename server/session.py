@@ -4,6 +4,7 @@ Plain state. net/ makes a Session for each connection, dispatch/ and the command
 since ten thousand idle ones are nothing special.
 """
 
+from collections.abc import Callable
 from enum import IntEnum, IntFlag
 from typing import Any, Protocol
 
@@ -52,6 +53,9 @@ class Blocked(Protocol):
     def check(self) -> None:
         """What the session's user may do has changed: answer with an error if that is not this any more."""
 
+    def log_slow(self, log: Callable[[], None]) -> None:
+        """Call `log` when it is answered."""
+
 
 class ReplyMode(IntEnum):
     """CLIENT REPLY."""
@@ -95,7 +99,7 @@ class Queued:
 class Tracker:
     """CLIENT TRACKING ON: what a client wants to be told of keys that it caches."""
 
-    __slots__ = ("bcast", "broken", "caching", "noloop", "optin", "optout", "prefixes", "redirect")
+    __slots__ = ("bcast", "broken", "caching", "noloop", "optin", "optout", "prefixes", "reads", "redirect")
 
     def __init__(self) -> None:
         self.bcast = False
@@ -111,6 +115,8 @@ class Tracker:
         """The id of the client that is told instead; 0: none."""
         self.broken = False
         """That client was gone when it was to be told."""
+        self.reads = 0
+        """How many of its commands may have read keys."""
 
     @property
     def remembers(self) -> bool:

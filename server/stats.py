@@ -53,3 +53,13 @@ class Stats:
         counts = self.error_counts
         if code in counts or len(counts) < error_codes_max:
             counts[code] = counts.get(code, 0) + 1
+
+    def discount_error(self, reply: bytes) -> None:
+        """One that was counted will be again."""
+        self.error_replies -= 1
+        code = reply[1:].split(None, 1)[0]
+        counts = self.error_counts
+        if counts.get(code) == 1:
+            del counts[code]
+        elif code in counts:
+            counts[code] -= 1

@@ -53,6 +53,8 @@ class Group:
         """The Ready whose snapshot is being installed."""
         self.staged: tuple[SnapshotMeta, int] | None = None
         """A snapshot that arrived whole, and its consistent index."""
+        self.eager = False
+        """Somebody waits for what is applied here: it is never put off (Host._flush_apply)."""
         self._host = host
         self._committed = self.applied
         self._shown: tuple[int, int, int] = (Role.FOLLOWER, 0, 0)

@@ -257,6 +257,8 @@ class Host:
 
     def apply_soon(self, group: Group, size_bytes: int) -> None:
         """The group has committed entries of `size_bytes` to apply."""
+        if group.eager:
+            self._rest_until_s = 0.0
         self._to_apply.add(group)
         self._to_apply_bytes += size_bytes
 

@@ -77,3 +77,11 @@ def database(text: bytes, error: bytes | None = None) -> int:
     if not 0 <= number < DATABASES:
         raise CommandError(INVALID_DB)
     return number
+
+
+def sleep_time_s(text: bytes) -> float:
+    """The seconds of DEBUG SLEEP, a day at most; 0 for what is no number: DEBUG takes what it gets."""
+    try:
+        return min(max(float(text), 0.0), 86400.0)
+    except ValueError:
+        return 0.0

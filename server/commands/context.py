@@ -105,6 +105,8 @@ class Node(Protocol):
     users: Users
     active_expire: bool
     """DEBUG SET-ACTIVE-EXPIRE."""
+    scripts_run_anything: bool
+    """DEBUG SET-DISABLE-DENY-SCRIPTS."""
 
     @property
     def short_of_replicas(self) -> bool:
@@ -113,6 +115,9 @@ class Node(Protocol):
     @property
     def refusal(self) -> bytes:
         """Why this node does nothing that needs space, as an error's text; empty: it does."""
+
+    def cached_scripts(self) -> int:
+        """How many scripts the groups know that this node has."""
 
     def group_infos(self) -> list[GroupInfo]:
         """Every group of the cluster."""

@@ -5,7 +5,6 @@ arguments it takes. To add one, write a handler and an entry.
 """
 
 from collections.abc import Awaitable, Callable
-from inspect import isawaitable
 
 import hiredis
 import trio
@@ -13,7 +12,7 @@ import trio
 import server.commands.object_command  # noqa: F401  (declares MEMORY)
 from resp.encode import encode
 from resp.values import OK, Attribute, BigNumber, Error, Push, Raw, Simple, Verbatim
-from server.commands.arguments import bounded_integer, integer
+from server.commands.arguments import bounded_integer, integer, sleep_time_s
 from server.commands.context import Context
 from server.commands.help import help_reply
 from server.commands.table import (
@@ -42,8 +41,8 @@ _PROTOCOL_TYPES = b"string|integer|double|bignum|null|array|set|map|attrib|push|
 
 @command("_debugobject", arity=2, flags=READONLY, keys=FIRST, group="server")
 def debug_object_here(view: View, args: Args) -> Reply:
-    """DEBUG OBJECT, at the leader of the key."""
-    head = view.head(args[1])
+    """DEBUG OBJECT, at the leader of the key: also of one past its time, while it is there."""
+    head = view.head_at_rest(args[1])
     if head is None:
         raise CommandError(NO_SUCH_KEY)
     return Simple(
@@ -60,17 +59,9 @@ async def _object(context: Context, args: Args) -> Reply:
     return Simple(reply if isinstance(reply, bytes) else str(reply).encode())
 
 
-def _leading_float(text: bytes) -> float:
-    """The number that `text` is, or 0: DEBUG takes what it gets."""
-    try:
-        return max(float(text), 0.0)
-    except ValueError:
-        return 0.0
-
-
 async def _sleep(context: Context, args: Args) -> Reply:
     """Unlike Redis's, only this connection sleeps. It counts as slow all the same: what it is used for."""
-    seconds = min(_leading_float(args[2]), 86400.0)
+    seconds = sleep_time_s(args[2])
     await trio.sleep(seconds)
     node, micros = context.node, int(seconds * 1_000_000)
     if micros >= node.slowlog.threshold:
@@ -82,6 +73,11 @@ async def _sleep(context: Context, args: Args) -> Reply:
 
 def _set_active_expire(context: Context, args: Args) -> Reply:
     context.node.active_expire = args[2] != b"0"
+    return OK
+
+
+def _set_disable_deny_scripts(context: Context, args: Args) -> Reply:
+    context.node.scripts_run_anything = args[2] != b"0"
     return OK
 
 
@@ -120,8 +116,16 @@ def _protocol(context: Context, args: Args) -> Reply:
 
 
 async def _reload(context: Context, args: Args) -> Reply:
-    """Nothing needs to be saved and loaded again, but everything applied is on disk afterwards."""
-    await context.node.wait_synced()
+    """Nothing needs to be saved and loaded again, but everything applied is on disk afterwards. What would be loaded
+    beside itself clashes, unless it may be merged."""
+    options = {option.lower() for option in args[2:]}
+    node = context.node
+    if not options <= _RELOAD_OPTIONS:
+        raise CommandError(b"ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+    clashes = b"noflush" in options and b"merge" not in options
+    if clashes and (node.functions.libraries or any(count for count, _ in node.keyspace())):
+        raise CommandError(b"ERR Error trying to load the RDB dump, check server logs.")
+    await node.wait_synced()
     return OK
 
 
@@ -172,6 +176,7 @@ def _help(context: Context, args: Args) -> Reply:
     return help_reply(b"DEBUG", _HELP)
 
 
+_RELOAD_OPTIONS = frozenset((b"merge", b"noflush", b"nosave"))
 _ANY = 1 << 30
 _WRITERS = 200
 """So many keys of DEBUG POPULATE are under way at once."""
@@ -208,6 +213,7 @@ _SUBCOMMANDS: dict[bytes, tuple[int, int, Callable[[Context, Args], Reply | Awai
     b"sdslen": (3, 3, _memory_free),
     b"segfault": (2, 2, _refused),
     b"set-active-expire": (3, 3, _set_active_expire),
+    b"set-disable-deny-scripts": (3, 3, _set_disable_deny_scripts),
     b"set-skip-checksum-validation": (3, 3, _nothing),
     b"sleep": (3, 3, _sleep),
     b"stringmatch-len": (4, 4, _nothing),
@@ -224,13 +230,12 @@ _SUBCOMMANDS: dict[bytes, tuple[int, int, Callable[[Context, Args], Reply | Awai
     group="server",
     complexity="Depends on subcommand.",
 )
-async def debug(context: Context, args: Args) -> Reply:
+def debug(context: Context, args: Args) -> Reply | Awaitable[Reply]:
     """A container for debugging commands."""
     entry = _SUBCOMMANDS.get(args[1].lower())
     if entry is None or not entry[0] <= len(args) <= entry[1]:
         raise CommandError(_BAD_SUBCOMMAND % args[1])
-    reply = entry[2](context, args)
-    return await reply if isawaitable(reply) else reply
+    return entry[2](context, args)
 
 
 # -- MEMORY (the container, USAGE and HELP are in object.py) ---------------------------------------------------------
@@ -328,6 +333,9 @@ SET-ACTIVE-EXPIRE <0|1>
     Setting it to 0 disables expiring keys in background when they are not
     accessed (otherwise the behavior). Setting it to 1 reenables back the
     default.
+SET-DISABLE-DENY-SCRIPTS <0|1>
+    Setting it to 1 lets scripts call commands on this node that scripts may not
+    call, such as DEBUG itself.
 SLEEP <seconds>
     Let this connection wait for <seconds>. Decimals allowed.
 STRINGMATCH-LEN <length> <pattern>

@@ -15,6 +15,7 @@ from server.commands.scripting import (
     DEPENDS,
     EVAL_FLAGS,
     InScript,
+    answered,
     call_command,
     check_flags,
     effects_before,
@@ -80,11 +81,12 @@ def _run(view: View, args: Args, readonly: bool) -> Reply:
         text = found
     flags = lua.function(digest, text, name).flags
     check_flags(view, flags, readonly)
-    call = partial(call_command, view, readonly or b"no-writes" in flags, effects_before(view, flags))
-    with InScript(view) as protocol:
-        return lua.call_function(
-            digest, text, name, args[first : first + count], args[first + count :], protocol, call
-        )
+    running = InScript(view)
+    readonly = readonly or b"no-writes" in flags
+    call = partial(call_command, view, running.failures, readonly, effects_before(view, flags))
+    keys, argv = args[first : first + count], args[first + count :]
+    with running as protocol:
+        return answered(lua.call_function(digest, text, name, keys, argv, protocol, call))
 
 
 @command(

@@ -12,16 +12,18 @@ import logging
 from collections.abc import Callable, Container
 from functools import partial
 from hashlib import sha1
-from inspect import iscoroutinefunction
+from inspect import iscoroutine, iscoroutinefunction
+from time import monotonic, sleep
 from typing import Any, Protocol, cast
 
 import hiredis
 import trio
 
-from resp.values import OK, PONG, Error
-from server.commands.arguments import database, integer
+from resp.values import OK, PONG, Error, Raw
+from server.commands.arguments import database, integer, sleep_time_s
 from server.commands.context import Context
 from server.commands.help import help_reply
+from server.commands.misses import told
 from server.commands.table import (
     ALLOW_BUSY,
     COMMANDS,
@@ -44,25 +46,25 @@ from server.commands.table import (
 )
 from server.diagnostics import monitored_words
 from server.errors import CROSS_SLOT, INTERNAL, NO_REPLICAS, CommandError, WouldBlock
-from server.keyspace.breath import current
+from server.keyspace.breath import breathe, current
+from server.keyspace.events import KEY_MISS
 from server.keyspace.view import View
 from server.pubsub.hub import CHANNEL
 from server.pubsub.hub import SHARD as SHARD_CHANNEL
 from server.scripting.interpreter import interpreter
 from server.scripting.library import ENGINE
 from server.scripting.script import EVALUATED, LOADED, find_text, forget_texts, keep_text
+from server.scripting.wording import NOT_ALLOWED, UNKNOWN, WRONG_COUNT
 from server.session import Session
 
 log = logging.getLogger("redraft.script")
 
 NOT_BUSY = b"NOTBUSY No scripts in execution right now."
 NO_SCRIPT = b"NOSCRIPT No matching script."
-UNKNOWN = b"ERR Unknown command called from script"
-WRONG_COUNT = b"ERR Wrong number of args calling command from script"
-NOT_ALLOWED = b"ERR This Valkey command is not allowed from script"
 READ_ONLY = b"ERR Write commands are not allowed from read-only scripts."
 EVAL_FLAGS = NOSCRIPT | STALE | SKIP_MONITOR | Flag.NO_MANDATORY_KEYS
 kill_patience_s = 1.0
+_NAP_S = 0.001
 _SCRIPT_FLAGS = NOSCRIPT | STALE
 
 
@@ -116,7 +118,22 @@ def _on_node(row: Command, view: View, args: Args) -> Reply:
         raise CommandError(NOT_ALLOWED)
     session = Session(0, _NOWHERE, "", "", view.now_ms / 1000)
     session.protocol, session.db = view.protocol, view.db
-    return row.handler(Context(view.home.node, session), args)
+    reply = row.handler(Context(view.home.node, session), args)
+    if iscoroutine(reply):
+        reply.close()
+        raise CommandError(NOT_ALLOWED)
+    return reply
+
+
+def _debug(view: View, args: Args) -> Reply:
+    """DEBUG SLEEP makes the script take so long; other groups go on, as beside any long script."""
+    if args[1].lower() != b"sleep" or len(args) != 3:
+        return _on_node(COMMANDS[b"debug"], view, args)
+    until_s = monotonic() + sleep_time_s(args[2])
+    while (left_s := until_s - monotonic()) > 0:
+        sleep(min(left_s, _NAP_S))
+        breathe()
+    return OK
 
 
 class _Nowhere:
@@ -151,12 +168,13 @@ _IN_SCRIPTS: dict[str, Callable[[View, Args], Reply]] = {
     "select": _select,
     "time": _time,
     "wait": lambda view, args: 0,
+    "debug": _debug,
     "publish": partial(_publish, CHANNEL),
     "spublish": partial(_publish, SHARD_CHANNEL),
 }
 
 
-def _find(args: Args, readonly: bool) -> Command:
+def _find(view: View, args: Args, readonly: bool) -> Command:
     """The command that a script calls. Raises CommandError."""
     row = lookup(args)
     if row is None or not row.open:
@@ -168,7 +186,7 @@ def _find(args: Args, readonly: bool) -> Command:
         raise CommandError(b"ERR unknown subcommand '" + args[1][:128] + b"'. Try " + name + b" HELP.")
     if (row.arity > 0 and len(args) != row.arity) or len(args) < -row.arity:
         raise CommandError(WRONG_COUNT)
-    if row.no_script:
+    if row.no_script and not (view.home.node is not None and view.home.node.scripts_run_anything):
         raise CommandError(NOT_ALLOWED)
     if readonly and (row.is_write or row.name in REPLICATED):
         raise CommandError(READ_ONLY)
@@ -185,16 +203,19 @@ class Caller(Protocol):
         """The error text for a command that the user may not run."""
 
 
-def call_command(view: View, readonly: bool, before: int, args: Args, protocol: int) -> Any:
+def call_command(
+    view: View, failures: list[bytes], readonly: bool, before: int, args: Args, protocol: int
+) -> Any:
     """One command of a script; `protocol` 0 only asks whether there is such a command, and whether it is allowed.
-    `before`: see `effects_before`."""
+    `failures`: see InScript. `before`: see `effects_before`."""
     caller = cast("Caller | None", view.caller)
     if not protocol:
         row = lookup(args)
         return Error(UNKNOWN) if row is None else caller is None or caller.may(row, args, view.db)
     view.protocol = protocol
+    called: Command | None = None
     try:
-        row = _find(args, readonly)
+        named = row = _find(view, args, readonly)
         refusal = caller and caller.refusal(row, args, view.db)
         if refusal:
             raise CommandError(refusal)
@@ -213,7 +234,8 @@ def call_command(view: View, readonly: bool, before: int, args: Args, protocol: 
             raise CommandError(NO_REPLICAS)
         if row.needs_space and len(view.effects) <= before and (refusal := _refusal(view)):
             raise CommandError(refusal)
-        row.calls += 1
+        called = named
+        named.calls += 1
         if view.monitored:
             view.show(monitored_words(args))
         work = current()
@@ -226,14 +248,32 @@ def call_command(view: View, readonly: bool, before: int, args: Args, protocol: 
         return blocked.empty
     except CommandError as error:
         view.rollback()
+        _count_failure(view, failures, called, args, error.text)
         return Error(error.text)
     except Exception:
         view.rollback()
+        _count_failure(view, failures, called, args, INTERNAL)
         log.exception("A command of a script failed; the script was told so")
         return Error(INTERNAL)
+    if view.notify & KEY_MISS:
+        view.choose_events(partial(told, named, args))
     if view.effects or view.events:
         view.keep()
     return reply
+
+
+def _count_failure(
+    view: View, failures: list[bytes], called: Command | None, args: Args, text: bytes
+) -> None:
+    """Statistics of a command that failed; `called`: None when it was rejected before it ran."""
+    row = called or lookup(args)
+    if row is not None and called is None:
+        row.rejected_calls += 1
+    elif row is not None:
+        row.failed_calls += 1
+    if view.home.node is not None:
+        view.home.node.stats.count_error(b"-" + text)
+        failures.append(text)
 
 
 # -- EVAL --------------------------------------------------------------------------------------------------------
@@ -265,23 +305,36 @@ def effects_before(view: View, flags: Container[bytes]) -> int:
 class InScript:
     """A script runs: the client's RESP version, and afterwards that and the database are what they were."""
 
-    __slots__ = ("_db", "_protocol", "_view")
+    __slots__ = ("_db", "_protocol", "_view", "failures")
 
     def __init__(self, view: View) -> None:
         self._view = view
         self._protocol = view.protocol
         self._db = view.db
+        self.failures: list[bytes] = []
+        """The errors of commands that the script has called. They have been counted; one that becomes its answer will
+        be when the client gets it."""
 
     def __enter__(self) -> int:
         return self._protocol
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         view = self._view
         if kind is None and view.script_reads is not None:
             view.script_reads.complete = True
+        if isinstance(error, CommandError) and any(error.text.startswith(text) for text in self.failures):
+            assert view.home.node is not None
+            view.home.node.stats.discount_error(b"-" + error.text)
         view.protocol = self._protocol
         if view.db != self._db:
             view.select(self._db)
+
+
+def answered(reply: Raw) -> Raw:
+    """What a script has answered. Raises CommandError when that is an error."""
+    if reply.value[:1] == b"-":
+        raise CommandError(reply.value[1:-2])
+    return reply
 
 
 def _run(view: View, args: Args, keys_end: int, digest: bytes, text: bytes, readonly: bool) -> Reply:
@@ -290,9 +343,10 @@ def _run(view: View, args: Args, keys_end: int, digest: bytes, text: bytes, read
     if script.declared:
         check_flags(view, script.flags, readonly)
     readonly = readonly or b"no-writes" in script.flags
-    call = partial(call_command, view, readonly, effects_before(view, script.flags))
-    with InScript(view) as protocol:
-        return lua.run(digest, text, args[3:keys_end], args[keys_end:], protocol, call)
+    running = InScript(view)
+    call = partial(call_command, view, running.failures, readonly, effects_before(view, script.flags))
+    with running as protocol:
+        return answered(lua.run(digest, text, args[3:keys_end], args[keys_end:], protocol, call))
 
 
 def _eval(view: View, args: Args, readonly: bool) -> Reply:

@@ -3,8 +3,9 @@
 The keys of a read are remembered before anybody evaluates it. What a NOLOOP client writes carries its name to whoever
 evaluates it. Two things are done for the sake of fewer words:
 
-* The keys that a script names are not remembered if it reads none, and what it reads beyond them is, if it is evaluated
-  here and at once.
+* Of the keys that a script names only those are remembered that it reads, and so is what it reads beyond them, if it is
+  evaluated here. While one that takes long is at it, the same client may read these keys by other commands; then they
+  are remembered, whatever the script did.
 * A transaction that writes a key before it reads it (and not after) has seen its own change: it carries a name under
   which this client is not told of it.
 """
@@ -44,21 +45,26 @@ class Caching:
             tracker.caching = False
         if row.name == "exec":
             return self._transaction(connection, tracker, remembers, row, args)
-        new = self._remember(session, row, args) if remembers else []
+        new = self._remember(session, tracker, row, args) if remembers else []
         if row.is_node:
             return GO_ON
         if remembers and row.group == "scripting":
-            return self._script(connection, new, row, args)
+            return self._script(connection, tracker, new, row, args)
         if row.is_write and session.origin:
             return self._dispatcher.run_here(connection, row, args)
         return GO_ON
 
-    def _remember(self, session: Session, row: Command, args: Args) -> list[bytes]:
+    def _remember(self, session: Session, tracker: Tracker, row: Command, args: Args) -> list[bytes]:
         """The keys that were not remembered before."""
         keys = _read_keys(row, args)
-        return self._tracking.remember(session, keys) if keys else []
+        if not keys:
+            return []
+        tracker.reads += 1
+        return self._tracking.remember(session, keys)
 
-    def _script(self, connection: Connection, new: list[bytes], row: Command, args: Args) -> bytes | None:
+    def _script(
+        self, connection: Connection, tracker: Tracker, new: list[bytes], row: Command, args: Args
+    ) -> bytes | None:
         dispatcher = self._dispatcher
         route = dispatcher.routes[next(iter(dispatcher.groups_of(row, args)))]
         shard = route.shard
@@ -68,10 +74,21 @@ class Caching:
         shard.note_script_reads(reads)
         reply = dispatcher.run_here(connection, row, args)
         shard.note_script_reads(None)
-        if reads.keys:
-            self._tracking.remember(connection.session, list(reads.keys))
-        elif reads.complete:
-            self._tracking.forget(connection.session, new)
+        session = connection.session
+        before = tracker.reads
+
+        def settle() -> None:
+            if session.tracking is not tracker:
+                return
+            if reads.keys:
+                self._tracking.remember(session, list(reads.keys))
+            if reads.complete and tracker.reads == before:
+                self._tracking.forget(session, [key for key in new if key not in reads.keys])
+
+        if shard.work is None:
+            settle()
+        else:  # this script, which takes long
+            reads.then = settle
         return reply
 
     def _transaction(
@@ -82,7 +99,7 @@ class Caching:
         if not queue or not remembers:
             return GO_ON
         for queued in queue:
-            self._remember(session, queued.command, queued.args)
+            self._remember(session, tracker, queued.command, queued.args)
         seen = _read_after_written(queue)
         if not seen or tracker.noloop:
             return GO_ON

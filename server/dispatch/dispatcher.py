@@ -429,7 +429,10 @@ class Dispatcher:
 
     def _was_slow(self, row: Command, args: Args, session: Session, elapsed_us: int) -> None:
         if elapsed_us >= self._node.slowlog.threshold and not row.flags & Flag.SKIP_COMMANDLOG:
-            self._node.slowlog.add(args, elapsed_us, session)
+            if session.blocked is None:
+                self._node.slowlog.add(args, elapsed_us, session)
+            else:  # it began to wait
+                session.blocked.log_slow(partial(self._node.slowlog.add, args, elapsed_us, session))
         if elapsed_us >= self._node.latency.threshold_us:
             self._node.latency.command(row, elapsed_us)
 
@@ -596,7 +599,11 @@ class Dispatcher:
         if busy is not None:
             return self._refused(session, row, busy)
         if row.name == "exec":
-            return self._transactions.execute(connection, args)
+            reply = self._transactions.execute(connection, args)
+            if reply is not None and reply[0] == 45:
+                row.failed_calls += 1
+                self._stats.count_error(reply)
+            return reply
         if row.name == "watch":
             return self._transactions.watch(connection, args)
         try:
@@ -626,6 +633,11 @@ class Dispatcher:
 
     async def _change_cluster(self, args: Args, protocol: int) -> Raw:
         return Raw(await self._ask(SYSTEM_GROUP, 0, args, protocol))
+
+    def count_failure(self, row: Command, text: bytes) -> None:
+        """A NODE command of a transaction failed."""
+        row.failed_calls += 1
+        self._stats.count_error(b"-" + text)
 
     def log_failure(self, row: Command) -> None:
         """A handler raised what it must not raise."""

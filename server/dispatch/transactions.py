@@ -347,6 +347,7 @@ class Transactions:
             self._dispatcher.took(queued.command, queued.args, connection.session, began_ns)
             return await value if isawaitable(value) else value
         except CommandError as error:
+            self._dispatcher.count_failure(queued.command, error.text)
             return Error(error.text)
         except Exception:
             self._dispatcher.log_failure(queued.command)

@@ -45,7 +45,18 @@ class TooLong(Ended):
 class Work:
     """A function that may take long."""
 
-    __slots__ = ("_error", "_greenlet", "_reply", "_run", "began_s", "ended", "killed", "paused", "wrote")
+    __slots__ = (
+        "_error",
+        "_greenlet",
+        "_reply",
+        "_run",
+        "began_s",
+        "ended",
+        "killed",
+        "paused",
+        "worked_s",
+        "wrote",
+    )
 
     def __init__(self, run: Callable[[], bytes]) -> None:
         self._run = run
@@ -53,6 +64,8 @@ class Work:
         self._reply = b""
         self._error: BaseException | None = None
         self.began_s = perf_counter()
+        self.worked_s = 0.0
+        """What its slices took."""
         self.paused = False
         """It was not done within its first slice."""
         self.ended = False
@@ -75,11 +88,13 @@ class Work:
         work = self._greenlet
         assert work is not None
         _current = self
-        _until_s = perf_counter() + slice_s
+        now_s = perf_counter()
+        _until_s = now_s + slice_s
         try:
             work.switch()
         finally:
             _current = None
+            self.worked_s += perf_counter() - now_s
         if not work.dead:
             return False
         self._greenlet = None  # they hold each other

@@ -12,7 +12,7 @@ A key whose time has come is gone for every read here at once, exactly; its reco
 deletes it through the log (`expired` collects those that a command stumbled upon).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 
 from server.errors import WRONG_TYPE, CommandError
@@ -77,12 +77,14 @@ DEFAULTS = Limits()
 class ScriptReads:
     """What a script read, for clients that cache it."""
 
-    __slots__ = ("complete", "keys")
+    __slots__ = ("complete", "keys", "then")
 
     def __init__(self) -> None:
         self.keys: set[bytes] = set()
         self.complete = False
         """The script has ended: `keys` are all."""
+        self.then: Callable[[], None] | None = None
+        """To be called when a script that takes long has ended, before anybody hears of it."""
 
 
 class View:
@@ -417,6 +419,11 @@ class View:
         record = self.record(key)
         return None if record is None else decode_head(record)
 
+    def head_at_rest(self, key: bytes) -> Head | None:
+        """The head of `key` as it is stored, be it past its time; None when there is none."""
+        record = self.element(head_key(self._space, key))
+        return None if record is None else decode_head(record)
+
     def payload(self, key: bytes, type_: int) -> bytes | None:
         """The payload of `key`, None when there is no such key; raises WRONGTYPE when it is not of `type_`."""
         record = self._cache.young.get(key)
@@ -590,6 +597,11 @@ class View:
         """Publish `message` on every node if this command goes through: PUBLISH in a script, or by `kind`
         (pubsub/hub.py) SPUBLISH."""
         self.events.append((PUBLISHED, message, kind, channel))
+
+    def choose_events(self, choose: Callable[[list[Event]], list[Event]]) -> None:
+        """Keep of the events since the last `keep` those that `choose` returns."""
+        first = self._kept_events
+        self.events[first:] = choose(self.events[first:])
 
     def take_events(self) -> list[Event]:
         """For the executor: the events since the last take."""

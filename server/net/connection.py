@@ -294,6 +294,8 @@ class Connection:
                 self._held_bytes = 0
                 if self._window < waiting_max:
                     self._window *= 2
+        if self._output_bytes > self._reactor.output_checked_from and not self.check_output_limit():
+            return
         if self._output and not self._send():
             return
         if (
@@ -347,8 +349,7 @@ class Connection:
             self._soft_since_s = 0.0
             return True
         self._drop(sent)
-        self._check_output_limit()
-        return not self.closed
+        return self.check_output_limit()
 
     def _drop(self, sent: int) -> None:
         """Forget the first `sent` bytes of the output. A large reply is cut by views, not copied each time."""
@@ -363,9 +364,10 @@ class Connection:
         if sent:
             output[0] = memoryview(output[0])[sent:]  # type: ignore[call-overload]
 
-    def _check_output_limit(self) -> None:
+    def check_output_limit(self) -> bool:
         """Redis's client-output-buffer-limit: over the hard one, or over the soft one for too long, and it is
-        closed."""
+        closed. Looked at before anything is sent, whether the client would take it or not, as in Redis. False: it is
+        closed now."""
         reactor = self._reactor
         hard, soft, soft_s = self._output_limits
         size = self._output_bytes + self._held_bytes
@@ -379,6 +381,7 @@ class Connection:
                 self.close()
         else:
             self._soft_since_s = 0.0
+        return not self.closed
 
     # -- dispatch's side -------------------------------------------------------------------------------------
 
@@ -455,7 +458,7 @@ class Connection:
                 waiting.insert(len(waiting) - 1, data)
             else:
                 waiting.append(data)
-        self._check_output_limit()
+        self.check_output_limit()
         self.mark()
 
     @property

@@ -14,6 +14,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from itertools import count
+from math import inf
 from typing import Any
 
 import trio
@@ -62,6 +63,8 @@ class Reactor:
         """Output buffer limits of normal clients: hard bytes, soft bytes, seconds."""
         self.pubsub_limits: tuple[int, int, int] = (0, 0, 0)
         """Those of clients that listen to channels."""
+        self.output_checked_from: float = inf
+        """Nobody with so many bytes of output or less is over a hard limit."""
         self.large_request_bytes = self.large_reply_bytes = NEVER
         """From which on the logs of such have them."""
         self.authenticated_at_start = True
@@ -225,6 +228,19 @@ class Reactor:
             self._epoll.unregister(descriptor)
             connection.sock.close()
             self._end_session(connection.session)
+
+    def limit_output(self, normal: tuple[int, int, int], pubsub: tuple[int, int, int]) -> None:
+        """Set the output buffer limits, see the attributes."""
+        self.output_limits, self.pubsub_limits = normal, pubsub
+        self.output_checked_from = min((hard for hard, _, _ in (normal, pubsub) if hard), default=inf)
+
+    def check_output_limits(self) -> None:
+        """Now and then: close those that have been over their soft limit for too long, though nothing more is sent to
+        them."""
+        if self.output_limits[1] or self.pubsub_limits[1]:
+            for connection in self.connections:
+                if connection.output_bytes:
+                    connection.check_output_limit()
 
     def log_overrun(self, connection: Connection, size: int) -> None:
         """A client did not take its replies."""

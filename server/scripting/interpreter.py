@@ -16,6 +16,7 @@ lupa: a Python exception that passes through Lua is userdata there; the sandbox 
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from functools import partial
 from hashlib import sha1
 from math import inf
 from pathlib import Path
@@ -25,12 +26,22 @@ from typing import Any
 import lupa.lua51 as lua51
 
 from resp import format_double
-from resp.values import NULL_ARRAY, BigNumber, Error, Members, Raw, Simple, Verbatim
+from resp.values import NULL_ARRAY, Attribute, BigNumber, Error, Members, Raw, Simple, Verbatim
 from server.errors import CommandError
 from server.keyspace.breath import Ended, breathe, current
 from server.scripting.libraries import LIBRARIES
 from server.scripting.library import FLAGS, Function, is_name, parse_library
 from server.scripting.script import Script, parse_script
+from server.scripting.wording import (
+    NO_WORDS,
+    UNKNOWN,
+    VALKEY,
+    WORDINGS,
+    WRONG_NAME,
+    WRONG_WORDS,
+    Wording,
+    said_in,
+)
 from server.version import REDIS_VERSION, SERVER_NAME
 
 log = logging.getLogger("redraft.script")
@@ -81,8 +92,8 @@ class Interpreter:
         major, minor, patch = (int(part) for part in REDIS_VERSION.split("."))
         host = self._lua.table_from(
             {
-                b"call": self._run_command,
-                b"pcall": self._try_command,
+                b"call": self._named(self._run_command),
+                b"pcall": self._named(self._try_command),
                 b"pending": self._take_pending,
                 b"over": self._is_over,
                 b"reason": lambda: str(self._over).encode(),
@@ -202,10 +213,7 @@ class Interpreter:
         for entry in registered.values():
             name, flags = entry[b"name"], set(entry[b"flags"].values())
             if not is_name(name):
-                raise CommandError(
-                    b"ERR Function names can only contain letters, numbers, or underscores(_) and must be at least"
-                    b" one character long"
-                )
+                raise CommandError(said_in(WORDINGS[entry[b"library"]], WRONG_NAME))
             if any(name.lower() == other.lower() for other in functions):
                 raise CommandError(b"ERR Function already exists in the library")
             function = Function(name, entry[b"description"], tuple(flag for flag in FLAGS if flag in flags))
@@ -253,15 +261,20 @@ class Interpreter:
 
     # -- what scripts call -----------------------------------------------------------------------------------
 
-    def _run_command(self, *words: Any) -> Any:
+    def _named(self, function: Callable[..., Any]) -> Any:
+        """`function` for either name of the library, which is its first argument: see wording.py."""
+        return self._lua.table_from({name: partial(function, words) for name, words in WORDINGS.items()})
+
+    def _run_command(self, wording: Wording, *words: Any) -> Any:
         reply = self._evaluate(words)
         if isinstance(reply, Error):
-            self._pending = self._error_table(reply)
+            self._pending = self._error_table(reply, wording)
             raise ScriptFailure
         return self._to_lua(reply)
 
-    def _try_command(self, *words: Any) -> Any:
-        return self._to_lua(self._evaluate(words))
+    def _try_command(self, wording: Wording, *words: Any) -> Any:
+        reply = self._evaluate(words)
+        return self._error_table(reply, wording) if isinstance(reply, Error) else self._to_lua(reply)
 
     def _may_run(self, *words: Any) -> bool | None:
         """Whether the script's user may run the command; None for none."""
@@ -287,7 +300,7 @@ class Interpreter:
         if self._over is not None:
             return Error(str(self._over).encode())
         if not words:
-            return Error(b"ERR Please specify at least one argument for this call")
+            return Error(NO_WORDS)
         args = []
         for word in words:
             if type(word) is bytes:
@@ -297,7 +310,7 @@ class Interpreter:
             elif type(word) is float:
                 args.append(format_double(word))
             else:
-                return Error(b"ERR Command arguments must be strings or integers")
+                return Error(WRONG_WORDS)
         try:
             breathe()
             return self._call(args, self._resp if resp is None else resp)
@@ -312,8 +325,9 @@ class Interpreter:
     def _set_resp(self, version: int) -> None:
         self._resp = version
 
-    def _error_table(self, error: Error) -> Any:
-        return self._lua.table_from({b"err": error.text, b"ignore_error_stats_update": True})
+    def _error_table(self, error: Error, wording: Wording = VALKEY) -> Any:
+        text = said_in(wording, error.text)
+        return self._lua.table_from({b"err": text, b"ignore_error_stats_update": True})
 
     def _to_lua(self, value: Any) -> Any:
         """A reply as Lua has it, in the RESP version that the script has chosen."""
@@ -336,6 +350,8 @@ class Interpreter:
         if kind is BigNumber:
             text = b"%d" % value.value
             return self._lua.table_from({b"big_number": text}) if resp3 else text
+        if kind is Attribute:
+            return self._to_lua(value.value)
         if kind is Verbatim:
             if not resp3:
                 return value.value
@@ -365,7 +381,7 @@ def _no_attributes(obj: Any, name: Any, is_setting: bool) -> Any:
 
 def _nobody(words: list[bytes], protocol: int) -> Any:
     """Whom to call while no script runs, and while a library is loaded: there are no commands."""
-    return Error(b"ERR Unknown command called from script")
+    return Error(UNKNOWN)
 
 
 def _two(answer: Any) -> tuple[Any, Any]:

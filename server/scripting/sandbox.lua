@@ -204,63 +204,79 @@ local function field(name)
   end
 end
 
-local redis = {
-  LOG_DEBUG = 0, LOG_VERBOSE = 1, LOG_NOTICE = 2, LOG_WARNING = 3,
-  REPL_NONE = 0, REPL_AOF = 1, REPL_SLAVE = 2, REPL_REPLICA = 2, REPL_ALL = 3,
-  REDIS_VERSION = host.version, REDIS_VERSION_NUM = host.version_number,
-  SERVER_NAME = host.name, VALKEY_VERSION = host.version, VALKEY_VERSION_NUM = host.version_number,
-  call = python.as_function(host.call),
-  pcall = python.as_function(host.pcall),
-  error_reply = field('err'),
-  status_reply = field('ok'),
-  breakpoint = function() return false end,
-  debug = function() end,
-  replicate_commands = function() return true end,
-}
+-- The library goes by two names, Valkey's and Redis's, and speaks of itself by the one that the script uses.
+local function make_library(name)
+  local library = {
+    LOG_DEBUG = 0, LOG_VERBOSE = 1, LOG_NOTICE = 2, LOG_WARNING = 3,
+    REPL_NONE = 0, REPL_AOF = 1, REPL_SLAVE = 2, REPL_REPLICA = 2, REPL_ALL = 3,
+    REDIS_VERSION = host.version, REDIS_VERSION_NUM = host.version_number,
+    SERVER_NAME = host.name, VALKEY_VERSION = host.version, VALKEY_VERSION_NUM = host.version_number,
+    call = python.as_function(host.call[name]),
+    pcall = python.as_function(host.pcall[name]),
+    error_reply = field('err'),
+    status_reply = field('ok'),
+    breakpoint = function() return false end,
+    debug = function() end,
+    replicate_commands = function() return true end,
+  }
 
-function redis.set_repl(...)
-  local flags = ...
-  if select('#', ...) ~= 1 then refuse('server.set_repl() requires one argument.') end
-  flags = tonumber(flags) or 0
-  if flags < 0 or flags >= 4 then
-    refuse('Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.')
+  function library.set_repl(...)
+    local flags = ...
+    if select('#', ...) ~= 1 then refuse(name .. '.set_repl() requires one argument.') end
+    flags = tonumber(flags) or 0
+    if flags < 0 or flags >= 4 then
+      refuse('Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.')
+    end
+  end
+
+  function library.sha1hex(...)
+    if select('#', ...) ~= 1 then refuse('wrong number of arguments') end
+    return host.sha1hex(tostring((...)))
+  end
+
+  function library.log(...)
+    local level = ...
+    if select('#', ...) < 2 then refuse(name .. '.log() requires two arguments or more.') end
+    if type(level) ~= 'number' then refuse('First argument must be a number (log level).') end
+    if level < 0 or level > 3 then refuse('Invalid log level.') end
+    local words = {}
+    for at = 2, select('#', ...) do
+      local word = select(at, ...)
+      if type(word) == 'string' or type(word) == 'number' then words[#words + 1] = word end
+    end
+    host.log(level, raw.table.concat(words, ' '))
+  end
+
+  function library.setresp(...)
+    local version = ...
+    if select('#', ...) ~= 1 then refuse(name .. '.setresp() requires one argument.') end
+    if version ~= 2 and version ~= 3 then refuse('RESP version must be 2 or 3.') end
+    host.setresp(version)
+  end
+
+  function library.acl_check_cmd(...)
+    if select('#', ...) == 0 then refuse('Please specify at least one argument for this call') end
+    local allowed = host.may_run(...)
+    if allowed == nil then refuse('Invalid command passed to ' .. name .. '.acl_check_cmd()') end
+    return allowed
+  end
+
+  return library
+end
+
+local named = {redis = make_library('redis'), server = make_library('server')}
+
+-- Protect both in `scope`, where they are one to a script that compares them.
+local function open_library(scope, make)
+  local function same() return true end
+  for name, library in raw.pairs(named) do
+    local proxy, metatable = protect(make(library))
+    metatable.__eq = same
+    scope[name] = proxy
   end
 end
 
-function redis.sha1hex(...)
-  if select('#', ...) ~= 1 then refuse('wrong number of arguments') end
-  return host.sha1hex(tostring((...)))
-end
-
-function redis.log(...)
-  local level = ...
-  if select('#', ...) < 2 then refuse('server.log() requires two arguments or more.') end
-  if type(level) ~= 'number' then refuse('First argument must be a number (log level).') end
-  if level < 0 or level > 3 then refuse('Invalid log level.') end
-  local words = {}
-  for at = 2, select('#', ...) do
-    local word = select(at, ...)
-    if type(word) == 'string' or type(word) == 'number' then words[#words + 1] = word end
-  end
-  host.log(level, raw.table.concat(words, ' '))
-end
-
-function redis.setresp(...)
-  local version = ...
-  if select('#', ...) ~= 1 then refuse('server.setresp() requires one argument.') end
-  if version ~= 2 and version ~= 3 then refuse('RESP version must be 2 or 3.') end
-  host.setresp(version)
-end
-
-function redis.acl_check_cmd(...)
-  if select('#', ...) == 0 then refuse('Please specify at least one argument for this call') end
-  local allowed = host.may_run(...)
-  if allowed == nil then refuse('Invalid command passed to server.acl_check_cmd()') end
-  return allowed
-end
-
-real.redis = protect(redis)
-real.server = real.redis
+open_library(real, copy)
 
 -- libraries that are written in Python answer (true, results...) or (false, message)
 
@@ -292,89 +308,94 @@ globals = real._G
 
 local registered -- what the text of a library has registered so far, while it runs
 
-local function read_flags(given)
-  if type(given) ~= 'table' then
-    refuse('flags argument to server.register_function must be a table representing function flags')
-  end
-  local flags = {}
-  for _, flag in ipairs(given) do
-    if type(flag) ~= 'string' or not host.is_flag(flag:lower()) then refuse('unknown flag given') end
-    flags[#flags + 1] = flag:lower()
-  end
-  return flags
-end
-
-local function read_text(given, name)
-  if type(given) ~= 'string' and type(given) ~= 'number' then
-    refuse(name .. ' argument given to server.register_function must be a string')
-  end
-  return tostring(given)
-end
-
-local function read_named(given)
-  if type(given) ~= 'table' then
-    refuse('calling server.register_function with a single argument is only applicable to Lua table '
-      .. '(representing named arguments).')
-  end
-  local found = {flags = {}}
-  for key, value in raw.next, given do
-    if type(key) ~= 'string' and type(key) ~= 'number' then
-      refuse('named argument key given to server.register_function is not a string')
+local function make_registering(name)
+  local function named_argument(given, what)
+    if type(given) ~= 'string' and type(given) ~= 'number' then
+      refuse(what .. ' argument given to ' .. name .. '.register_function must be a string')
     end
-    key = tostring(key):lower()
-    if key == 'function_name' then
-      found.name = read_text(value, key)
-    elseif key == 'description' then
-      found.description = read_text(value, key)
-    elseif key == 'callback' then
-      if type(value) ~= 'function' then
-        refuse('callback argument given to server.register_function must be a function')
+    return tostring(given)
+  end
+
+  local function read_flags(given)
+    if type(given) ~= 'table' then
+      refuse('flags argument to ' .. name .. '.register_function must be a table representing function flags')
+    end
+    local flags = {}
+    for _, flag in ipairs(given) do
+      if type(flag) ~= 'string' or not host.is_flag(flag:lower()) then refuse('unknown flag given') end
+      flags[#flags + 1] = flag:lower()
+    end
+    return flags
+  end
+
+  local function read_named(given)
+    if type(given) ~= 'table' then
+      refuse('calling ' .. name .. '.register_function with a single argument is only applicable to Lua table '
+        .. '(representing named arguments).')
+    end
+    local found = {flags = {}}
+    for key, value in raw.next, given do
+      if type(key) ~= 'string' and type(key) ~= 'number' then
+        refuse('named argument key given to ' .. name .. '.register_function is not a string')
       end
-      found.callback = value
-    elseif key == 'flags' then
-      found.flags = read_flags(value)
+      key = tostring(key):lower()
+      if key == 'function_name' then
+        found.name = named_argument(value, key)
+      elseif key == 'description' then
+        found.description = named_argument(value, key)
+      elseif key == 'callback' then
+        if type(value) ~= 'function' then
+          refuse('callback argument given to ' .. name .. '.register_function must be a function')
+        end
+        found.callback = value
+      elseif key == 'flags' then
+        found.flags = read_flags(value)
+      else
+        refuse('unknown argument given to ' .. name .. '.register_function')
+      end
+    end
+    if not found.name then refuse(name .. '.register_function must get a function name argument') end
+    if not found.callback then refuse(name .. '.register_function must get a callback argument') end
+    return found
+  end
+
+  local function register_function(...)
+    local count, first, callback = select('#', ...), ...
+    if not registered then refuse(name .. '.register_function can only be called on FUNCTION LOAD command') end
+    if count < 1 or count > 2 then refuse('wrong number of arguments to ' .. name .. '.register_function') end
+    local found
+    if count == 1 then
+      found = read_named(first)
     else
-      refuse('unknown argument given to server.register_function')
+      if type(first) ~= 'string' and type(first) ~= 'number' then
+        refuse('first argument to ' .. name .. '.register_function must be a string')
+      end
+      if type(callback) ~= 'function' then
+        refuse('second argument to ' .. name .. '.register_function must be a function')
+      end
+      found = {name = tostring(first), callback = callback, flags = {}}
     end
+    found.library = name
+    registered[#registered + 1] = found
   end
-  if not found.name then refuse('server.register_function must get a function name argument') end
-  if not found.callback then refuse('server.register_function must get a callback argument') end
-  return found
+
+  local library = {register_function = register_function, log = named[name].log}
+  for key, value in raw.pairs(named[name]) do
+    if type(value) ~= 'function' and key:sub(1, 5) ~= 'REPL_' then library[key] = value end
+  end
+  return protect(raw.setmetatable(library, strict))
 end
 
-local function register_function(...)
-  local count, first, callback = select('#', ...), ...
-  if not registered then refuse('server.register_function can only be called on FUNCTION LOAD command') end
-  if count < 1 or count > 2 then refuse('wrong number of arguments to server.register_function') end
-  local found
-  if count == 1 then
-    found = read_named(first)
-  else
-    if type(first) ~= 'string' and type(first) ~= 'number' then
-      refuse('first argument to server.register_function must be a string')
-    end
-    if type(callback) ~= 'function' then
-      refuse('second argument to server.register_function must be a function')
-    end
-    found = {name = tostring(first), callback = callback, flags = {}}
-  end
-  registered[#registered + 1] = found
-end
-
-local registering = {register_function = register_function, log = redis.log}
-local calling = copy(redis)
-for name, value in raw.pairs(redis) do
-  if type(value) ~= 'function' and name:sub(1, 5) ~= 'REPL_' then registering[name] = value end
-end
-for _, name in ipairs {'breakpoint', 'debug', 'replicate_commands'} do calling[name] = nil end
-registering = protect(raw.setmetatable(registering, strict))
-registering = raw.setmetatable({redis = registering, server = registering}, strict)
+local registering = raw.setmetatable({redis = make_registering('redis'), server = make_registering('server')}, strict)
 
 local function_globals = copy(real)
 local function_proxy, function_index = protect(function_globals)
 function_globals._G = function_proxy
-function_globals.redis = protect(calling)
-function_globals.server = function_globals.redis
+open_library(function_globals, function(library)
+  local calling = copy(library)
+  for _, key in ipairs {'breakpoint', 'debug', 'replicate_commands'} do calling[key] = nil end
+  return calling
+end)
 raw.setmetatable(function_globals, strict)
 
 -- running

@@ -25,9 +25,11 @@ from server.scripting.library import ENGINE, FLAGS
 
 LOADED, EVALUATED = range(2)
 evaluated_max = 500
-"""Texts of EVAL that a group keeps."""
+"""Texts of EVAL that a group keeps; for a while some more, since it looks only after every 25th new one or so."""
 SCRIPTS, LIBRARIES = b"s", b"f"
 """The tables."""
+SCRIPT_TEXTS = SCRIPTS, b"t"
+"""The range of the records of scripts."""
 
 _HEADER = Struct(">BQ")
 _NO_FLAGS: frozenset[bytes] = frozenset()
@@ -84,7 +86,7 @@ def keep_text(view: View, digest: bytes, text: bytes, kind: int, table: bytes = 
     record = view.element(where)
     if record is not None and record[0] <= kind:
         return
-    if kind == EVALUATED:
+    if kind == EVALUATED and not view.random.randrange(max(evaluated_max // 20, 1)):
         _make_room(view, table)
     view.effects[where] = _HEADER.pack(kind, view.revision) + text
 
@@ -101,5 +103,5 @@ def _make_room(view: View, table: bytes) -> None:
 
 def forget_texts(view: View) -> None:
     """SCRIPT FLUSH."""
-    for where, _ in list(view.elements(b"s", b"t", False)):
+    for where, _ in list(view.elements(*SCRIPT_TEXTS, False)):
         view.effects[where] = None

@@ -16,7 +16,7 @@ committed is in the data), no transfer is going on, and the log and the store ke
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from random import Random
 from time import perf_counter_ns
@@ -27,6 +27,7 @@ from raft.core.messages import ConfChange, Entry, SnapshotMeta
 from raft.core.node import Role
 from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
 from resp import encode
+from server.commands.misses import told
 from server.commands.table import Args, Command
 from server.errors import (
     DISK_FULL,
@@ -46,7 +47,6 @@ from server.shard.clock import TurnClock, boot_time_us
 from server.shard.effects import encode_effects
 from server.shard.expirer import Expirer
 from server.shard.failure import failure
-from server.shard.misses import told
 from server.shard.orphans import Orphans
 from server.shard.overlay import Overlay
 from server.shard.proofs import Proofs
@@ -247,7 +247,7 @@ class Shard:
                 replies.append(self._run(command, args, protocol))
                 transaction.elapsed_ns.append(perf_counter_ns() - began_ns)
                 if view.events and self._notify & KEY_MISS:
-                    view.events = told(command, args, view.events)
+                    view.choose_events(partial(told, command, args))
                 if attempt or self.work is not None:
                     view.keep()  # it is taken when all is done
                     continue
@@ -464,9 +464,23 @@ class Shard:
             if not self.ready:
                 return False
         self.work = job
+        job.reads = self._view.script_reads
         self.ready = False
         self._on_change(self)
         self._on_work(self)
+        return True
+
+    def resume(self, job: Job, call: Call) -> bool:
+        """The job for `call` gets a slice; whether it is done."""
+        view = self._view
+        view.origin, view.script_reads = call.origin, job.reads
+        try:
+            if not job.go_on():
+                return False
+        finally:
+            view.origin, view.script_reads = b"", None
+        if job.reads is not None and job.reads.then is not None:
+            job.reads.then()
         return True
 
     def leave_work(self) -> None:
@@ -625,6 +639,10 @@ class Shard:
         """The record at `where`, as newest known here."""
         return self._base.get(where)
 
+    def newest_in(self, start: bytes, stop: bytes) -> Iterator[bytes]:
+        """Where there are records in [start, stop), as newest known here."""
+        return (where for where, _ in self._base.scan(start, stop))
+
     # -- what Raft tells -------------------------------------------------------------------------------------
 
     def committed(self, index: int) -> None:
@@ -731,6 +749,11 @@ class Shard:
             self._on_change(self)
             if ready and self.waiters.woken:
                 self._on_dirty(self)
+
+    @property
+    def is_catching_up(self) -> bool:
+        """It leads, and takes nothing before more of what is committed has been applied: nobody gives up on that."""
+        return bool(self._leading_term) and self.group.can_propose and len(self._base) > overlay_keys_max
 
     def _start_leadership(self) -> None:
         """The data as applied is all there is; the overlay is empty."""

@@ -25,6 +25,7 @@ from server.commands.scripting import NOT_BUSY
 from server.commands.table import Command
 from server.errors import not_applied
 from server.keyspace.breath import Ended, Work, paced
+from server.keyspace.view import ScriptReads
 from server.shard.call import Call
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 set_pace(paced)
 
 notice_period_s = 0.5
+_OWN_SHARE_MIN = 0.1
+"""Of the time after which a script is BUSY, what it has to have spent running."""
 BUSY = b"BUSY Valkey is busy running a script. You can only call %b KILL or SHUTDOWN NOSAVE."
 UNKILLABLE = (
     b"UNKILLABLE Sorry the script already executed write commands against the dataset. "
@@ -49,7 +52,7 @@ class Unfinished(Exception):
 class Job(Work):
     """A command at work in a shard."""
 
-    __slots__ = ("call", "function", "script")
+    __slots__ = ("call", "function", "reads", "script")
 
     def __init__(self, run: Callable[[], bytes], command: Command | None) -> None:
         """`command`: None for a transaction."""
@@ -60,6 +63,8 @@ class Job(Work):
         """It is EVAL or of its kin."""
         self.function = self.script and command is not None and command.name.startswith("_runfunction")
         """It is FCALL."""
+        self.reads: ScriptReads | None = None
+        """Where it notes what it reads."""
 
     def busy_text(self) -> bytes:
         """What those are told that do not want to wait."""
@@ -79,6 +84,9 @@ class Leader(Protocol):
 
     def begin_work(self, job: Job) -> bool:
         """From now on `work` is `job`, unless Raft takes nothing more; whether it is."""
+
+    def resume(self, job: Job, call: Call) -> bool:
+        """Give the job, which is for `call`, another slice; whether it is done."""
 
     def leave_work(self) -> None:
         """It is done."""
@@ -123,10 +131,10 @@ class Worker:
         """Give the work another slice, in a turn of its own."""
         work = self._shard.work
         assert work is not None
-        if not work.go_on():
-            return
         call = work.call
         assert call is not None
+        if not self._shard.resume(work, call):
+            return
         self._on_done(call, work.age_s)
         try:
             reply = work.result()
@@ -173,11 +181,12 @@ class Worker:
 
     @property
     def busy(self) -> bytes | None:
-        """What those are told that do not want to wait for the script that is at work; None: they wait."""
-        work = self._shard.work
-        if work is None or not work.script or not 0 < self.busy_after_s < work.age_s:
+        """What those are told that do not want to wait for the script that is at work; None: they wait. A script that
+        has hardly run, since the machine had no time for this node, is not what they wait for."""
+        work, limit_s = self._shard.work, self.busy_after_s
+        if work is None or not work.script or not 0 < limit_s < work.age_s:
             return None
-        return work.busy_text()
+        return work.busy_text() if work.worked_s > limit_s * _OWN_SHARE_MIN else None
 
 
 class Workbench:

@@ -15,6 +15,9 @@ PAST = "1000"
 LIST_PAYLOAD = (
     b"\x12\x01\x02\x0e\x0e\x00\x00\x00\x03\x00\x01\x01\x02\x01\x81a\x02\xffP\x00\x03%\x0f\x195\x85>\x9d"
 )
+LIBRARY = (
+    "#!lua name=miss\nredis.register_function('miss', function(keys) return redis.call('get', keys[1]) end)"
+)
 STORIES: dict[str, Sequence[Sequence[str | bytes]]] = {
     "strings set whole": [
         ["SET", "k", "v"],
@@ -156,6 +159,20 @@ STORIES: dict[str, Sequence[Sequence[str | bytes]]] = {
         ["@wait"],
         ["GET", "e"],
         ["DEL", "e"],
+    ],
+    "keys that are not there, in scripts": [
+        ["EVAL", "redis.call('get', KEYS[1]) return redis.call('get', KEYS[1])", "1", "k"],
+        ["EVAL", "redis.call('mget', 'a', 'b') redis.pcall('incr', 'l')", "0"],
+        ["EVAL", "redis.call('exists', KEYS[1]) redis.call('set', KEYS[1], 'v')", "1", "k"],
+        ["EVAL", "redis.call('hget', 'h', 'f') error('x')", "0"],
+        ["EVAL_RO", "return redis.call('llen', 'l')", "0"],
+        ["FUNCTION", "LOAD", "REPLACE", LIBRARY],
+        ["FCALL", "miss", "1", "f"],
+        ["MULTI"],
+        ["GET", "m"],
+        ["EVAL", "return redis.call('get', KEYS[1])", "1", "n"],
+        ["GET", "o"],
+        ["EXEC"],
     ],
     "keys whose time has come": [
         ["SET", "k", "v", "PX", "1"],

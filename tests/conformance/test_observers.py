@@ -135,6 +135,165 @@ def test_large_values_are_freed_in_the_background(client: Connection) -> None:
     assert memory("lazyfreed_objects") == 1
 
 
+def statistics(client: Connection, *sections: str) -> str:
+    text: bytes = client.ask("INFO", *sections).value
+    return text.decode()
+
+
+@pytest.mark.parametrize(
+    ("script", "lines"),
+    [
+        (
+            "return redis.call('select', 99)",
+            (
+                r"select:calls=1,.*rejected_calls=0,failed_calls=1",
+                r"eval:calls=1,.*failed_calls=1",
+                "ERR:count=1",
+            ),
+        ),
+        (
+            "return redis.pcall('select', 99)",
+            (
+                r"select:calls=1,.*rejected_calls=0,failed_calls=1",
+                r"eval:calls=1,.*failed_calls=1",
+                "ERR:count=1",
+            ),
+        ),
+        (
+            "redis.pcall('select', 99) return 1",
+            (
+                r"select:calls=1,.*rejected_calls=0,failed_calls=1",
+                r"eval:calls=1,.*failed_calls=0",
+                "ERR:count=1",
+            ),
+        ),
+        (
+            "redis.pcall('get') return 1",
+            (
+                r"get:calls=0,.*rejected_calls=1,failed_calls=0",
+                r"eval:calls=1,.*failed_calls=0",
+                "ERR:count=1",
+            ),
+        ),
+        (
+            "redis.call('lpush', KEYS[1], 1)",
+            (r"lpush:calls=1,.*rejected_calls=0,failed_calls=1", "WRONGTYPE:count=1"),
+        ),
+        ("error('mine')", (r"eval:calls=1,.*failed_calls=1", "ERR:count=1")),
+    ],
+)
+def test_what_fails_in_a_script_is_counted_once(
+    client: Connection, script: str, lines: tuple[str, ...]
+) -> None:
+    client.ask("SET", "k", "v")
+    client.ask("CONFIG", "RESETSTAT")
+    client.ask("EVAL", script, "1", "k")
+    found = statistics(client, "commandstats", "errorstats", "stats")
+    for line in (*lines, "total_error_replies:1\r"):
+        assert re.search(line, found), line
+
+
+def test_what_fails_around_exec_is_counted(client: Connection) -> None:
+    client.ask("CONFIG", "RESETSTAT")
+    for request in (["MULTI"], ["SET", "k", "1"], ["CLIENT", "CACHING", "YES"], ["EXEC"]):
+        client.ask(*request)
+    for request in (["MULTI"], ["GET"], ["EXEC"]):
+        client.ask(*request)
+    found = statistics(client, "commandstats", "errorstats", "stats")
+    for line in (
+        r"cmdstat_client\|caching:calls=1,.*failed_calls=1",
+        r"cmdstat_get:calls=0,.*rejected_calls=1",
+        r"cmdstat_exec:calls=2,.*failed_calls=1",
+        r"errorstat_ERR:count=2",
+        r"errorstat_EXECABORT:count=1",
+        "total_error_replies:3\r",
+    ):
+        assert re.search(line, found), line
+
+
+def test_a_command_that_waits_is_slow_when_it_is_answered(server: Server, client: Connection) -> None:
+    client.ask("CONFIG", "SET", "slowlog-log-slower-than", "0")
+    with Connection(HOST, server.port) as popper:
+        popper.send(encode(["BLPOP", "l", "0"]))
+        while b"blocked_clients:1" not in client.ask("INFO", "clients").value:
+            pass
+        client.ask("SLOWLOG", "RESET")
+        client.ask("RPUSH", "l", "1")
+        popper.read()
+        entries = [
+            b" ".join(word.value for word in entry.value[3].value)
+            for entry in client.ask("SLOWLOG", "GET").value
+        ]
+    client.ask("CONFIG", "SET", "slowlog-log-slower-than", "10000")
+    assert b"BLPOP l 0" in entries
+
+
+def test_scripts_that_are_kept_are_counted(client: Connection) -> None:
+    client.ask("SCRIPT", "FLUSH")
+    client.ask("SCRIPT", "LOAD", "return 1")
+    client.ask("EVAL", "return 2", "0")
+    assert "number_of_cached_scripts:2\r" in statistics(client, "memory")
+    client.ask("SCRIPT", "FLUSH", "ASYNC")
+    assert "number_of_cached_scripts:0\r" in statistics(client, "memory")
+
+
+def test_a_reply_over_the_hard_limit_is_not_sent(server: Server, client: Connection) -> None:
+    client.ask("RPUSH", "l", *["x" * 100] * 2000)
+    client.ask("CONFIG", "SET", "client-output-buffer-limit", "normal 100000 0 0")
+    with Connection(HOST, server.port) as greedy, pytest.raises((OSError, EOFError)):
+        greedy.ask("LRANGE", "l", "0", "-1")
+    client.ask("CONFIG", "SET", "client-output-buffer-limit", "normal 0 0 0")
+
+
+def test_who_takes_nothing_is_closed_though_nothing_more_is_sent(server: Server, client: Connection) -> None:
+    client.ask("CONFIG", "SET", "client-output-buffer-limit", "pubsub 0 100000 1")
+    with Connection(HOST, server.port) as listener:
+        listener.ask("CLIENT", "SETNAME", "listener")
+        listener.ask("SUBSCRIBE", "c")
+
+        def is_taking_it() -> bool:
+            found = re.search(rb"name=listener .* omem=(\d+)", client.ask("CLIENT", "LIST").value)
+            return found is not None and int(found[1]) < 200_000  # None: closed already
+
+        while is_taking_it():
+            client.ask("PUBLISH", "c", "x" * 50_000)
+        deadline_s = time.monotonic() + 20
+        while b"name=listener" in client.ask("CLIENT", "LIST").value:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+    client.ask("CONFIG", "SET", "client-output-buffer-limit", "pubsub 33554432 8388608 60")
+
+
+def test_scripts_may_be_allowed_everything(client: Connection) -> None:
+    script = "server.setresp(3) return server.call('debug', 'protocol', ARGV[1])"
+    kinds = ("attrib", "bignum", "double", "null", "verbatim", "true", "false", "set", "integer")
+    client.ask("DEBUG", "SET-DISABLE-DENY-SCRIPTS", "1")
+    replies = [client.ask("EVAL", script, "0", kind) for kind in kinds]
+    slept = client.ask("EVAL", "return server.call('debug', 'sleep', '0.001')", "0")
+    client.ask("DEBUG", "SET-DISABLE-DENY-SCRIPTS", "0")
+    assert replies[0].value == b"Some real reply following the attribute"
+    assert replies[1].value == b"1234567999999999999999999999999999999"
+    assert replies[2].value == b"3.141"
+    assert replies[3].value is None
+    assert replies[4].value == b"This is a verbatim\nstring"
+    assert [reply.value for reply in replies[5:7]] == [1, 0]
+    assert sorted(item.value for item in replies[7].value) == [0, 1, 2]
+    assert replies[8].value == 12345
+    assert slept.value == b"OK"
+    assert b"not allowed" in client.ask("EVAL", script, "0", "map").value
+
+
+def test_debug_reload_loads_nothing_beside_itself(client: Connection) -> None:
+    client.ask("FUNCTION", "FLUSH")
+    assert client.ask("DEBUG", "RELOAD", "NOFLUSH").value == b"OK"
+    client.ask("FUNCTION", "LOAD", "#!lua name=a\nserver.register_function('f', function() end)")
+    assert client.ask("DEBUG", "RELOAD", "NOFLUSH").value.startswith(b"ERR Error trying to load the RDB dump")
+    for options in ([], ["NOFLUSH", "MERGE"]):
+        assert client.ask("DEBUG", "RELOAD", *options).value == b"OK"
+    assert client.ask("DEBUG", "RELOAD", "QUICKLY").value.startswith(b"ERR DEBUG RELOAD only supports")
+    client.ask("FUNCTION", "FLUSH")
+
+
 SIZES = ("commandlog-request-larger-than", "commandlog-reply-larger-than")
 
 

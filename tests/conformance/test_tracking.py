@@ -33,6 +33,8 @@ def told(connection: Connection, word: str) -> list[Reply]:
         found.append(reply)
 
 
+LONG = "for--[[]]i=1,3e6--[[]]do--[[]]end"
+"""A script without a blank in it."""
 STORIES = [
     Story(
         "what was read is told once when it changes",
@@ -231,6 +233,17 @@ STORIES = [
                 "a EVAL return(1) 1 k",
             ),
             *("c SET k 5", "a EVAL_RO redis.call('ping') 2 k l", "c MSET k 6 l 6"),
+        ),
+    ),
+    Story(
+        "what scripts read that take long",
+        (
+            *("a CLIENT TRACKING ON", "c MSET k 1 l 2 m 3"),
+            *(f"a EVAL {LONG};return(1) 1 k", "c SET k 2"),
+            *(f"a EVAL {LONG};redis.call('get','m') 1 k", "c MSET k 3 m 4"),
+            *(f"a EVAL {LONG};redis.call('set','m','x') 1 k ; GET k", "c SET k 4"),
+            *("a CLIENT TRACKING OFF", "a CLIENT TRACKING ON NOLOOP", "a GET k"),
+            *(f"a EVAL {LONG};redis.call('set','k','x') 1 k", "a GET k", "c SET k 5"),
         ),
     ),
     Story(

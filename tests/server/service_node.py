@@ -108,6 +108,7 @@ class ServiceNode:
         self.config_file = ""
         self.membership: Membership | None = None
         self.active_expire = True
+        self.scripts_run_anything = False
         self.infos = [group_info(group, 1, me) for group in self.topology.groups]
         if nodes == 1:
             self.infos = [replace(info, peers=((1, 10, 11, "replicate"),)) for info in self.infos]
@@ -129,6 +130,9 @@ class ServiceNode:
 
     def group_infos(self) -> list[GroupInfo]:
         return self.infos
+
+    def cached_scripts(self) -> int:
+        return 0
 
     def keyspace(self) -> list[tuple[int, int]]:
         return self.databases

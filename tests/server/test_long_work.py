@@ -10,7 +10,9 @@ import pytest
 from raft.core.messages import NORMAL, Entry
 from server.commands.table import lookup
 from server.keyspace import breath
+from server.keyspace.events import TRACKED
 from server.keyspace.layout import REVISION_AT, REVISION_OFFSET
+from server.keyspace.view import ScriptReads
 from server.shard.call import Call, Later, Transaction
 from server.shard.clock import TurnClock
 from server.shard.route import Route
@@ -357,6 +359,36 @@ def test_every_command_says_the_same_in_slices(tmp_path: Path, monkeypatch: pyte
     bench.store.close()
 
 
+def test_what_it_writes_is_its_clients_work(bench: LongBench, no_slice: None) -> None:
+    bench.shard.set_notify(TRACKED)
+    told: list[bytes] = []
+    bench.shard._on_events = lambda events: told.extend(name for _, name, _, _ in events)
+    row = lookup([b"eval"])
+    assert row is not None
+    script = f"{LOOP} redis.call('set',KEYS[1],'1')".encode()
+    bench.shard.submit(Call(row, [b"EVAL", script, b"1", b"k"], 0, 2, Later(lambda _: None), origin=b"1:7"))
+    assert bench.shard.work is not None
+    bench.finish()
+    bench.settle()
+    assert told == [b"1:7"]
+    assert bench.shard._view.origin == b""
+
+
+def test_what_a_long_script_reads_is_known_when_it_ends(bench: LongBench, no_slice: None) -> None:
+    reads = ScriptReads()
+    known: list[tuple[set[bytes], bool]] = []
+    bench.shard.note_script_reads(reads)
+    replies = bench.ask("EVAL", f"{LOOP} return redis.call('get','undeclared')", "1", "k")
+    bench.shard.note_script_reads(None)
+    reads.then = lambda: known.append((set(reads.keys), reads.complete))
+    assert not known
+    bench.finish()
+    assert known == [({b"undeclared"}, True)]
+    bench.settle()
+    assert replies == [b"$-1\r\n"]
+    assert bench.shard._view.script_reads is None
+
+
 def _slices(bench: LongBench, *words: str) -> tuple[bytes, int]:
     """The reply to a command that is done in slices, and how many it took."""
     replies = bench.ask(*words)
@@ -413,3 +445,15 @@ def test_a_long_reply_is_written_piece_by_piece(bench: LongBench, no_slice: None
     reply, slices = _slices(bench, "LRANGE", "l", "0", "-1")
     assert reply == b"*5000\r\n" + b"".join(b"$%d\r\n%d\r\n" % (len(str(n)), n) for n in range(5000))
     assert slices > 60, "as many for the reply as for the elements"
+
+
+def test_a_script_that_has_hardly_run_is_not_what_others_wait_for(bench: LongBench, no_slice: None) -> None:
+    bench.shard.worker.busy_after_s = 5.0
+    bench.ask("EVAL", LOOP, "0")
+    work = bench.shard.work
+    assert work is not None
+    work.began_s -= 60
+    assert bench.shard.worker.busy is None
+    work.worked_s = 1.0
+    assert bench.shard.worker.busy is not None
+    bench.finish()

@@ -107,3 +107,39 @@ def test_a_script_can_not_leave_its_group(group: Group) -> None:
     assert isinstance(reply, Error)
     assert reply.text.startswith(b"CROSSSLOT")
     assert leader_runs(group, "return redis.call('get','bar')") == Raw(b"_\r\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "of_redis", "of_server"),
+    [
+        ("call('nosuch')", "Unknown Redis command called from script", "Unknown command called from script"),
+        (
+            "call('get')",
+            "Wrong number of args calling Redis command from script",
+            "Wrong number of args calling command from script",
+        ),
+        (
+            "call()",
+            "Please specify at least one argument for this redis lib call",
+            "Please specify at least one argument for this call",
+        ),
+        (
+            "pcall({})",
+            "Lua redis lib command arguments must be strings or integers",
+            "Command arguments must be strings or integers",
+        ),
+        (
+            "acl_check_cmd('nosuch')",
+            "Invalid command passed to redis.acl_check_cmd()",
+            "Invalid command passed to server.acl_check_cmd()",
+        ),
+    ],
+)
+def test_the_library_speaks_of_itself_by_the_name_it_was_called_by(
+    group: Group, text: str, of_redis: str, of_server: str
+) -> None:
+    for name, said in (("redis", of_redis), ("server", of_server)):
+        reply = leader_runs(group, f"return {name}.{text}")
+        text_of = reply.text if isinstance(reply, Error) else reply.value if isinstance(reply, Raw) else b""
+        assert f"ERR {said}".encode() in text_of
+    assert leader_runs(group, "return redis == server and redis ~= {}") == Raw(b":1\r\n")

@@ -81,7 +81,9 @@ async def test_shutdown_hands_over_unless_there_is_no_time(node: ServiceNode) ->
 async def test_save_returns_when_all_is_synced(node: ServiceNode) -> None:
     assert await node.run("SAVE") == OK
     assert await node.run("DEBUG", "RELOAD") == OK
-    assert node.events == ["synced", "synced"]
+    assert await node.run("DEBUG", "RELOAD", "NOSAVE", "noflush", "MERGE") == OK
+    assert isinstance(await node.run("DEBUG", "RELOAD", "QUICKLY"), Error)
+    assert node.events == ["synced", "synced", "synced"]
     assert await node.run("BGSAVE") == Simple(b"Background saving started")
 
 

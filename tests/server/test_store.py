@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from server.keyspace.layout import ELEMENT_PREFIX
-from server.keyspace.leveldb import DataStore
+from server.keyspace.leveldb import DataStore, SparseStore
 from server.keyspace.store import MemoryStore
 from server.shard import overlay as overlay_module
 from server.shard.overlay import Overlay
@@ -48,6 +48,7 @@ def test_a_range_is_the_same_in_memory_and_on_disk(
     store.write(batch)
     memory.write(effects)
     assert list(store.scan(start, stop, reverse)) == list(memory.scan(start, stop, reverse))
+    assert list(SparseStore(store).scan(start, stop, reverse)) == list(memory.scan(start, stop, reverse))
     for end in (stop, None):
         found = list(store.scan_under(b"k", start[1:], end and end[1:], reverse))
         assert found == list(memory.scan_under(b"k", start[1:], end and end[1:], reverse))

@@ -2,13 +2,13 @@
 
 The view notes every look-up that finds nothing (`KEY_MISS`), as it can not know what for. Which of them are told is
 Redis's choice: those of commands that read, and of the reading half of some that write. To let one more be told, add it
-to `_READING_WRITES`. Not told are look-ups of scripts, and reads that a replica answers.
+to `_READING_WRITES`. A script is told of command by command. Not told are reads that a replica answers.
 """
 
 from server.commands.table import Args, Command
 from server.keyspace.events import KEY_MISS, Event
 
-_SILENT = ("object|", "memory|", "_", "eval", "fcall")
+_SILENT = ("object|", "memory|", "_")
 """Names that begin with these look without being heard."""
 _READING_WRITES: dict[str, tuple[int, int | None]] = {
     "getex": (1, 2),
@@ -35,6 +35,8 @@ _READING_WRITES: dict[str, tuple[int, int | None]] = {
 
 def told(command: Command, args: Args, events: list[Event]) -> list[Event]:
     """Those of a command's events that are told: each key's miss once, if at all."""
+    if command.group == "scripting":
+        return events
     first, stop = 1, None
     if command.is_write:
         first, stop = _READING_WRITES.get(command.name, (0, None))
