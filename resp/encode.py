@@ -40,6 +40,7 @@ class _Heads(dict[int, bytes]):
 
 _BULK_HEADS: Final = _Heads(b"$", b"\r\n")
 _LIST_HEADS: Final = _Heads(b"*", b"")
+_bulk_head: Final = _BULK_HEADS.__getitem__
 _BULK_HEADERS: Final = tuple(b"$%d\r\n" % size_bytes for size_bytes in range(1024))
 _INTEGERS: Final = tuple(b":%d\r\n" % number for number in range(1024))
 _BULK_HEADERS_COUNT: Final = len(_BULK_HEADERS)
@@ -107,8 +108,9 @@ def encode(value: Value, protocol: int) -> bytes:
 
 def _bulks(header: bytes, values: Iterable[bytes]) -> bytes:
     """Nothing but bytes, in one go, behind a header without its line end. Raises TypeError for what is not."""
-    heads = _BULK_HEADS
-    return header + b"".join([piece for value in values for piece in (heads[len(value)], value)]) + b"\r\n"
+    strings = values if type(values) is list else list(values)
+    pieces = chain.from_iterable(zip(map(_bulk_head, map(len, strings)), strings, strict=True))
+    return header + b"".join(pieces) + b"\r\n"
 
 
 def _rows(rows: list[list[Any]]) -> bytes:

@@ -197,8 +197,7 @@ def lmpop(view: View, args: Args) -> Reply:
 @command("llen", arity=2, flags=READONLY | FAST, keys=Keys(1, 1, access="RO"), group="list")
 def llen(view: View, args: Args) -> Reply:
     """Returns the length of a list."""
-    found = lists.find(view, args[1])
-    return 0 if found is None else found.length
+    return lists.length(view, args[1])
 
 
 @command(
@@ -212,8 +211,7 @@ def llen(view: View, args: Args) -> Reply:
 )
 def lindex(view: View, args: Args) -> Reply:
     """Returns an element from a list by its index."""
-    found = lists.find(view, args[1])
-    return None if found is None else found.at(integer(args[2]))
+    return lists.at(view, args[1], integer(args[2])) if lists.length(view, args[1]) else None
 
 
 @command(

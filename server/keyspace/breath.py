@@ -32,6 +32,7 @@ Row = TypeVar("Row")
 slice_s = 0.005
 """Of work at a time, while others wait."""
 rows_between_breaths = 128
+_rows_at_first = 8
 
 
 class Ended(BaseException):
@@ -166,13 +167,13 @@ def current() -> Work | None:
 
 
 def paced(rows: Iterator[Row]) -> Iterator[Row]:
-    """The same rows, with breaths between them. Some are read ahead, the more the more there were."""
+    """The same rows, with breaths between them. Some are read ahead, at first only few."""
     return chain.from_iterable(_chunks(rows)) if _current is not None else rows
 
 
 def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    size = 1
+    size = _rows_at_first
     while chunk := list(islice(rows, size)):
         yield chunk
-        size = min(4 * size, rows_between_breaths)
+        size = rows_between_breaths
         breathe()

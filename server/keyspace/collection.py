@@ -238,6 +238,19 @@ def open_collection(view: "View", key: bytes, record: bytes) -> Collection:
     return Collection(view, key, type_, encoding, expire_ms, 0, record[_META_AT:start], compact)
 
 
+def meta_of(record: bytes) -> bytes:
+    """The meta in the head `record` of a collection."""
+    if record[1] & SPREAD:
+        return record[_SPREAD_META_AT:]
+    return record[_META_AT : _META_AT + int.from_bytes(record[HEADER_BYTES:_META_AT], "big")]
+
+
 def spread_element(record: bytes, element: bytes) -> bytes:
     """Where `element` of the collection with the SPREAD head `record` lies."""
     return _ELEMENT_TABLE + record[HEADER_BYTES:_SPREAD_META_AT] + element
+
+
+def compact_value(record: bytes, element: bytes) -> bytes | None:
+    """The value of `element` in a head that is not SPREAD, None when it is not there."""
+    pairs = iter(_decode(record[_META_AT + int.from_bytes(record[HEADER_BYTES:_META_AT], "big") :]))
+    return dict(zip(pairs, pairs, strict=True)).get(element)

@@ -97,8 +97,12 @@ class DataStore:
 
     def _scan_under_reverse(self, prefix: bytes, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
         cut = len(prefix)
-        for key, value in self.scan(prefix + start, stop, reverse=True):
-            yield key[cut:], value
+        low = prefix + start
+        with self.db.iterator(stop=stop, reverse=True) as iterator:  # without a start: see `scan`
+            for key, value in iterator:
+                if key < low:
+                    return
+                yield key[cut:], value
 
     def batch(self) -> Any:
         """A new atomic batch; give it to `write` when it is whole."""

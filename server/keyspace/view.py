@@ -18,7 +18,7 @@ from random import Random
 from server.errors import WRONG_TYPE, CommandError
 from server.keyspace.breath import breathe, paced
 from server.keyspace.cache import MISSING, Derived, HotReplies, RecordCache
-from server.keyspace.collection import Collection, open_collection, spread_element
+from server.keyspace.collection import Collection, compact_value, meta_of, open_collection, spread_element
 from server.keyspace.deletions import Deletions
 from server.keyspace.events import EXPIRED, FLUSHED, KEY_MISS, MONITORED, NEW, PUBLISHED, TRACKED, Event
 from server.keyspace.home import EVERYWHERE, Home
@@ -452,13 +452,18 @@ class View:
         record = self._typed(key, type_)
         return None if record is None else open_collection(self, key, record)
 
+    def meta_in(self, key: bytes, type_: int) -> bytes | None:
+        """The meta of `key`, as of `collection`."""
+        record = self._typed(key, type_)
+        return None if record is None else meta_of(record)
+
     def value_in(self, key: bytes, type_: int, element: bytes) -> bytes | None:
         """The value of one element of `key`, as of `collection`: what most reads want, for less."""
         record = self._typed(key, type_)
         if record is None:
             return None
         if not record[1] & SPREAD:
-            return open_collection(self, key, record).get(element)
+            return compact_value(record, element)
         return self.element(spread_element(record, element))
 
     def create(self, key: bytes, type_: int, meta: bytes = b"", encoding: int = 0) -> Collection:

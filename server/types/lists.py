@@ -121,16 +121,8 @@ class ListValue:
             if fits:
                 self._collection.encoding = LISTPACK
 
-    def at(self, index: int) -> bytes | None:
-        """The element at `index`, counted from the right when negative; None outside of the list."""
-        if index < 0:
-            index += self.length
-        if not 0 <= index < self.length:
-            return None
-        return self._collection.get(_POSITION(self._first + index))
-
     def put(self, index: int, value: bytes) -> bool:
-        """Replace the element at `index`, as `at` counts; False outside of the list."""
+        """Replace the element at `index`, counted from the right when negative; False outside of the list."""
         if index < 0:
             index += self.length
         where = _POSITION(self._first + index)
@@ -282,6 +274,21 @@ def find(view: View, key: bytes) -> ListValue | None:
     """The list at `key`, None when there is no such key; raises WRONGTYPE."""
     collection = view.collection(key, LIST)
     return None if collection is None else ListValue(view, collection)
+
+
+def length(view: View, key: bytes) -> int:
+    """How many elements the list at `key` has, 0 when there is no such key; raises WRONGTYPE."""
+    meta = view.meta_in(key, LIST)
+    return 0 if meta is None else _META.unpack(meta)[1]
+
+
+def at(view: View, key: bytes, index: int) -> bytes | None:
+    """The element at `index`, counted from the right when negative, of the list at `key`, which is there; None outside
+    of it."""
+    first, length, _ = _META.unpack(view.meta_in(key, LIST) or b"")
+    if index < 0:
+        index += length
+    return view.value_in(key, LIST, _POSITION(first + index)) if 0 <= index < length else None
 
 
 def find_or_new(view: View, key: bytes) -> ListValue:
