@@ -7,6 +7,7 @@ from collections import Counter
 from random import Random
 from typing import Any
 
+from resp.values import Members
 from server.commands.table import lookup
 from server.keyspace.layout import (
     ELEMENT_PREFIX,
@@ -127,4 +128,5 @@ def _ask(view: View, key: bytes, command: list[bytes]) -> Any:
     row = lookup(request)
     assert row is not None
     assert row.handler is not None
-    return row.handler(view, request)
+    reply = row.handler(view, request)
+    return reply.value if isinstance(reply, Members) else reply

@@ -119,7 +119,7 @@ class Fuzz(Bench):
                 self._settle()
         self._settle()
         for _, call in list(self.waiting.values()):
-            self.shard.unblock(call, error=False)
+            self.shard.waiters.end(call, error=False)
         if self.waiting or self.shard.retry or self.shard.orphans:
             raise Found(f"{self._where()}: nobody answers {list(self.waiting.values())[:3]}")
 
@@ -183,7 +183,7 @@ class Fuzz(Bench):
             self.slow.append((round(perf_counter() - began_s, 3), _short(self._last)))
             self.slow = sorted(self.slow, reverse=True)[:5]
         if row.blocks and transaction is None and random.random() < 0.1:
-            self.shard.unblock(call, error=random.random() < 0.5)
+            self.shard.waiters.end(call, error=random.random() < 0.5)
         self._again()
 
     def _row(self, request: Request) -> Command | None:
