@@ -62,7 +62,7 @@ class Story:
             self.step()
         self.settle()
         for call in self._calls:
-            self.bench.shard.unblock(call, error=True)
+            self.bench.shard.waiters.end(call, error=True)
         assert self.open == 0, "somebody was never answered"
 
     def step(self) -> None:
@@ -81,7 +81,7 @@ class Story:
         elif draw < 0.8:
             self.transfer(name, self.random.randrange(1, 50))
         elif draw < 0.85 and self._calls:
-            self.bench.shard.unblock(self.random.choice(self._calls), error=True)
+            self.bench.shard.waiters.end(self.random.choice(self._calls), error=True)
         elif draw < 0.93:
             self.bench.turn()
             group = self.bench.group
