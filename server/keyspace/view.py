@@ -667,20 +667,13 @@ class View:
     def put_strings(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
         """`put` of plain strings that do not expire, many at once; while nobody listens to events."""
         assert not self.notify
-        effects, fresh, space, get = self.effects, self._fresh, self._space, self._base.get
-        forget_reply, take = self._replies.pop, self._cache.take
+        effects, fresh, space, take = self.effects, self._fresh, self._space, self._take
         header = HEADER.pack(STRING, 0, self.revision, 0)
         added = 0
         for key, value in pairs:
             breathe()
             where = head_key(space, key)
-            if where in effects:
-                old = effects[where]
-            else:
-                forget_reply(key, None)
-                old = take(key)
-                if old is None:
-                    old = get(where)
+            old = take(key, where)
             if old is None:
                 added += 1
             elif old[1] & _ATTACHED:

@@ -243,6 +243,13 @@ def test_every_member_is_as_likely_to_be_popped(count: int) -> None:
     assert chi < 80  # of 7 degrees of freedom, and what is chosen together lies together
 
 
+def test_a_member_that_has_gone_is_not_popped() -> None:
+    group = filled()
+    members = everything(group, "s")
+    group.run("SREM", "s", *members[::2])
+    assert {group.run("SPOP", "s") for _ in range(MANY // 4)} <= set(members[1::2])
+
+
 def test_a_new_member_may_be_the_next_to_be_popped() -> None:
     """A member that comes when others were chosen already is as likely as they are."""
     random = Random(1)
