@@ -42,6 +42,7 @@ from server.keyspace.layout import (
     REVISION_OFFSET,
     SPREAD,
     STRING,
+    SPACE_PREFIX,
     SWEEP_PREFIX,
     Head,
     decode_head,
@@ -484,6 +485,7 @@ class View:
         record = self.record(key)
         if record is not None:
             return int(REVISION_AT.unpack_from(record, REVISION_OFFSET)[0])
+        self._deleted.watch(head_key(self._space, key))
         return -1 - max(self._gone(key), self.committed)
 
     def is_unchanged(self, key: bytes, revision: int) -> bool:
@@ -713,13 +715,18 @@ class View:
         if not database.keys:
             return
         self._save_meta()
-        self._deleted.floor = self.revision
+        old, new = (SPACE_PREFIX.pack(b"h", space) for space in (database.space, self._meta.next_space))
+        self._deleted.flush(self.revision, old, new, self._lies)
         self.effects[SWEEP_PREFIX.pack(b"q", database.space)] = b""
         self._hot.clear()
         database.space = self._meta.next_space
         database.keys = database.expires = 0
         self._meta.next_space += 1
         self._enter(database.space)
+
+    def _lies(self, where: bytes) -> bool:
+        """Whether there is a record, of a key past its time or not."""
+        return (self.effects[where] if where in self.effects else self._base.get(where)) is not None
 
     def swap(self, first: int, second: int) -> None:
         """Let two databases change their contents (SWAPDB)."""
