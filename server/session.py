@@ -4,6 +4,7 @@ Plain state. net/ makes a Session for each connection, dispatch/ and the command
 since ten thousand idle ones are nothing special.
 """
 
+from collections.abc import Callable
 from enum import IntEnum, IntFlag
 from typing import Any, Protocol
 
@@ -51,6 +52,9 @@ class Blocked(Protocol):
 
     def check(self) -> None:
         """What the session's user may do has changed: answer with an error if that is not this any more."""
+
+    def log_slow(self, log: Callable[[], None]) -> None:
+        """Call `log` when it is answered."""
 
 
 class ReplyMode(IntEnum):

@@ -4,6 +4,7 @@ Every acknowledged write is on the disks of a majority already, so SAVE, BGSAVE 
 say that they did it; WAIT counts replicas.
 """
 
+from collections.abc import Callable
 from random import Random
 from time import time
 
@@ -113,6 +114,10 @@ class _Waiting:
 
     def check(self) -> None:
         """It reads nothing that rules are about."""
+
+    def log_slow(self, log: Callable[[], None]) -> None:
+        """It has done what it does, but for the waiting."""
+        log()
 
 
 async def _wait_for_replicas(context: Context, wanted: int, timeout_ms: int) -> int:

@@ -18,7 +18,7 @@ from server.shard.route import Route
 class BlockedSlot:
     """The slot of a call that may wait; also what the session holds meanwhile (session.Blocked)."""
 
-    __slots__ = ("_call", "_connection", "_refusal", "_refuse", "_route", "_slot")
+    __slots__ = ("_call", "_connection", "_log_slow", "_refusal", "_refuse", "_route", "_slot")
 
     def __init__(
         self,
@@ -35,6 +35,7 @@ class BlockedSlot:
         self._route = route
         self._slot = slot
         self._call: Call | None = None
+        self._log_slow: Callable[[], None] | None = None
 
     def submit(self, call: Call) -> None:
         """Block the connection and do `call`, whose slot this is."""
@@ -55,11 +56,17 @@ class BlockedSlot:
         if self._refusal is not None and reply == encode(Error(CLIENT_UNBLOCKED), session.protocol):
             reply = encode(Error(self._refusal), session.protocol)
         self._slot.fill(reply)
+        if self._log_slow is not None:
+            self._log_slow()
         self._connection.unblock()
 
     def unblock(self, *, error: bool) -> bool:
         """See session.Blocked."""
         return self._call is not None and self._route.unblock(self._call, error=error)
+
+    def log_slow(self, log: Callable[[], None]) -> None:
+        """See session.Blocked."""
+        self._log_slow = log
 
     def check(self) -> None:
         """See session.Blocked. What was served meanwhile stays so."""

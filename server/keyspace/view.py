@@ -40,9 +40,9 @@ from server.keyspace.layout import (
     META_KEY,
     REVISION_AT,
     REVISION_OFFSET,
+    SPACE_PREFIX,
     SPREAD,
     STRING,
-    SPACE_PREFIX,
     SWEEP_PREFIX,
     Head,
     decode_head,
@@ -128,6 +128,7 @@ class View:
         "random",
         "revision",
         "script_reads",
+        "wanders",
     )
 
     def __init__(
@@ -204,6 +205,8 @@ class View:
         self.caller: object = None
         """The access.caller.Caller for whom scripts run; None: one who may do everything."""
         self.home = home
+        self.wanders = False
+        """The command is a script that may still run in another group: see dispatch/wandering.py."""
         """Which keys live in this group, for scripts, whose keys nobody has looked at."""
         self.limits = limits
         """What OBJECT ENCODING hangs on; the server changes it in place."""

@@ -17,6 +17,7 @@ from server.errors import OUTCOME_UNKNOWN
 from server.keyspace.cache import HotReplies
 from server.keyspace.events import ALL, Event
 from server.keyspace.leveldb import DataStore
+from server.shard import shard as shard_module
 from server.shard.call import Call, Later, Transaction
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.overlay import Overlay
@@ -473,6 +474,41 @@ def test_a_hand_over_that_came_to_nothing_ends_when_the_shard_is_asked_again(
     )
     route.check_deadlines()
     assert bench.shard.ready
+
+
+def test_nobody_gives_up_on_a_leader_that_applies_what_is_committed(
+    make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard_module, "overlay_keys_max", 3)
+    bench = make()
+    bench.ask("MSET", *(word for key in "abcdef" for word in (key, "v")))
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    bench.shard.refresh()
+    assert not bench.shard.ready
+    route = Route(
+        1,
+        1,
+        bench.shard,
+        bench.clock,
+        leader_wait_s=5.0,
+        hint=1,
+        send=lambda route, node, call: False,
+        cancel=lambda route, call, error: False,
+        forget=lambda calls: None,
+        on_dirty=lambda route: None,
+    )
+    replies: list[bytes] = []
+    row = lookup([b"get"])
+    assert row is not None
+    route.submit(Call(row, [b"GET", b"a"], 0, 2, Later(replies.append)))
+    bench.clock.now_s += 60
+    route.check_deadlines()
+    assert not replies
+    bench.apply()
+    route.update()
+    bench.turn()
+    assert replies == [b"$1\r\nv\r\n"]
 
 
 def test_a_command_that_came_late_in_a_turn_counts_time_from_when_it_came(make: Callable[..., Bench]) -> None:
