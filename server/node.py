@@ -51,6 +51,7 @@ from server.scripting.functions import Functions
 from server.scripting.script import SCRIPT_TEXTS
 from server.session import DEFAULT_USER, Session
 from server.settings import Settings
+from server.shard.call import Call
 from server.shard.clock import TurnClock
 from server.shard.digest import DIGEST_BYTES, digest
 from server.shard.forward import LANE as FORWARD_LANE
@@ -185,6 +186,7 @@ class Node:
                 on_turn_end=self.end_turn,
                 on_link=self.router.link_opened,
                 when_applied=self.state.when_applied,
+                on_elapsed=self._took_elsewhere,
             )
             self.exchange = self.pubsub.outbound = Exchange(self.links_, self.pubsub)
             self.tracking.unacknowledged = self._can_ask_others_than
@@ -262,6 +264,8 @@ class Node:
         """The reactor's turn, or any other, has gathered its work: carry it out."""
         self.router.run()
         self.host.pump()
+        if self.exchange is not None:
+            self.exchange.flush()  # news of a change before the replies: who caches is told less often without need
         self.router.run()
         if self.tracking.busy:
             self.tracking.end_turn()
@@ -458,6 +462,9 @@ class Node:
         self.stopping.set()
         await trio.sleep_forever()
 
+    def _took_elsewhere(self, call: Call, elapsed_us: list[int]) -> None:
+        self.dispatcher.took_elsewhere(call, elapsed_us)
+
     def work_on(self) -> bool:
         """Give one command that takes long a slice; whether there is more to do."""
         self.clock.advance()
@@ -487,6 +494,8 @@ class Node:
 
     def busy_script(self) -> bytes | None:
         """See Protocol."""
+        if not self.workbench:
+            return None
         return next(
             (shard.worker.busy for shard in self.shards.values() if shard.worker.busy is not None), None
         )

@@ -60,7 +60,9 @@ def run_request(args: Args, library: Library, function: Function, *, with_text: 
 
 
 def client_request(request: Args) -> Args:
-    """What the client has sent, of what `run_request` made of it."""
+    """What the client has sent, of what `run_request` made of it; any other request is itself."""
+    if not request[0].startswith(b"_runfunction"):
+        return request
     word = b"fcall_ro" if request[0] == b"_runfunction_ro" else b"fcall"
     return [word, request[3], *request[_COUNT_WITHIN:]]
 

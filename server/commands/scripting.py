@@ -46,8 +46,9 @@ from server.commands.table import (
 )
 from server.diagnostics import monitored_words
 from server.errors import CROSS_SLOT, INTERNAL, NO_REPLICAS, CommandError, WouldBlock
-from server.keyspace.breath import breathe, current
+from server.keyspace.breath import Elsewhere, breathe, current
 from server.keyspace.events import KEY_MISS
+from server.keyspace.slots import key_slot
 from server.keyspace.view import View
 from server.pubsub.hub import CHANNEL
 from server.pubsub.hub import SHARD as SHARD_CHANNEL
@@ -174,6 +175,15 @@ _IN_SCRIPTS: dict[str, Callable[[View, Args], Reply]] = {
 }
 
 
+def _check_home(view: View, row: Command, args: Args, before: int) -> None:
+    """Raises CommandError when a script's command has keys that are not here, or Elsewhere."""
+    for at in row.keys.indexes(args):
+        if not view.home.owns(args[at]):
+            if view.wanders and len(view.effects) <= before:
+                raise Elsewhere(key_slot(args[at]))
+            raise CommandError(CROSS_SLOT)
+
+
 def _find(view: View, args: Args, readonly: bool) -> Command:
     """The command that a script calls. Raises CommandError."""
     row = lookup(args)
@@ -228,8 +238,8 @@ def call_command(
             elif row.where is SPREAD_ALL:
                 if not view.home.is_all:
                     raise CommandError(CROSS_SLOT)
-            elif not all(view.home.owns(args[at]) for at in row.keys.indexes(args)):
-                raise CommandError(CROSS_SLOT)
+            else:
+                _check_home(view, row, args, before)
         if row.is_write and view.home.node is not None and view.home.node.short_of_replicas:
             raise CommandError(NO_REPLICAS)
         if row.needs_space and len(view.effects) <= before and (refusal := _refusal(view)):

@@ -116,7 +116,8 @@ class _Waiting:
         """It reads nothing that rules are about."""
 
     def log_slow(self, log: Callable[[], None]) -> None:
-        """It takes no time of the node's."""
+        """It has done what it does, but for the waiting."""
+        log()
 
 
 async def _wait_for_replicas(context: Context, wanted: int, timeout_ms: int) -> int:

@@ -45,6 +45,7 @@ from server.dispatch.caching import GO_ON, Caching
 from server.dispatch.connection import Connection
 from server.dispatch.texts import SCRIPT_CALLS, Texts
 from server.dispatch.transactions import Transactions
+from server.dispatch.wandering import names_no_keys, wandering
 from server.errors import (
     CROSS_SLOT,
     INTERNAL,
@@ -82,6 +83,8 @@ _WHILE_SUBSCRIBED = frozenset(
     ]
 )
 """What a RESP2 client may do that listens to channels."""
+_TELLING = frozenset(("connection", "transactions"))
+"""Groups of commands that tell of a script which takes too long for another shard group."""
 _LAST_WORDS = frozenset(("reset", "quit"))
 NULL = {protocol: encode(None, protocol) for protocol in (2, 3)}
 HOT: dict[bytes, Command] = {}
@@ -124,8 +127,7 @@ class Dispatcher:
         self.anywhere = topology.data_groups[:1]
         """The groups of a command without keys."""
         self.nodes = topology.nodes
-        alone = len(topology.nodes) == len(topology.data_groups) == 1
-        self._only_shard = routes[topology.data_groups[0]].shard if alone else None
+        self._clustered = len(topology.nodes) * len(topology.data_groups) > 1
         self.end_turn = end_turn
         self._slot_groups = topology.slot_groups
         self._slot_routes = [routes[group] for group in topology.slot_groups]
@@ -140,6 +142,7 @@ class Dispatcher:
         self._hot_until_us = 0
         self._get = COMMANDS[b"get"]
         HOT.update((name, row) for name, row in PLAIN.items() if row is self._get or row.kept)
+        self._exec = COMMANDS[b"exec"]
         self.texts = Texts(self, node.functions, clock)
         self._transactions = Transactions(self)
         self._caching = Caching(self, node.tracking)
@@ -154,6 +157,8 @@ class Dispatcher:
         self._paused_writes_only = False
         self._paused: list[Connection] = []
         self._slow_ns = 0
+        self._sent_on = False
+        """The command is done elsewhere, or later: how long it took is told then."""
         self.configure()
 
     # -- the hot path ----------------------------------------------------------------------------------------
@@ -274,7 +279,8 @@ class Dispatcher:
         elapsed_ns = perf_counter_ns() - began_ns
         row.elapsed_ns += elapsed_ns
         row.buckets[(elapsed_ns // 1000).bit_length()] += 1
-        if elapsed_ns >= self._slow_ns:
+        sent_on, self._sent_on = self._sent_on, False
+        if elapsed_ns >= self._slow_ns and not sent_on:
             self._was_slow(row, args, session, elapsed_ns // 1000)
 
     # -- what is rarer ---------------------------------------------------------------------------------------
@@ -347,8 +353,8 @@ class Dispatcher:
             self._paused.append(connection)
             return None
         if session.queue is not None and row.name not in _IN_MULTI:
-            busy = self._busy(row)
-            if busy is not None:
+            busy = self._busy(self._exec)
+            if busy is not None and not row.flags & Flag.ALLOW_BUSY:
                 return self._refused(session, row, busy)
             reply = self._transactions.queue(session, row, args)
             if reply[0] == 45:
@@ -362,12 +368,13 @@ class Dispatcher:
         return GO_ON
 
     def _busy(self, row: Command) -> bytes | None:
-        """Where all keys are one node's and one group's, a script that takes too long holds up everything, as in Redis;
-        what is said then."""
-        shard = self._only_shard
-        if shard is None or shard.work is None or row.flags & Flag.ALLOW_BUSY:
+        """What is said because a script takes too long here. In a cluster it holds up its group alone, but who asks how
+        the node is (PING) hears of it, and no transaction is made here meanwhile."""
+        if row.flags & Flag.ALLOW_BUSY or (
+            self._clustered and (row.group not in _TELLING or row.flags & Flag.ADMIN)
+        ):
             return None
-        return shard.worker.busy
+        return self._node.busy_script()
 
     def _needs_memory(self, session: Session, row: Command, args: Args) -> bool:
         if row.name == "exec":
@@ -419,13 +426,27 @@ class Dispatcher:
 
     def work_done(self, call: Call, seconds: float) -> None:
         """A command that took long was done in slices, here, within so much time."""
-        row = call.command
         elapsed_us = int(seconds * 1e6)
-        row.elapsed_ns += 1000 * elapsed_us
+        each_us = [elapsed_us]
+        if call.transaction is not None:
+            each_us = [elapsed_ns // 1000 for elapsed_ns in call.transaction.elapsed_ns]
+        if call.forwarded is not None:
+            call.forwarded.took(each_us)
+        else:
+            self.took_elsewhere(call, each_us)
+
+    def took_elsewhere(self, call: Call, elapsed_us: list[int]) -> None:
+        """A call that was forwarded, or done in slices, took so long, or each command of its transaction. It is in the
+        slow log of its client's node, which is the one that can say whose it was, and where that client looks."""
         session = getattr(call.slot, "session", None)
-        if session is not None:  # a client's of this node
-            args = client_request(call.args) if row.name.startswith("_runfunction") else call.args
-            self._was_slow(row, args, session, elapsed_us)
+        if call.transaction is not None:
+            call.transaction.elapsed_ns = [1000 * each for each in elapsed_us]
+            if session is not None:  # a client's of this node
+                self.was_run(call.transaction, session)
+            return
+        call.command.elapsed_ns += 1000 * elapsed_us[0]
+        if session is not None and 1000 * elapsed_us[0] >= self._slow_ns:
+            self._was_slow(call.command, client_request(call.args), session, elapsed_us[0])
 
     def _was_slow(self, row: Command, args: Args, session: Session, elapsed_us: int) -> None:
         if elapsed_us >= self._node.slowlog.threshold and not row.flags & Flag.SKIP_COMMANDLOG:
@@ -456,7 +477,9 @@ class Dispatcher:
             self._node.large_replies.add(args, size, session)
 
     def was_run(self, transaction: Transaction, session: Session) -> None:
-        """Of an EXEC the commands are slow, not EXEC itself."""
+        """Of an EXEC the commands are slow, not EXEC itself; none yet when they were not all run at once."""
+        if len(transaction.elapsed_ns) < len(transaction.commands):
+            return
         for (row, args, _), elapsed_ns in zip(transaction.commands, transaction.elapsed_ns, strict=False):
             if elapsed_ns >= self._slow_ns:
                 self._was_slow(row, args, session, elapsed_ns // 1000)
@@ -504,8 +527,11 @@ class Dispatcher:
             slot = (
                 key_slot(args[row.keys.first]) if row.keys.first else self._topology.groups[first].first_slot
             )
-            return self._elsewhere(connection, route, row, args, slot)
-        if row.blocks or session.permissions is not None or session.origin:
+            reply = self._elsewhere(connection, route, row, args, slot)
+            self._sent_on = reply is None
+            return reply
+        script = self._clustered and row.group == "scripting"
+        if row.blocks or session.permissions is not None or session.origin or script:
             self._submit(connection, route, row, args)
             return None
         return self._evaluate(connection, route, row, args)
@@ -530,9 +556,10 @@ class Dispatcher:
             slot = BlockedSlot(connection, route, connection.defer(args), self._refusal)
             slot.submit(Call(row, args, session.db, session.protocol, slot, origin=session.origin))
         else:
-            call = Call(
-                row, args, session.db, session.protocol, connection.defer(args), origin=session.origin
-            )
+            wanders = row.group == "scripting" and len(self.data_groups) > 1 and names_no_keys(row, args)
+            reply_slot = wandering(self, connection, args) if wanders else connection.defer(args)
+            call = Call(row, args, session.db, session.protocol, reply_slot, origin=session.origin)
+            call.wanders = wanders
             if session.permissions is not None:
                 call.caller = self.caller_of(session, (row,))
             route.submit(call)
@@ -571,6 +598,8 @@ class Dispatcher:
             # Too old, so the leader is asked for it. A client that wants replicas would follow a MOVED in circles.
         elif self._redirect and route.leader not in (0, self._topology.me):
             leader = self._topology.nodes[route.leader]
+            row.calls -= 1
+            row.rejected_calls += 1
             return self._failed(
                 encode(Error(b"MOVED %d %b:%d" % (slot, leader.host.encode(), leader.port)), session.protocol)
             )
@@ -644,6 +673,10 @@ class Dispatcher:
         log.exception("The command %s failed; its client was told so", row.name)
         self._stats.unexpected_errors += 1
         row.failed_calls += 1
+
+    def group_of_slot(self, slot: int) -> int:
+        """The shard group of a slot."""
+        return self._slot_groups[slot]
 
     def group_of(self, key: bytes) -> int:
         """The shard group of a key."""

@@ -23,6 +23,7 @@ from server.cluster.topology import SYSTEM_GROUP
 from server.commands.function_calls import NOT_FOUND, run_request
 from server.commands.table import Args, Command, lookup
 from server.dispatch.connection import Connection
+from server.dispatch.wandering import names_no_keys, wanders_to
 from server.errors import CROSS_SLOT, CommandError
 from server.scripting.functions import Functions
 from server.scripting.library import Function, Library, decode_library
@@ -100,10 +101,11 @@ class Texts:
         await self._bring_script(group or self._group(row, args), args[1])
         return row, args
 
-    async def run(self, connection: Connection, row: Command, args: Args) -> Raw:
-        """Fetch, and run. Raises CommandError."""
-        session = connection.session
-        row, args = await self.fetch(row, args)
+    async def run(self, connection: Connection, row: Command, args: Args, group: int | None = None) -> Raw:
+        """Fetch, and run, in `group` if it is given. Raises CommandError."""
+        session, asked = connection.session, (row, args)
+        if row.needs_text:
+            row, args = await self.fetch(row, args, group)
         done = trio.Event()
         answer: list[bytes] = []
 
@@ -111,13 +113,17 @@ class Texts:
             answer.append(reply)
             done.set()
 
-        route = self._dispatcher.routes[self._group(row, args)]
+        route = self._dispatcher.routes[group or self._group(row, args)]
         call = Call(row, args, session.db, session.protocol, Later(take))
+        call.wanders = group is None and len(self._dispatcher.data_groups) > 1 and names_no_keys(row, args)
         if session.permissions is not None:
             call.caller = self._dispatcher.caller_of(session, (row,))
         route.submit(call)
         self._dispatcher.end_turn()
         await done.wait()
+        slot = wanders_to(answer[0])
+        if slot is not None:
+            return await self.run(connection, *asked, self._dispatcher.group_of_slot(slot))
         return Raw(answer[0])
 
     def _group(self, row: Command, args: Args) -> int:

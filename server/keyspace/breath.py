@@ -39,6 +39,14 @@ class Ended(BaseException):
     """The work that breathes is to end now."""
 
 
+class Elsewhere(Ended):
+    """A script that named no keys, and has written nothing, is to run where a key of `slot` lives."""
+
+    def __init__(self, slot: int) -> None:
+        super().__init__(slot)
+        self.slot = slot
+
+
 class TooLong(Ended):
     """The attempt's slice is over."""
 

@@ -63,6 +63,8 @@ REVISION_AT = Struct(">Q")
 REVISION_OFFSET = 2
 
 HEAD_PREFIX = Struct(">cIHI")
+SPACE_PREFIX = Struct(">cI")
+"""What the heads of a space begin with."""
 HEAD_PREFIX_BYTES = HEAD_PREFIX.size
 EXPIRY_PREFIX = Struct(">cQ")
 EXPIRY_PREFIX_BYTES = EXPIRY_PREFIX.size

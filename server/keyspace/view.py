@@ -40,6 +40,7 @@ from server.keyspace.layout import (
     META_KEY,
     REVISION_AT,
     REVISION_OFFSET,
+    SPACE_PREFIX,
     SPREAD,
     STRING,
     SWEEP_PREFIX,
@@ -129,6 +130,7 @@ class View:
         "random",
         "revision",
         "script_reads",
+        "wanders",
     )
 
     def __init__(
@@ -205,6 +207,8 @@ class View:
         self.caller: object = None
         """The access.caller.Caller for whom scripts run; None: one who may do everything."""
         self.home = home
+        self.wanders = False
+        """The command is a script that may still run in another group: see dispatch/wandering.py."""
         """Which keys live in this group, for scripts, whose keys nobody has looked at."""
         self.limits = limits
         """What OBJECT ENCODING hangs on; the server changes it in place."""
@@ -496,6 +500,7 @@ class View:
         record = self.record(key)
         if record is not None:
             return int(REVISION_AT.unpack_from(record, REVISION_OFFSET)[0])
+        self._deleted.watch(head_key(self._space, key))
         return -1 - max(self._gone(key), self.committed)
 
     def is_unchanged(self, key: bytes, revision: int) -> bool:
@@ -723,13 +728,18 @@ class View:
         if not database.keys:
             return
         self._save_meta()
-        self._deleted.floor = self.revision
+        old, new = (SPACE_PREFIX.pack(b"h", space) for space in (database.space, self._meta.next_space))
+        self._deleted.flush(self.revision, old, new, self._lies)
         self.effects[SWEEP_PREFIX.pack(b"q", database.space)] = b""
         self._hot.clear()
         database.space = self._meta.next_space
         database.keys = database.expires = 0
         self._meta.next_space += 1
         self._enter(database.space)
+
+    def _lies(self, where: bytes) -> bool:
+        """Whether there is a record, of a key past its time or not."""
+        return (self.effects[where] if where in self.effects else self._base.get(where)) is not None
 
     def swap(self, first: int, second: int) -> None:
         """Let two databases change their contents (SWAPDB)."""

@@ -248,11 +248,15 @@ class Interpreter:
                 return True, *map(self._table, function(*arguments))
             except ValueError as error:
                 return False, str(error).encode()
+            except Ended as ended:
+                self._over = ended
+                return False, b"ERR ended"
 
         return answering
 
     def _table(self, value: Any) -> Any:
         """A list or dict, at any depth, as a table."""
+        breathe()
         if isinstance(value, list):
             return self._lua.table_from([self._table(item) for item in value])
         if isinstance(value, dict):

@@ -1,13 +1,16 @@
 """cmsgpack: MessagePack as the Lua library of that name writes and reads it.
 
 A table whose keys are 1 to n is an array, any other a map. Tables nested deeper than 16 become nil. Reading makes
-Python lists and dicts of arrays and maps; `to_table` of the interpreter's makes Lua's tables of them.
+Python lists and dicts of arrays and maps; `to_table` of the interpreter's makes Lua's tables of them. Large tables are
+written and read with breaths in between (keyspace/breath.py).
 """
 
 import struct
 from typing import Any
 
 from lupa.lua51 import lua_type
+
+from server.keyspace.breath import breathe
 
 Result = tuple[Any, ...]
 
@@ -85,17 +88,22 @@ def _write_sized(number: int, out: bytearray, sizes: tuple[tuple[int, int, str],
 
 
 def _write_table(table: Any, out: bytearray, depth: int) -> None:
-    items = list(table.items())
+    items = []
+    for item in table.items():
+        breathe()
+        items.append(item)
     length = len(items)
     keys = [key for key, _ in items]
     if length and all(type(key) is int and key > 0 for key in keys) and max(keys) == length:
         _write_header(length, out, 0x90, 0xDC)
         by_key = dict(items)
         for at in range(1, length + 1):
+            breathe()
             _write(by_key[at], out, depth + 1)
         return
     _write_header(length, out, 0x80, 0xDE)
     for key, value in items:
+        breathe()
         _write(key, out, depth + 1)
         _write(value, out, depth + 1)
 
@@ -191,11 +199,13 @@ def _read(data: bytes, at: int, depth: int) -> tuple[Any, int]:
     if mark in (0xDC, 0xDD) or 0x90 <= mark <= 0x9F:
         items = []
         for _ in range(count):
+            breathe()
             item, at = _read(data, at, depth + 1)
             items.append(item)
         return items, at
     pairs = {}
     for _ in range(count):
+        breathe()
         key, at = _read(data, at, depth + 1)
         value, at = _read(data, at, depth + 1)
         if isinstance(key, (list, dict)) or key is None:

@@ -61,7 +61,7 @@ class Call:
     """The evaluation had effects."""
     deadline_s = 0.0
     """Loop time until which it may wait for a leader; 0: not waiting yet."""
-    forwarded: "Refusable | None" = None
+    forwarded: "Visit | None" = None
     """It came from another node, which is told when it can not be done here; it is never sent on."""
     caller: Caller | None = None
     """For whom it runs, when it is a script or may have one in it, and that user may not do everything."""
@@ -77,6 +77,8 @@ class Call:
     refuse it, it is not done elsewhere: nobody waits for it any more."""
     origin = b""
     """Session.origin of the client."""
+    wanders = False
+    """It is a script that names no keys: see dispatch/wandering.py."""
 
     def __init__(
         self,
@@ -101,6 +103,12 @@ class Call:
         if origin:
             self.origin = origin
 
+    def took(self, elapsed_ns: int) -> None:
+        """Tell the client's node how long it took here."""
+        assert self.forwarded is not None
+        each_ns = [elapsed_ns] if self.transaction is None else self.transaction.elapsed_ns
+        self.forwarded.took([each // 1000 for each in each_ns])
+
     @property
     def is_write(self) -> bool:
         """It may change something."""
@@ -109,8 +117,11 @@ class Call:
         return any(row.is_write for row, _, _ in self.transaction.commands)
 
 
-class Refusable(Protocol):
+class Visit(Protocol):
     """A forwarded request's way back."""
+
+    def took(self, elapsed_us: list[int]) -> None:
+        """How long the command took, or each of a transaction's, for its client's node to know."""
 
     def refuse(self, leader: int, args: Args | None = None) -> None:
         """Not done and never will be, from here; `leader` is the node to ask instead, 0 when not known; `args`: it

@@ -4,15 +4,21 @@ import logging
 
 from resp import Error, encode
 from server.commands.table import Command
-from server.errors import INTERNAL, CommandError
+from server.errors import INTERNAL, WANDERS, CommandError
+from server.keyspace.breath import Elsewhere
 from server.stats import Stats
 
 log = logging.getLogger("redraft.shard")
 
 
-def failure(command: Command, error: Exception, protocol: int, stats: Stats) -> bytes:
-    """The reply, encoded; what is not for clients goes to our log. Nothing that the command wrote may stay."""
-    command.failed_calls += 1
+def failure(
+    command: Command, error: BaseException, protocol: int, stats: Stats, *, counted: bool = True
+) -> bytes:
+    """The reply, encoded; what is not for clients goes to our log. Nothing that the command wrote may stay. `counted`:
+    the call is counted here."""
+    if isinstance(error, Elsewhere):
+        return encode(Error(WANDERS % error.slot), protocol)
+    command.failed_calls += counted
     if isinstance(error, CommandError):
         return encode(Error(error.text), protocol)
     log.error(

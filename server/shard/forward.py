@@ -68,6 +68,8 @@ class Request(msgspec.Struct, array_like=True):
     """How long a blocking call has waited already, at other leaders."""
     origin: bytes = b""
     """See Call."""
+    wanders: bool = False
+    """See Call."""
 
 
 class Response(msgspec.Struct, array_like=True):
@@ -84,6 +86,8 @@ class Response(msgspec.Struct, array_like=True):
     """What a script was refused (access.check.Denial), for the log of the client's node."""
     args: list[bytes] | None = None
     """Of a refusal: the call has waited for a key, and this is what to ask elsewhere."""
+    elapsed_us: list[int] | None = None
+    """How long the command took, or each of a transaction's."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -150,7 +154,9 @@ class _Visitor:
 class _Visit:
     """The slot of a forwarded call."""
 
-    __slots__ = ("_denied", "_dirty", "_epoch", "_group", "_id", "_visitor", "call", "shard")
+    __slots__ = (
+        "_denied", "_dirty", "_elapsed_us", "_epoch", "_group", "_id", "_response", "_visitor", "call", "shard",
+    )  # fmt: skip
 
     def __init__(self, visitor: _Visitor, request: Request, dirty: set[_Visitor]) -> None:
         self._visitor = visitor
@@ -162,6 +168,9 @@ class _Visit:
         self.shard: Shard | None = None
         """Of a CLUSTER command: the index goes along with the reply, of its own change or of what it found."""
         self._denied: list[tuple[int, int, bytes]] | None = None
+        self._elapsed_us: list[int] | None = None
+        self._response: Response | None = None
+        """What is on its way, once there is something."""
 
     def is_of(self, visitor: _Visitor, id_: int) -> bool:
         """Whether it is the way back to this request."""
@@ -174,15 +183,22 @@ class _Visit:
         index = 0
         if self.call is not None and self.shard is not None:
             index = max(self.call.gate, self.shard.applied_index)
-        self._visitor.outbox.append(Response(self._id, reply, 0, index, self._denied))
+        self._response = Response(self._id, reply, 0, index, self._denied, None, self._elapsed_us)
+        self._visitor.outbox.append(self._response)
         self._dirty.add(self._visitor)
+
+    def took(self, elapsed_us: list[int]) -> None:
+        """See Visit. The reply may be there already, but has not left before the turn ends."""
+        self._elapsed_us = elapsed_us
+        if self._response is not None:
+            self._response.elapsed_us = elapsed_us
 
     def deny(self, user: User, denial: Denial) -> None:
         """A script of the call was refused something."""
         self._denied = [*(self._denied or ()), (denial.reason, denial.at, denial.object)]
 
     def refuse(self, leader: int, args: list[bytes] | None = None) -> None:
-        """See Refusable."""
+        """See Visit."""
         epochs = self._visitor.refused_epochs
         epochs[self._group] = max(epochs.get(self._group, -1), self._epoch)
         self._visitor.due -= 1
@@ -204,10 +220,12 @@ class Forwarder:
         on_turn_end: Callable[[], None],
         on_link: Callable[[], None],
         when_applied: Callable[[int, Callable[[], None]], None],
+        on_elapsed: Callable[[Call, list[int]], None],
     ) -> None:
         """Frames arrive within a turn of whoever polls the links; `on_receive`: one has. `on_turn_start`,
         `on_turn_end`: make a turn when a connection breaks; `on_link`: one came up;
-        `when_applied`: see ClusterState."""
+        `when_applied`: see ClusterState; `on_elapsed`: so many microseconds one of our calls took at another node, or
+        each command of a transaction."""
         self._links = links
         self._routes = routes
         self._on_receive = on_receive
@@ -215,6 +233,7 @@ class Forwarder:
         self._on_turn_end = on_turn_end
         self._on_link = on_link
         self._when_applied = when_applied
+        self._on_elapsed = on_elapsed
         self._ids = count(1)
         self._asker = secrets.randbits(63) | 1
         self._doubts: dict[int, _Doubt] = {}
@@ -250,6 +269,7 @@ class Forwarder:
         if call.since_s:
             request.waited_ms = route.waited_ms(call)
         request.origin = call.origin
+        request.wanders = call.wanders
         if call.transaction is not None:
             request.commands = [(args, db) for _, args, db in call.transaction.commands]
             request.watched = call.transaction.watched
@@ -440,6 +460,10 @@ class Forwarder:
                 route.refused(call, response.leader)
             else:
                 call.gate = response.index
+                if response.elapsed_us is not None:
+                    self._on_elapsed(call, response.elapsed_us)
+                if response.reply[:1] == b"-" and call.transaction is None and response.reply[1:2] != b"_":
+                    call.command.failed_calls += 1
                 for reason, at, what in response.denied or ():
                     assert call.caller is not None
                     call.caller.report(Denial(Reason(reason), at, what))
@@ -470,6 +494,7 @@ class Forwarder:
             transaction = Transaction([(r, a, d) for r, a, d in rows if r is not None], request.watched)
         call = Call(row, request.args, request.db, request.protocol, visit, transaction, request.origin)
         call.forwarded = visit
+        call.wanders = request.wanders
         if request.user is not None:
             call.caller = Caller(user_of(*request.user), visit.deny)
         if row.where is CLUSTER:

@@ -12,7 +12,8 @@ done again, as that would overtake.
 
 Waiting is bounded: by `leader_wait_s` for a call that waits for a leader (then CLUSTERDOWN), for the fate of what was
 proposed, or at a former leader (then UNKNOWN); by twice that for a call at the leader; and in number by the
-connections, which stop reading when many of their commands wait.
+connections, which stop reading when many of their commands wait. A leader that is there and at work, be it on a long
+command or on catching up with what it has written, is waited for as long as it takes.
 """
 
 from collections import deque
@@ -214,7 +215,7 @@ class Route:
                 self._on_dirty(self)
 
     def still_busy(self) -> None:
-        """The node that was asked is at work on a command that takes long: have patience with it."""
+        """The node that was asked is at work on something that takes long: have patience with it."""
         self.outstanding = dict.fromkeys(self.outstanding, self._clock.now_s)
 
     def refused(self, call: Call, leader: int) -> None:

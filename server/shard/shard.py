@@ -23,7 +23,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from raft.core.errors import NotLeader, ProposalDropped
-from raft.core.messages import ConfChange, Entry, SnapshotMeta
+from raft.core.messages import ConfChange, Entry
 from raft.core.node import Role
 from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
 from resp import encode
@@ -34,7 +34,7 @@ from server.errors import (
     CommandError,
     WouldBlock,
 )
-from server.keyspace.breath import Ended, TooLong, begin_attempt, breathe, end_attempt
+from server.keyspace.breath import Elsewhere, Ended, TooLong, begin_attempt, breathe, end_attempt
 from server.keyspace.cache import HotReplies
 from server.keyspace.events import FLUSHED, KEY_MISS, Event
 from server.keyspace.home import EVERYWHERE, Home
@@ -159,8 +159,12 @@ class Shard:
         self.worker = Worker(self, on_work_done)
         self.expirer = Expirer(self, stats)
         self.stale_reads = StaleReads(replica, clock, stats, max_ms=stale_max_ms, home=home, limits=limits)
+        self.snapshot_read, self.snapshot_begin = replica.snapshot_read, replica.snapshot_begin
+        self.snapshot_write, self.snapshot_install = replica.snapshot_write, replica.snapshot_install
         self.waiters = Waiters()
         """Calls that wait for a key of this group, which leads here."""
+        self._visited = False
+        """The command came from another node, which counts its calls."""
         self._would_block: WouldBlock | None = None
         """What the command that has just been run raised, if it was this."""
         self._random = Random()
@@ -189,7 +193,7 @@ class Shard:
             if self.refuse_writes and command.needs_space:
                 raise CommandError(DISK_FULL)
             reply = encode(command.attempt(view, args), protocol)  # type: ignore[misc]
-        except Exception as error:
+        except (Exception, Elsewhere) as error:
             reply = self._failed(command, error, protocol)
         except TooLong:
             self.worker.start(partial(self.evaluate, command, args, db, protocol), command)
@@ -284,7 +288,7 @@ class Shard:
         except Exception as error:
             return self._failed(command, error, protocol)
 
-    def _failed(self, command: Command, error: Exception, protocol: int) -> bytes:
+    def _failed(self, command: Command, error: BaseException, protocol: int) -> bytes:
         """The reply to a command whose handler raised; nothing of what it wrote stays."""
         if isinstance(error, WouldBlock):
             self._would_block = error
@@ -292,7 +296,7 @@ class Shard:
                 self._view.rollback()
             return encode(error.empty, protocol)  # type: ignore[arg-type]
         self._view.rollback()
-        return failure(command, error, protocol, self._stats)
+        return failure(command, error, protocol, self._stats, counted=not self._visited)
 
     def _begin_turn(self) -> None:
         assert not self._operations, "the turn before was not flushed"
@@ -415,18 +419,23 @@ class Shard:
         if call.forwarded is not None and call.sent is not None and call.sent.term != self._leading_term:
             call.forwarded.refuse(self.leader)  # who asked for this term will take it for not done in another
             return
-        self._view.caller = call.caller
+        self._view.caller, self._view.wanders = call.caller, call.wanders
         self._view.origin = call.origin
+        began_ns = perf_counter_ns()
         try:
             if call.transaction is not None:
                 reply = self.evaluate_transaction(call.transaction, call.protocol)
             else:
+                self._visited = call.forwarded is not None
                 reply = self.evaluate(call.command, call.args, call.db, call.protocol)
         except Unfinished:
             self.worker.adopt(call)
             return
         finally:
             self._view.origin = b""
+            self._visited = False
+        if call.forwarded is not None:
+            call.took(perf_counter_ns() - began_ns)
         self._answer(call, reply)
 
     def _answer(self, call: Call, reply: bytes) -> None:
@@ -705,22 +714,6 @@ class Shard:
     def applied_index(self) -> int:
         """See Replica."""
         return self.replica.applied_index
-
-    def snapshot_read(self, cursor: bytes, bytes_max: int) -> tuple[bytes, bytes | None]:
-        """Worker thread: see Replica."""
-        return self.replica.snapshot_read(cursor, bytes_max)
-
-    def snapshot_begin(self, token: bytes) -> bytes:
-        """Worker thread: see Replica."""
-        return self.replica.snapshot_begin(token)
-
-    def snapshot_write(self, token: bytes, chunk: bytes, next_cursor: bytes | None) -> None:
-        """Worker thread: see Replica."""
-        self.replica.snapshot_write(token, chunk, next_cursor)
-
-    def snapshot_install(self, meta: SnapshotMeta, consistent_index: int) -> None:
-        """Worker thread: see Replica."""
-        self.replica.snapshot_install(meta, consistent_index)
 
     # -- leadership ------------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """Any node takes any command: replies, order and transactions are those of one server, also while leaders change."""
 
+import hashlib
 import threading
 import time
 from collections.abc import Iterator
@@ -181,6 +182,10 @@ def test_with_redirects_every_node_names_the_leader_and_only_the_leader_answers(
                 assert (code, address) == ("MOVED", f"127.0.0.1:{leader.port}")
             assert leader.call("get", key) is None
             assert leader.call("set", key, "v") == b"OK"
+        for server in cluster.servers:
+            line = server.info("commandstats")["cmdstat_set"]
+            assert line.startswith("calls=1,")
+            assert line.endswith(",rejected_calls=2,failed_calls=0"), "who was redirected was not served"
 
         def moved_to() -> str:
             reply = cluster.servers[1].call("set", key_of(1, of=3), "again")
@@ -192,3 +197,103 @@ def test_with_redirects_every_node_names_the_leader_and_only_the_leader_answers(
         eventually(
             lambda: moved_to() in ("", f"127.0.0.1:{cluster.servers[2].port}"), "another leader is named"
         )
+
+
+def test_what_another_node_did_is_in_the_slow_log_of_its_client_s_node(cluster: Cluster) -> None:
+    with cluster.logs_on_failure():
+        server = cluster.servers[0]
+        for each in cluster.servers:
+            each.call("config", "set", "slowlog-log-slower-than", 0 if each is server else 10**9)
+            each.call("slowlog", "reset")
+        try:
+            for group in cluster.group_numbers:
+                key = key_of(group, of=3, name="slow")
+                with server.client() as client, server.client() as waiting:
+                    client.call("client", "setname", "slowpoke")
+                    client.call("slowlog", "reset")
+                    commands: list[Request] = [
+                        ("rpush", key, "v"),
+                        ("lmpop", 1, key, "left"),
+                        ("eval", "return redis.call('lpush', KEYS[1], 1)", 1, key),
+                        ("blpop", key, 0),
+                    ]
+                    for command in commands:
+                        client.call(*command)
+                    client.pipeline(("multi",), ("llen", key), ("lrange", key, 0, -1), ("exec",))
+                    waiting.send(("blpop", key, 0))
+                    eventually(
+                        lambda: server.info("clients")["blocked_clients"] == "1" or None, "a client waits"
+                    )
+                    seen = [entry[3][0] for entry in client.call("slowlog", "get", -1)]
+                    assert seen.count(b"blpop") == 1, "it is there when it was served"
+                    client.call("rpush", key, "w")
+                    assert waiting.receive() == [key.encode(), b"w"]
+                    entries = [
+                        entry for entry in client.call("slowlog", "get", -1) if key.encode() in entry[3]
+                    ]
+                    found = sorted(b" ".join(entry[3]) for entry in entries)
+                    expected = [
+                        *commands,
+                        ("llen", key),
+                        ("lrange", key, 0, -1),
+                        commands[3],
+                        ("rpush", key, "w"),
+                    ]
+                    assert found == sorted(" ".join(map(str, words)).encode() for words in expected)
+                    assert {entry[5] for entry in entries} == {b"slowpoke", b""}
+            for other in cluster.others(server):
+                assert other.call("slowlog", "len") == 0
+        finally:
+            for each in cluster.servers:
+                each.call("config", "set", "slowlog-log-slower-than", 10_000)
+
+
+def test_a_forwarded_command_counts_where_its_client_is(cluster: Cluster) -> None:
+    with cluster.logs_on_failure():
+        for server in cluster.servers:
+            server.call("config", "resetstat")
+        asked, *others = cluster.servers
+        for group in cluster.group_numbers:
+            key = key_of(group, of=3, name="counted")
+            assert asked.call("set", key, "v") == b"OK"
+            assert str(asked.call("lpush", key, "v")).startswith("WRONGTYPE")
+        groups = len(cluster.group_numbers)
+        statistics = asked.info("commandstats")
+        assert statistics["cmdstat_set"].startswith(f"calls={groups},")
+        assert ",usec=0," not in statistics["cmdstat_set"]
+        assert statistics["cmdstat_lpush"].endswith(f",rejected_calls=0,failed_calls={groups}")
+        assert asked.info("errorstats")["errorstat_WRONGTYPE"] == f"count={groups}"
+        for other in others:
+            assert not {"cmdstat_set", "cmdstat_lpush"} & other.info("commandstats").keys()
+
+
+def test_a_script_without_keys_runs_where_the_keys_are_that_it_touches(cluster: Cluster) -> None:
+    function = "function(_, argv) return redis.call('incr', argv[1]) end"
+    library = f"#!lua name=wander\nredis.register_function('bump', {function})"
+    with cluster.logs_on_failure():
+        assert cluster.servers[0].call("function", "load", "replace", library) == b"wander"
+        keys = [key_of(group, of=3, name="wander") for group in cluster.group_numbers]
+        for server in cluster.servers:
+            for key in keys:
+                server.call("del", key)
+                text = f"local got = redis.pcall('get', '{key}') redis.call('incr', '{key}') return got"
+                with server.client() as client:
+                    replies = client.pipeline(
+                        ("eval", text, 0),
+                        ("get", key),
+                        ("evalsha", hashlib.sha1(text.encode()).hexdigest(), 0),
+                        ("fcall", "bump", 0, key),
+                        ("fcall", "bump", 0, key),
+                        ("get", key),
+                        ("eval_ro", f"return redis.call('get', '{key}')", 0),
+                    )
+                assert replies == [None, b"1", b"1", 3, 4, b"4", b"4"], (server.name, key)
+            both = f"redis.call('get', '{keys[1]}') return redis.pcall('get', '{keys[2]}')"
+            assert str(server.call("eval", both, 0)).startswith("CROSSSLOT "), (
+                "the keys of one script are in one group"
+            )
+            wrote = f"redis.call('set', '{keys[0]}', 'w') return redis.call('get', '{keys[1]}')"
+            assert str(server.call("eval", wrote, 0)).startswith("CROSSSLOT "), "it can not begin anew"
+            assert server.call("get", keys[0]) == b"w"
+            statistics = server.info("commandstats")
+            assert statistics["cmdstat_fcall"].endswith("failed_calls=0")

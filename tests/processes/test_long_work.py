@@ -107,6 +107,15 @@ def test_busy_and_script_kill(cluster: Cluster) -> None:
         client.call("get", key)
         assert str(client.call("exec")).startswith("EXECABORT Transaction discarded because of: BUSY ")
     assert leader.call("set", key_of(2, of=GROUPS), 1) == b"OK"
+    assert str(leader.call("ping")).startswith("BUSY "), "who asks how the node is hears of it"
+    assert third.call("ping") == b"PONG"
+    with leader.client() as client:
+        assert client.call("multi") == b"OK"
+        assert str(client.call("set", key_of(2, of=GROUPS), 2)).startswith("BUSY "), (
+            "no transaction is made here"
+        )
+        assert str(client.call("exec")).startswith("EXECABORT ")
+    assert leader.call("get", key_of(2, of=GROUPS)) == b"1"
     assert str(leader.call("shutdown")).startswith("BUSY ")
     assert third.call("script", "kill") == b"OK"
     assert "Script killed by user with SCRIPT KILL" in str(script.join())

@@ -210,6 +210,28 @@ def test_a_command_that_is_no_script_can_not_be_killed(bench: LongBench, no_slic
     assert bench.shard.worker.busy is None
 
 
+@pytest.mark.parametrize("made", ["t[i] = i", "t['k' .. i] = i"], ids=["array", "map"])
+def test_large_tables_are_packed_and_unpacked_with_breaths(
+    bench: LongBench, no_slice: None, made: str
+) -> None:
+    """A script that packed some 100,000 elements cost its group the leader."""
+    text = f"local t = {{}} for i = 1, 300 do {made} end return #cmsgpack.unpack(cmsgpack.pack(t))"
+    reply = bench.ask("EVAL", text, "0")
+    assert bench.finish() > 3 * 300
+    bench.settle()
+    assert reply[0][:1] == b":"
+
+
+def test_a_script_that_packs_ends_with_the_leadership(bench: LongBench, no_slice: None) -> None:
+    text = "local t = {1, 2, 3, 4, 5} while true do pcall(cmsgpack.pack, t) end"
+    bench.ask("EVAL", text, "0")
+    for _ in range(5):
+        bench.turn()
+        bench.shard.worker.go_on()
+    bench.shard.worker.end(b"")
+    assert bench.run("EVAL", "return 1", "0") == b":1\r\n"
+
+
 def test_scripts_of_two_groups_go_on_side_by_side(bench: LongBench, tmp_path: Path, no_slice: None) -> None:
     other = LongBench(tmp_path / "other")
     first = bench.ask("EVAL", f"local n=0 {LOOP.replace('end', 'n=n+1 end')} return n", "0")

@@ -20,6 +20,9 @@ class Visit:
     def __init__(self) -> None:
         self.refused: list[list[bytes] | None] = []
 
+    def took(self, elapsed_us: list[int]) -> None:
+        assert all(each >= 0 for each in elapsed_us)
+
     def refuse(self, leader: int, args: list[bytes] | None = None) -> None:
         self.refused.append(args)
 

@@ -373,6 +373,42 @@ class TestReplyWaitsFor:
             found.note(where, index)
         return found.as_revisions()
 
+    def test_a_missing_key_stays_missing_when_its_database_is_emptied(self) -> None:
+        """In Redis too FLUSHDB touches only the watched keys that it deletes."""
+        missing = self.begin(7).watch_revision(b"k")
+        self.begin(8).put(b"other", STRING, b"v")
+        self.group.commit()
+        for index in (9, 10, 11):
+            self.begin(index).put(b"other", STRING, b"v")
+            self.group.commit()
+            view = self.begin(index)
+            view.flush()
+            if index == 9:  # as of a script that fails: the space is used by the next
+                view.rollback()
+            else:
+                self.group.commit()
+        assert self.begin(12).is_unchanged(b"k", missing)
+        self.begin(12).put(b"k", STRING, b"v")
+        self.group.commit()
+        assert not self.begin(12).is_unchanged(b"k", missing)
+        self.begin(13).flush()
+        self.group.commit()
+        assert not self.begin(14).is_unchanged(b"k", missing), "it came and went with the rest"
+
+    def test_a_key_that_a_failed_flush_left_alone_is_not_forgotten(self) -> None:
+        """The space of a flush that was rolled back is taken by the next one."""
+        missing = self.begin(7).watch_revision(b"k")
+        self.begin(8).put(b"other", STRING, b"v")
+        self.group.commit()
+        failed = self.begin(8)
+        failed.flush()
+        failed.rollback()
+        self.begin(9).put(b"k", STRING, b"v")
+        self.group.commit()
+        self.begin(10).flush()
+        self.group.commit()
+        assert not self.begin(11).is_unchanged(b"k", missing)
+
     def test_a_new_leader_recalls_the_deletions_before_its_time(self) -> None:
         view = self.begin(9)
         view.committed = 7 << 16 | 0xFFFF

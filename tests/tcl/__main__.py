@@ -8,6 +8,8 @@ one unit after the other. What can not pass stands in tests/tcl-known.md with th
 
 and is left out; the tags of whole families of such tests (`tag: needs:repl`) stand there as well. Lines that begin with
 `- standalone`, `- cluster` or `- redirect` hold for that way of running alone. Whatever else fails makes the run fail.
+
+The suite's client knows nothing of MOVED: before a redirecting cluster stands a proxy that follows it (following.py).
 """
 
 import argparse
@@ -17,12 +19,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.conformance.harness.servers import cluster, free_ports, standalone
+from tests.conformance.harness.servers import HOST, Server, cluster, free_ports, standalone
+from tests.conformance.harness.wire import Connection
+from tests.tcl.following import following
 
 KNOWN = Path(__file__).parents[1] / "tcl-known.md"
 UNITS = """
@@ -35,6 +40,7 @@ networking violations replybufsize
 SILENCE_S = 120
 """A test that shows no progress for so long hangs."""
 UNIT_S = 1800
+SPREAD_S = 60
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 RESULT = re.compile(r"^\[(ok|err|exception|TIMEOUT)\]:? ?(.*)$", re.MULTILINE)
 KNOWN_LINE = re.compile(
@@ -99,9 +105,24 @@ def serving(mode: str, directory: Path) -> Iterator[int]:
     if mode == "standalone":
         with standalone(directory) as server:
             yield server.port
-    else:
-        with cluster(directory, "forward" if mode == "cluster" else "redirect") as server:
+    elif mode == "cluster":
+        with cluster(directory) as server:
+            _wait_until_spread(server)
             yield server.port
+    else:
+        with cluster(directory, "redirect") as server, following(server.ports) as port:
+            _wait_until_spread(server)
+            yield port
+
+
+def _wait_until_spread(server: Server) -> None:
+    """Until every node leads a group: before that there is nothing to forward, and nobody to redirect to."""
+    for port in server.ports:
+        with Connection(HOST, port) as connection:
+            deadline_s = time.monotonic() + SPREAD_S
+            while b"raft_groups_led:0" in connection.ask("INFO", "raft").value:
+                assert time.monotonic() < deadline_s, "a node leads nothing"
+                time.sleep(0.1)
 
 
 def main() -> int:

@@ -287,6 +287,7 @@ WATCH = [
     watching("swapdb of others", HERE, [["SWAPDB", "4", "5"]]),
     watching("a missing key stays missing", [], [["SET", "{k}b", "1"]]),
     watching("a missing key is made", [], [["SET", "{k}a", "1"]]),
+    watching("a missing key stays missing when all others go", [["SET", "{k}b", "1"]], [["FLUSHDB"]]),
     watching("a missing key is deleted", [], [["DEL", "{k}a"]]),
     watching("a missing key is made and deleted", [], [["SET", "{k}a", "1"], ["DEL", "{k}a"]]),
     watching("a missing key is read", [], [["GET", "{k}a"], ["GETDEL", "{k}a"], ["EXPIRE", "{k}a", "10"]]),

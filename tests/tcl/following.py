@@ -1,0 +1,406 @@
+"""A client of a redirecting cluster that follows MOVED, as a proxy: the suite's own client does not.
+
+    with following(server.ports) as port: ...
+
+Each connection to the proxy is one to the first node (its *home*), and one to each other node that MOVED has named. It
+does one request after the other, and remembers which node led a slot. What makes a connection what it is (HELLO, AUTH,
+its name, tracking) is repeated on all of them; a transaction is on the node of its keys. A connection that listens
+(SUBSCRIBE, MONITOR) or does without replies speaks to its home alone from then on.
+
+What such a client library or its user would do as well: CLIENT UNBLOCK goes to the node where that client waits, CONFIG
+SET and RESETSTAT to all, and of a few counters INFO tells the sum.
+"""
+
+import re
+import select
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import ClassVar, NoReturn
+
+from server.commands import all as all_commands
+from server.commands.table import SHARD, lookup
+from server.dispatch import transactions
+from server.errors import CommandError
+from server.keyspace.slots import key_slot
+
+HOST = "127.0.0.1"
+CHUNK_BYTES = 1 << 20
+LINE_BYTES_MAX = 1 << 16
+ARGUMENTS_MAX = 1 << 20
+ARGUMENT_BYTES_MAX = 1 << 29
+"""What is longer is the server's to refuse."""
+MOVED = re.compile(rb"-MOVED (\d+) [^:]+:(\d+)\r\n")
+NUMBER = {ord(mark) for mark in ":+-_,#("}
+LINE = re.compile(rb"^(\w+):([^\r\n]*)\r", re.MULTILINE)
+SUMMED = re.compile(rb"blocked_clients|expired_keys|tracking_total_keys|cmdstat_\w+")
+SUBSCRIBING = {b"subscribe", b"psubscribe", b"ssubscribe"}
+LISTENING = {*SUBSCRIBING, b"unsubscribe", b"punsubscribe", b"sunsubscribe"}
+REPEATED = {b"hello", b"auth", b"client|setname", b"client|tracking", b"client|caching", b"client|no-touch"}
+TO_ALL = {b"config|set", b"config|resetstat", b"config|rewrite"}
+
+assert all_commands.loaded
+assert transactions.multi
+
+
+class Gone(Exception):
+    """One side closed the connection."""
+
+
+def _line(data: bytes | bytearray, at: int) -> int:
+    """Where the line at `at` ends; raises IndexError when it has not come whole."""
+    end = data.find(b"\n", at)
+    if end < 0:
+        if len(data) - at > LINE_BYTES_MAX:
+            raise ValueError
+        raise IndexError
+    return end + 1
+
+
+def reply_end(data: bytes | bytearray, at: int = 0) -> int:
+    """Where the reply at `at` ends; raises IndexError when it has not come whole."""
+    missing = 1
+    while missing:
+        mark = data[at]
+        end = _line(data, at)
+        missing -= 1
+        if mark in b"$=!":
+            size = int(data[at + 1 : end - 2])
+            end += size + 2 if size >= 0 else 0
+            if end > len(data):
+                raise IndexError
+        elif mark in b"*~>":
+            missing += max(int(data[at + 1 : end - 2]), 0)
+        elif mark in b"%|":
+            missing += 2 * int(data[at + 1 : end - 2]) + (mark == ord("|"))
+        at = end
+    return at
+
+
+def read_request(data: bytes | bytearray) -> tuple[list[bytes], int]:
+    """The first request and where it ends; raises IndexError when it has not come whole, ValueError when it is none."""
+    end = _line(data, 0)
+    if data[0] != ord("*"):
+        return bytes(data[:end]).split(), end
+    args: list[bytes] = []
+    count = int(data[1:end])
+    if count > ARGUMENTS_MAX:
+        raise ValueError
+    for _ in range(count):
+        at, end = end, _line(data, end)
+        if data[at] != ord("$"):
+            raise ValueError
+        size = int(data[at + 1 : end])
+        if not 0 <= size <= ARGUMENT_BYTES_MAX:
+            raise ValueError
+        if end + size + 2 > len(data):
+            raise IndexError
+        args.append(bytes(data[end : end + size]))
+        end += size + 2
+    return args, end
+
+
+def encode(*words: bytes) -> bytes:
+    """A request."""
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
+
+
+def _added(first: bytes, second: bytes) -> bytes:
+    """The sums of the numbers in two values of INFO that look alike; an empty one is nothing."""
+    if not first or not second:
+        return first or second
+    numbers = iter(re.findall(rb"\d+", second))
+    return re.sub(rb"\d+", lambda found: b"%d" % (int(found[0]) + int(next(numbers))), first)
+
+
+class Link:
+    """A connection to a node."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.socket = socket.create_connection((HOST, port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.input = bytearray()
+
+    def take(self) -> bytes | None:
+        """The next reply or push that has come, if one has."""
+        try:
+            end = reply_end(self.input)
+        except IndexError:
+            return None
+        reply = bytes(self.input[:end])
+        del self.input[:end]
+        return reply
+
+    def ask(self, *words: bytes) -> bytes:
+        """Ask, and wait for the reply. Not for a link on which anything else may come."""
+        self.socket.sendall(encode(*words))
+        while (reply := self.take()) is None:
+            chunk = self.socket.recv(CHUNK_BYTES)
+            if not chunk:
+                raise Gone
+            self.input += chunk
+        return reply
+
+
+class Client(threading.Thread):
+    """One connection to the proxy."""
+
+    slots: ClassVar[dict[int, int]] = {}
+    """Slot to the port of the node that leads it, as far as known to anybody."""
+    by_id: ClassVar[dict[bytes, "Client"]] = {}
+    """By the id at home."""
+
+    def __init__(self, client: socket.socket, ports: Sequence[int]) -> None:
+        super().__init__(daemon=True)
+        self.client = client
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.ports = ports
+        self.input = bytearray()
+        self.home = Link(ports[0])
+        self.id = self.home.ask(b"CLIENT", b"ID")[1:-2]
+        self.links = {ports[0]: self.home}
+        self.ids: dict[int, bytes] = {}
+        """Of the links to other nodes."""
+        self.repeated: dict[bytes, bytes] = {}
+        self.asked: Link | None = None
+        """Where the request is that runs."""
+        self.transaction: Link | None = None
+        """Where the keys are that are watched, or MULTI is."""
+        self.queue: list[bytes] | None = None
+        """What was queued since MULTI."""
+        self.protocol = 2
+        self.by_id[self.id] = self
+
+    def run(self) -> None:
+        """Until one side closes."""
+        try:
+            while True:
+                self._handle(*self._next_request())
+        except (Gone, OSError):
+            pass
+        finally:
+            self.by_id.pop(self.id, None)
+            for each in (self.client, *(link.socket for link in self.links.values())):
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+                each.close()
+
+    # -- the wire --------------------------------------------------------------------------------------------
+
+    def _wait(self) -> None:
+        """Until something has come from anywhere; what nobody asked for is passed on."""
+        sockets = {link.socket: link for link in self.links.values()}
+        for ready in select.select([self.client, *sockets], [], [])[0]:
+            chunk = ready.recv(CHUNK_BYTES)
+            if ready is self.client:
+                if not chunk:
+                    raise Gone
+                self.input += chunk
+                continue
+            link = sockets[ready]
+            if not chunk:
+                if link is self.home or link is self.asked:
+                    self.client.sendall(link.input)
+                    raise Gone
+                del self.links[link.port]
+                continue
+            link.input += chunk
+            if link is not self.asked:
+                self._pass_on(link)
+
+    def _pass_on(self, link: Link) -> None:
+        while (reply := link.take()) is not None:
+            self.client.sendall(reply)
+
+    def _next_request(self) -> tuple[bytes, list[bytes]]:
+        """As it came, and its arguments."""
+        while True:
+            try:
+                args, end = read_request(self.input)
+            except IndexError:
+                self._wait()
+                continue
+            except ValueError:
+                self._relay()
+            raw = bytes(self.input[:end])
+            del self.input[:end]
+            return raw, args
+
+    def _relay(self) -> NoReturn:
+        """From now on there is only the home."""
+        self.home.socket.sendall(self.input)
+        self.client.sendall(self.home.input)
+        while True:
+            for ready in select.select([self.client, self.home.socket], [], [])[0]:
+                chunk = ready.recv(CHUNK_BYTES)
+                if not chunk:
+                    raise Gone
+                (self.home.socket if ready is self.client else self.client).sendall(chunk)
+
+    def _ask(self, link: Link, raw: bytes) -> bytes:
+        """The reply; pushes before it are passed on."""
+        self.asked = link
+        link.socket.sendall(raw)
+        while True:
+            reply = link.take()
+            if reply is None:
+                self._wait()
+            elif reply[:1] == b">":
+                self.client.sendall(reply)
+            else:
+                self.asked = None
+                return reply
+
+    def _link(self, port: int) -> Link:
+        link = self.links.get(port)
+        if link is None:
+            link = self.links[port] = Link(port)
+            self.ids[port] = link.ask(b"CLIENT", b"ID")[1:-2]
+            for raw in self.repeated.values():
+                self._ask(link, raw)
+        return link
+
+    # -- requests --------------------------------------------------------------------------------------------
+
+    def _handle(self, raw: bytes, args: list[bytes]) -> None:
+        row = lookup(args) if args else None
+        name = row.name.encode() if row is not None else b""
+        if not args or (name in LISTENING and self.protocol == 3 and self.queue is None):
+            self.home.socket.sendall(raw)  # who knows how many replies that makes
+            return
+        if name in (b"monitor", b"client|reply") or (name in SUBSCRIBING and self.queue is None):
+            self.input[:0] = raw
+            self._relay()
+        if name in LISTENING:  # it listens to nothing
+            self.client.sendall(self._ask(self.home, raw))
+            for _ in args[2:]:
+                self.client.sendall(self._ask(self.home, b""))
+            return
+        if name == b"client|unblock":
+            reply = self._unblock(raw, args)
+        elif self.queue is not None:
+            reply = self._in_transaction(raw, args, name)
+        elif name == b"multi":
+            self.transaction = self.transaction or self.home
+            reply = self._ask(self.transaction, raw)
+            self.queue = [] if reply[:1] == b"+" else None
+        elif name in (b"watch", b"unwatch"):
+            if name == b"watch" or self.transaction is None:
+                self.transaction = self.transaction or self._guess(args)
+            reply = self._ask(self.transaction, raw)
+            if name == b"unwatch":
+                self.transaction = None
+        else:
+            reply = self._follow(raw, args)
+        if reply[:1] != b"-" and reply != b"+QUEUED\r\n":
+            self._note(raw, args, name)
+            if name == b"info":
+                reply = self._sum(reply, raw)
+        self.client.sendall(reply)
+        if name == b"quit":
+            self.client.shutdown(socket.SHUT_WR)
+            self.client.settimeout(1)
+            while self.client.recv(CHUNK_BYTES):
+                pass  # or what it has sent behind would reset the connection, and it would not see the reply
+            raise Gone
+
+    def _slot(self, args: list[bytes]) -> int | None:
+        """The slot of the first key; None when there is no need to look for a node."""
+        row = lookup(args)
+        if row is None or (row.where is not SHARD and row.name != "watch"):
+            return None
+        with suppress(CommandError, IndexError, ValueError):
+            for at in row.keys.indexes(args):
+                return key_slot(args[at])
+        return 0
+
+    def _guess(self, args: list[bytes]) -> Link:
+        slot = self._slot(args)
+        return self.home if slot is None else self._link(self.slots.get(slot, self.home.port))
+
+    def _follow(self, raw: bytes, args: list[bytes]) -> bytes:
+        link = self._guess(args)
+        for _ in range(16):
+            reply = self._ask(link, raw)
+            moved = MOVED.match(reply)
+            if moved is None:
+                break
+            self.slots[int(moved[1])] = int(moved[2])
+            link = self._link(int(moved[2]))
+        return reply
+
+    def _in_transaction(self, raw: bytes, args: list[bytes], name: bytes) -> bytes:
+        assert self.transaction is not None
+        assert self.queue is not None
+        reply = self._ask(self.transaction, raw)
+        moved = MOVED.match(reply)
+        if name in (b"exec", b"discard", b"reset"):
+            self.transaction = self.queue = None
+        elif moved is not None and self.transaction.port != int(moved[2]):
+            self.slots[int(moved[1])] = int(moved[2])
+            self._ask(self.transaction, encode(b"DISCARD"))
+            self.transaction = self._link(int(moved[2]))
+            self._ask(self.transaction, encode(b"MULTI"))
+            for queued in self.queue:
+                self._ask(self.transaction, queued)
+            reply = self._ask(self.transaction, raw)
+        if self.queue is not None:
+            self.queue.append(raw)
+        return reply
+
+    def _note(self, raw: bytes, args: list[bytes], name: bytes) -> None:
+        """What the other connections have to be told of what was done at home."""
+        if name == b"reset":
+            for port in [port for port in self.links if port != self.home.port]:
+                self.links.pop(port).socket.close()
+            self.repeated.clear()
+            self.protocol = 2
+        elif name in REPEATED:
+            if name == b"hello" and len(args) > 1:
+                self.protocol = int(args[1])
+            if name != b"client|caching":
+                self.repeated[name] = raw
+            for link in list(self.links.values()):
+                if link is not self.home:
+                    self._ask(link, raw)
+        elif name in TO_ALL:
+            for port in self.ports[1:]:
+                self._ask(self._link(port), raw)
+
+    def _unblock(self, raw: bytes, args: list[bytes]) -> bytes:
+        other = self.by_id.get(args[2]) if len(args) > 2 else None
+        link = other.asked if other is not None else None
+        if other is None or link is None or link is other.home:
+            return self._ask(self.home, raw)
+        return self._ask(self._link(link.port), encode(*args[:2], other.ids[link.port], *args[3:]))
+
+    def _sum(self, reply: bytes, raw: bytes) -> bytes:
+        head, _, body = reply.partition(b"\r\n")
+        lines = dict(LINE.findall(body))
+        for port in self.ports[1:]:
+            for name, value in LINE.findall(self._ask(self._link(port), raw)):
+                if SUMMED.fullmatch(name):
+                    lines[name] = _added(lines.get(name, b""), value)
+        body = LINE.sub(lambda found: b"%b:%b\r" % (found[1], lines.pop(found[1])), body)
+        missing = [b"%b:%b\r\n" % line for line in lines.items()]  # at others, but not here
+        body = body[:-2] + b"".join(missing) + b"\r\n"
+        return head[:1] + b"%d\r\n" % (len(body) - 2) + body
+
+
+@contextmanager
+def following(ports: Sequence[int]) -> Iterator[int]:
+    """The proxy before a cluster whose nodes' ports these are; gives its own."""
+    with socket.create_server((HOST, 0), backlog=512) as listener:
+
+        def accept() -> None:
+            while True:
+                try:
+                    client, _ = listener.accept()
+                except OSError:
+                    return
+                Client(client, ports).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield listener.getsockname()[1]
