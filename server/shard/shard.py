@@ -29,11 +29,7 @@ from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
 from resp import encode
 from server.commands.misses import told
 from server.commands.table import Args, Command
-from server.errors import (
-    DISK_FULL,
-    CommandError,
-    WouldBlock,
-)
+from server.errors import DISK_FULL, CommandError, WouldBlock
 from server.keyspace.breath import Ended, TooLong, begin_attempt, breathe, end_attempt
 from server.keyspace.cache import HotReplies
 from server.keyspace.events import FLUSHED, KEY_MISS, Event
@@ -103,6 +99,8 @@ class Shard:
         self.group: Group
         """Raft's side; set by the host's owner right after add_group."""
         self.ready = False
+        self.is_full = False
+        """It takes nothing before more of what is committed has been applied: nobody gives up on that."""
         self.role = int(Role.FOLLOWER)
         self.leader = 0
         self.gate = 0
@@ -464,23 +462,10 @@ class Shard:
             if not self.ready:
                 return False
         self.work = job
-        job.reads = self._view.script_reads
+        job.view, job.reads = self._view, self._view.script_reads
         self.ready = False
         self._on_change(self)
         self._on_work(self)
-        return True
-
-    def resume(self, job: Job, call: Call) -> bool:
-        """The job for `call` gets a slice; whether it is done."""
-        view = self._view
-        view.origin, view.script_reads = call.origin, job.reads
-        try:
-            if not job.go_on():
-                return False
-        finally:
-            view.origin, view.script_reads = b"", None
-        if job.reads is not None and job.reads.then is not None:
-            job.reads.then()
         return True
 
     def leave_work(self) -> None:
@@ -738,22 +723,13 @@ class Shard:
             self.do_again(self.orphans.settle(group, final=True))
             if self._notify & FLUSHED:  # whether what we inherit was told, nobody knows
                 self._on_events([(FLUSHED, b"", 0, b"")])
-        ready = (
-            bool(self._leading_term)
-            and group.can_propose
-            and len(self._base) <= overlay_keys_max
-            and self.work is None
-        )
+        self.is_full = len(self._base) > overlay_keys_max
+        ready = bool(self._leading_term) and group.can_propose and not self.is_full and self.work is None
         if ready != self.ready:
             self.ready = ready
             self._on_change(self)
             if ready and self.waiters.woken:
                 self._on_dirty(self)
-
-    @property
-    def is_catching_up(self) -> bool:
-        """It leads, and takes nothing before more of what is committed has been applied: nobody gives up on that."""
-        return bool(self._leading_term) and self.group.can_propose and len(self._base) > overlay_keys_max
 
     def _start_leadership(self) -> None:
         """The data as applied is all there is; the overlay is empty."""
