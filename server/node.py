@@ -199,7 +199,7 @@ class Node:
             self, self.topology, self.router, self.clock, databases=DATABASES, end_turn=self.end_turn
         )
         self.reactor.connect(self.dispatcher)
-        self.pubsub.on_monitored = self.dispatcher.show_scripted
+        self.pubsub.on_monitored = self.dispatcher.observers.show_scripted
         self.users = Users(
             self.settings, self.sessions, _configured_users(config, self.settings), self._open_to_all
         )
@@ -245,7 +245,7 @@ class Node:
             on_applied=self.state.refresh if number == SYSTEM_GROUP else lambda: None,
             home=Home(number, self.topology.slot_groups, self),
             on_work=self.workbench.add,
-            on_work_done=lambda call, seconds: self.dispatcher.work_done(call, seconds),
+            on_work_done=lambda call, seconds: self.dispatcher.observers.work_done(call, seconds),
             limits=self.settings,
         )
         shard.group = self.host.add_group(number, ConfState(tuple(sorted(replicas))), shard)
@@ -463,7 +463,7 @@ class Node:
         await trio.sleep_forever()
 
     def _took_elsewhere(self, call: Call, elapsed_us: list[int]) -> None:
-        self.dispatcher.took_elsewhere(call, elapsed_us)
+        self.dispatcher.observers.took_elsewhere(call, elapsed_us)
 
     def work_on(self) -> bool:
         """Give one command that takes long a slice; whether there is more to do."""

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable
 from functools import partial
 from inspect import isawaitable
-from time import perf_counter_ns, time
+from time import perf_counter_ns
 from typing import Any
 
 import trio
@@ -25,7 +25,6 @@ from server.access.rules import User
 from server.cluster.topology import SYSTEM_GROUP, Topology
 from server.commands.client_line import describe_client
 from server.commands.context import Context
-from server.commands.function_calls import client_request
 from server.commands.table import (
     CLUSTER,
     COMMANDS,
@@ -39,10 +38,10 @@ from server.commands.table import (
     Flag,
     lookup,
 )
-from server.diagnostics import format_monitor_line, monitored_words
 from server.dispatch.blocking import BlockedSlot
 from server.dispatch.caching import GO_ON, Caching
 from server.dispatch.connection import Connection
+from server.dispatch.observers import Observers
 from server.dispatch.texts import SCRIPT_CALLS, Texts
 from server.dispatch.transactions import Transactions
 from server.dispatch.wandering import names_no_keys, wandering
@@ -58,7 +57,7 @@ from server.errors import (
 from server.keyspace.cache import MISSING, part_bytes_max
 from server.keyspace.slots import key_slot
 from server.session import Guard, Session
-from server.shard.call import Call, Later, Transaction
+from server.shard.call import Call, Later
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.gather import Gather, decode, split_by_group
 from server.shard.route import Route
@@ -85,7 +84,6 @@ _WHILE_SUBSCRIBED = frozenset(
 """What a RESP2 client may do that listens to channels."""
 _TELLING = frozenset(("connection", "transactions"))
 """Groups of commands that tell of a script which takes too long for another shard group."""
-_LAST_WORDS = frozenset(("reset", "quit"))
 NULL = {protocol: encode(None, protocol) for protocol in (2, 3)}
 HOT: dict[bytes, Command] = {}
 """What `answer_hot` answers, as clients spell it: GET, and what is `kept`."""
@@ -156,7 +154,7 @@ class Dispatcher:
         self.paused_until_ms = 0
         self._paused_writes_only = False
         self._paused: list[Connection] = []
-        self._slow_ns = 0
+        self.observers = Observers(node)
         self._sent_on = False
         """The command is done elsewhere, or later: how long it took is told then."""
         self.configure()
@@ -255,8 +253,8 @@ class Dispatcher:
                 elapsed_ns = perf_counter_ns() - began_ns
                 row.elapsed_ns += elapsed_ns
                 row.buckets[(elapsed_ns // 1000).bit_length()] += 1
-                if elapsed_ns >= self._slow_ns:
-                    self._was_slow(row, args, session, elapsed_ns // 1000)
+                if elapsed_ns >= self.observers.slow_ns:
+                    self.observers.was_slow(row, args, session, elapsed_ns // 1000)
                 if shard.is_free():  # type: ignore[union-attr]
                     if reply[0] == 45:
                         self._stats.count_error(reply)
@@ -280,8 +278,8 @@ class Dispatcher:
         row.elapsed_ns += elapsed_ns
         row.buckets[(elapsed_ns // 1000).bit_length()] += 1
         sent_on, self._sent_on = self._sent_on, False
-        if elapsed_ns >= self._slow_ns and not sent_on:
-            self._was_slow(row, args, session, elapsed_ns // 1000)
+        if elapsed_ns >= self.observers.slow_ns and not sent_on:
+            self.observers.was_slow(row, args, session, elapsed_ns // 1000)
 
     # -- what is rarer ---------------------------------------------------------------------------------------
 
@@ -362,7 +360,7 @@ class Dispatcher:
                 self._stats.count_error(reply)
             return reply
         if self._node.monitors:
-            self._monitor(session, row, args)
+            self.observers.monitor(session, row, args)
         if session.tracking is not None and session.guards & Guard.TRACKING:
             return self._caching.run(connection, session.tracking, row, args)
         return GO_ON
@@ -424,69 +422,9 @@ class Dispatcher:
             return None
         return Caller(session.permissions, partial(self.report_denial, session, b"lua"))
 
-    def work_done(self, call: Call, seconds: float) -> None:
-        """A command that took long was done in slices, here, within so much time."""
-        elapsed_us = int(seconds * 1e6)
-        each_us = [elapsed_us]
-        if call.transaction is not None:
-            each_us = [elapsed_ns // 1000 for elapsed_ns in call.transaction.elapsed_ns]
-        if call.forwarded is not None:
-            call.forwarded.took(each_us)
-        else:
-            self.took_elsewhere(call, each_us)
-
-    def took_elsewhere(self, call: Call, elapsed_us: list[int]) -> None:
-        """A call that was forwarded, or done in slices, took so long, or each command of its transaction. It is in the
-        slow log of its client's node, which is the one that can say whose it was, and where that client looks."""
-        session = getattr(call.slot, "session", None)
-        if call.transaction is not None:
-            call.transaction.elapsed_ns = [1000 * each for each in elapsed_us]
-            if session is not None:  # a client's of this node
-                self.was_run(call.transaction, session)
-            return
-        call.command.elapsed_ns += 1000 * elapsed_us[0]
-        if session is not None and 1000 * elapsed_us[0] >= self._slow_ns:
-            self._was_slow(call.command, client_request(call.args), session, elapsed_us[0])
-
-    def _was_slow(self, row: Command, args: Args, session: Session, elapsed_us: int) -> None:
-        if elapsed_us >= self._node.slowlog.threshold and not row.flags & Flag.SKIP_COMMANDLOG:
-            if session.blocked is None:
-                self._node.slowlog.add(args, elapsed_us, session)
-            else:  # it began to wait
-                session.blocked.log_slow(partial(self._node.slowlog.add, args, elapsed_us, session))
-        if elapsed_us >= self._node.latency.threshold_us:
-            self._node.latency.command(row, elapsed_us)
-
-    def had_large_request(self, session: Session, args: Args, size: int) -> None:
-        """A request took so many bytes; the caller has compared with the log's threshold."""
-        row = lookup(args)
-        count = len(args)
-        if row is None or row.handler is None or not session.authenticated:
-            return
-        if (
-            (row.arity < 0 or count == row.arity)
-            and count >= -row.arity
-            and not row.flags & Flag.SKIP_COMMANDLOG
-        ):
-            self._node.large_requests.add(args, size, session)
-
-    def had_large_reply(self, session: Session, args: Args, size: int) -> None:
-        """As `had_large_request`, of the reply; what came of it is not asked."""
-        row = lookup(args)
-        if row is not None and not row.flags & Flag.SKIP_COMMANDLOG:
-            self._node.large_replies.add(args, size, session)
-
-    def was_run(self, transaction: Transaction, session: Session) -> None:
-        """Of an EXEC the commands are slow, not EXEC itself; none yet when they were not all run at once."""
-        if len(transaction.elapsed_ns) < len(transaction.commands):
-            return
-        for (row, args, _), elapsed_ns in zip(transaction.commands, transaction.elapsed_ns, strict=False):
-            if elapsed_ns >= self._slow_ns:
-                self._was_slow(row, args, session, elapsed_ns // 1000)
-
     def configure(self) -> None:
         """The thresholds of slow log, latency monitor and large replies have changed."""
-        self._slow_ns = 1000 * min(self._node.slowlog.threshold, self._node.latency.threshold_us)
+        self.observers.configure()
         self.watch_everything()
 
     def run_here(self, connection: Connection, row: Command, args: Args) -> bytes | None:
@@ -745,30 +683,7 @@ class Dispatcher:
             with trio.move_on_after(everywhere_wait_s):
                 await done.wait()
 
-    # -- MONITOR and CLIENT PAUSE ----------------------------------------------------------------------------
-
-    def _monitor(self, session: Session, row: Command, args: Args) -> None:
-        """Show a command to those who MONITOR, and with EXEC what it runs: what is queued may never be run."""
-        if row.name == "exec" and not session.queue_broken:
-            for queued in session.queue or ():
-                self._show(session, queued.command, queued.args, queued.db)
-        # Who says RESET or QUIT does not listen any more.
-        self._show(session, row, args, session.db, session if row.name in _LAST_WORDS else None)
-
-    def _show(self, session: Session, row: Command, args: Args, db: int, but: Session | None = None) -> None:
-        # Redis flags scripts so, since it shows them by other means, before what they do.
-        if row.flags & (Flag.SKIP_MONITOR | Flag.ADMIN) and row.group != "scripting":
-            return
-        line = format_monitor_line(time(), db, session.address, monitored_words(args))
-        for monitor in self._node.monitors:
-            if monitor is not but:
-                monitor.outlet.push(line)
-
-    def show_scripted(self, db: int, words: bytes) -> None:
-        """Show a command of a script to those who MONITOR."""
-        line = format_monitor_line(time(), db, "lua", words)
-        for monitor in self._node.monitors:
-            monitor.outlet.push(line)
+    # -- CLIENT PAUSE ----------------------------------------------------------------------------
 
     def watch_everything(self) -> None:
         """Look again whether anybody monitors or clients are paused."""

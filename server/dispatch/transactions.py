@@ -230,7 +230,7 @@ class Transactions:
         else:
             transaction = self._transaction(keyed, watched)
             route.submit(self._call(transaction, session, slot))
-            self._dispatcher.was_run(transaction, session)
+            self._dispatcher.observers.was_run(transaction, session)
         return None
 
     def _transaction(self, keyed: list[Queued], watched: dict[tuple[int, bytes], int]) -> Transaction:
@@ -324,7 +324,7 @@ class Transactions:
         route.submit(self._call(transaction, session, Later(take)))
         self._dispatcher.end_turn()
         await done.wait()
-        self._dispatcher.was_run(transaction, session)
+        self._dispatcher.observers.was_run(transaction, session)
         return answer[0]
 
     async def _prepare(self, queued: Queued, group: int) -> Queued:

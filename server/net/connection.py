@@ -163,7 +163,7 @@ class Connection:
         for args in requests:
             size = request_bytes(args)
             if size >= reactor.large_request_bytes:
-                reactor.dispatcher.had_large_request(self.session, args, size)
+                reactor.dispatcher.observers.had_large_request(self.session, args, size)
 
     def _run_all(self, requests: list[list[bytes]]) -> None:
         if self._blocked or self._backlog is not None:
@@ -204,7 +204,7 @@ class Connection:
                         output.append(reply)
                         self._output_bytes += size
                     if size >= large_bytes:
-                        dispatcher.had_large_reply(session, args, size)
+                        dispatcher.observers.had_large_reply(session, args, size)
             if (
                 self._blocked
                 or self._closing
@@ -259,7 +259,7 @@ class Connection:
         """The reply to `args`, which was due, is there."""
         size = len(reply)
         if size >= self._reactor.large_reply_bytes:
-            self._reactor.dispatcher.had_large_reply(self.session, args, size)
+            self._reactor.dispatcher.observers.had_large_reply(self.session, args, size)
         if reply[:1] == b"-":
             self._reactor.stats.count_error(reply)
         if size * self._window > waiting_bytes_max:

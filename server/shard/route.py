@@ -354,7 +354,7 @@ class Route:
             and now_s > self._orphans_since_s + self.leader_wait_s
         ):
             self.shard.give_up_orphans()
-        working = self.shard is not None and (self.shard.work is not None or self.shard.is_catching_up)
+        working = self.shard is not None and (self.shard.work is not None or self.shard.is_full)
         busy = None if self.shard is None else self.shard.worker.busy
         while busy is not None and self.parked:
             self._turn_away(self.parked.popleft(), busy)

@@ -106,5 +106,5 @@ class Router:
             self.forwarder.settle(self._clock.now_s)
         for route in self.routes.values():
             route.check_deadlines()
-            if self.forwarder is not None and route.shard is not None and route.shard.is_catching_up:
+            if self.forwarder is not None and route.shard is not None and route.shard.is_full:
                 self.forwarder.tell_busy(route.group)

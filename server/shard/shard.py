@@ -18,7 +18,6 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from random import Random
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
@@ -29,11 +28,7 @@ from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
 from resp import encode
 from server.commands.misses import told
 from server.commands.table import Args, Command
-from server.errors import (
-    DISK_FULL,
-    CommandError,
-    WouldBlock,
-)
+from server.errors import DISK_FULL, CommandError, WouldBlock
 from server.keyspace.breath import Elsewhere, Ended, TooLong, begin_attempt, breathe, end_attempt
 from server.keyspace.cache import HotReplies
 from server.keyspace.events import FLUSHED, KEY_MISS, Event
@@ -53,6 +48,7 @@ from server.shard.proofs import Proofs
 from server.shard.receipts import Receipt, reply_bytes_max
 from server.shard.replica import Replica
 from server.shard.stale import StaleReads
+from server.shard.views import Views
 from server.shard.waiters import NULL_ARRAY, Waiter, Waiters
 from server.shard.work import INTERRUPTED, Job, Unfinished, Worker
 from server.stats import Stats
@@ -103,6 +99,8 @@ class Shard:
         self.group: Group
         """Raft's side; set by the host's owner right after add_group."""
         self.ready = False
+        self.is_full = False
+        """It takes nothing before more of what is committed has been applied: nobody gives up on that."""
         self.role = int(Role.FOLLOWER)
         self.leader = 0
         self.gate = 0
@@ -121,10 +119,7 @@ class Shard:
         self._clock = clock
         self._stats = stats
         self._use_lease = use_lease
-        self._cache_limit = cache_limit
-        self._hot = hot
-        self._home = home
-        self._limits = limits
+        self._views = Views(hot, home, limits, cache_limit)
         self._on_change = on_change
         self._on_dirty = on_dirty
         self._on_events = on_events
@@ -133,7 +128,7 @@ class Shard:
         self._applied_meanwhile = 0
         """The index up to which was applied while there was work."""
         self._notify = 0
-        self._monitored = False
+        """As in `_views`."""
         self._events: deque[tuple[int, list[Event]]] = deque()
         """(index, events) of commands whose effects are not committed yet, in index order."""
         self._leading_term = 0
@@ -158,7 +153,7 @@ class Shard:
         """The command that is being evaluated and takes long; the worker's."""
         self.worker = Worker(self, on_work_done)
         self.expirer = Expirer(self, stats)
-        self.stale_reads = StaleReads(replica, clock, stats, max_ms=stale_max_ms, home=home, limits=limits)
+        self.stale_reads = StaleReads(replica, clock, stats, self._views, max_ms=stale_max_ms)
         self.snapshot_read, self.snapshot_begin = replica.snapshot_read, replica.snapshot_begin
         self.snapshot_write, self.snapshot_install = replica.snapshot_write, replica.snapshot_install
         self.waiters = Waiters()
@@ -167,7 +162,6 @@ class Shard:
         """The command came from another node, which counts its calls."""
         self._would_block: WouldBlock | None = None
         """What the command that has just been run raised, if it was this."""
-        self._random = Random()
         self._base: Overlay
         self._meta: Meta
         """As of the commands evaluated so far."""
@@ -473,23 +467,10 @@ class Shard:
             if not self.ready:
                 return False
         self.work = job
-        job.reads = self._view.script_reads
+        job.view, job.reads = self._view, self._view.script_reads
         self.ready = False
         self._on_change(self)
         self._on_work(self)
-        return True
-
-    def resume(self, job: Job, call: Call) -> bool:
-        """The job for `call` gets a slice; whether it is done."""
-        view = self._view
-        view.origin, view.script_reads = call.origin, job.reads
-        try:
-            if not job.go_on():
-                return False
-        finally:
-            view.origin, view.script_reads = b"", None
-        if job.reads is not None and job.reads.then is not None:
-            job.reads.then()
         return True
 
     def leave_work(self) -> None:
@@ -731,22 +712,13 @@ class Shard:
             self.do_again(self.orphans.settle(group, final=True))
             if self._notify & FLUSHED:  # whether what we inherit was told, nobody knows
                 self._on_events([(FLUSHED, b"", 0, b"")])
-        ready = (
-            bool(self._leading_term)
-            and group.can_propose
-            and len(self._base) <= overlay_keys_max
-            and self.work is None
-        )
+        self.is_full = len(self._base) > overlay_keys_max
+        ready = bool(self._leading_term) and group.can_propose and not self.is_full and self.work is None
         if ready != self.ready:
             self.ready = ready
             self._on_change(self)
             if ready and self.waiters.woken:
                 self._on_dirty(self)
-
-    @property
-    def is_catching_up(self) -> bool:
-        """It leads, and takes nothing before more of what is committed has been applied: nobody gives up on that."""
-        return bool(self._leading_term) and self.group.can_propose and len(self._base) > overlay_keys_max
 
     def _start_leadership(self) -> None:
         """The data as applied is all there is; the overlay is empty."""
@@ -760,19 +732,7 @@ class Shard:
 
     def _make_view(self) -> View:
         first_index = self.group.last_index if self._leading_term else 0
-        view = View(
-            self._base,
-            self._meta,
-            self._random,
-            self._cache_limit,
-            first_index,
-            self._hot,
-            self._home,
-            self._limits,
-        )
-        view.notify = self._notify
-        view.monitored = self._monitored
-        return view
+        return self._views.make(self._base, self._meta, first_index)
 
     def note_script_reads(self, reads: ScriptReads | None) -> None:
         """Have scripts that are evaluated from now on note what they read; None: no more."""
@@ -780,12 +740,11 @@ class Shard:
 
     def set_monitored(self, monitored: bool) -> None:
         """Whether somebody MONITORs this node."""
-        self._monitored = self._view.monitored = monitored
+        self._views.monitored = self._view.monitored = monitored
 
     def set_notify(self, classes: int) -> None:
         """Commands make keyspace events of these classes from now on."""
-        if classes & KEY_MISS:
-            self._hot.clear()  # what is missing is not answered from there
+        self._views.set_notify(classes)
         self._notify = self._view.notify = classes
 
     def _lose_leadership(self) -> None:

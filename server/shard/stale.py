@@ -1,18 +1,15 @@
 """Reads from a replica, for a client that said READONLY: what is applied here, if that is no older than allowed."""
 
-from random import Random
 from typing import TYPE_CHECKING
 
 from resp import encode
 from server.commands.table import Args, Command
 from server.errors import WouldBlock
 from server.keyspace.breath import TooLong, begin_attempt, end_attempt
-from server.keyspace.home import Home
-from server.keyspace.limits import HasLimits
-from server.keyspace.view import View
 from server.shard.clock import TurnClock
 from server.shard.failure import failure
 from server.shard.replica import Replica
+from server.shard.views import Views
 from server.stats import Stats
 
 if TYPE_CHECKING:
@@ -23,16 +20,14 @@ class StaleReads:
     """Those of one group on one node."""
 
     def __init__(
-        self, replica: Replica, clock: TurnClock, stats: Stats, *, max_ms: int, home: Home, limits: HasLimits
+        self, replica: Replica, clock: TurnClock, stats: Stats, views: Views, *, max_ms: int
     ) -> None:
         """`max_ms`: so old may it be what the replica has applied."""
         self._replica = replica
         self._clock = clock
         self._stats = stats
+        self._views = views
         self._max_ms = max_ms
-        self._home = home
-        self._limits = limits
-        self._random = Random()
 
     def evaluate(self, group: "Group", command: Command, args: Args, db: int, protocol: int) -> bytes | None:
         """Run a reading command; None when what is here may be too old, or is not one consistent state, or the command
@@ -40,7 +35,7 @@ class StaleReads:
         if not group.consistent or group.silence_s * 1000 > self._max_ms:
             return None
         replica = self._replica
-        view = View(replica, replica.meta(), self._random, home=self._home, limits=self._limits)
+        view = self._views.make_stale(replica, replica.meta())
         view.begin_entry(max(self._clock.now_ms, replica.clock_ms), 0)
         view.begin(db, protocol)
         begin_attempt()

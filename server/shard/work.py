@@ -25,7 +25,7 @@ from server.commands.scripting import NOT_BUSY
 from server.commands.table import Command
 from server.errors import not_applied
 from server.keyspace.breath import Ended, Work, paced
-from server.keyspace.view import ScriptReads
+from server.keyspace.view import ScriptReads, View
 from server.shard.call import Call
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Unfinished(Exception):
 class Job(Work):
     """A command at work in a shard."""
 
-    __slots__ = ("call", "function", "reads", "script")
+    __slots__ = ("call", "function", "reads", "script", "view")
 
     def __init__(self, run: Callable[[], bytes], command: Command | None) -> None:
         """`command`: None for a transaction."""
@@ -65,10 +65,26 @@ class Job(Work):
         """It is FCALL."""
         self.reads: ScriptReads | None = None
         """Where it notes what it reads."""
+        self.view: View | None = None
+        """What it works on."""
 
     def busy_text(self) -> bytes:
         """What those are told that do not want to wait."""
         return BUSY % (b"FUNCTION" if self.function else b"SCRIPT")
+
+    def resume(self, call: Call) -> bool:
+        """Another slice, on behalf of `call`; whether it is done."""
+        view = self.view
+        assert view is not None
+        view.origin, view.script_reads = call.origin, self.reads
+        try:
+            if not self.go_on():
+                return False
+        finally:
+            view.origin, view.script_reads = b"", None
+        if self.reads is not None and self.reads.then is not None:
+            self.reads.then()
+        return True
 
     @property
     def age_s(self) -> float:
@@ -84,9 +100,6 @@ class Leader(Protocol):
 
     def begin_work(self, job: Job) -> bool:
         """From now on `work` is `job`, unless Raft takes nothing more; whether it is."""
-
-    def resume(self, job: Job, call: Call) -> bool:
-        """Give the job, which is for `call`, another slice; whether it is done."""
 
     def leave_work(self) -> None:
         """It is done."""
@@ -133,7 +146,7 @@ class Worker:
         assert work is not None
         call = work.call
         assert call is not None
-        if not self._shard.resume(work, call):
+        if not work.resume(call):
             return
         self._on_done(call, work.age_s)
         try:
