@@ -148,7 +148,12 @@ def restored(valkey: Server, standalone: Server) -> Iterator[None]:
 @pytest.mark.usefixtures("restored")
 @pytest.mark.parametrize("name", STORIES)
 def test_values_are_held_as_in_valkey(valkey: Server, standalone: Server, name: str) -> None:
-    steps = STORIES[name]
+    # A node's parameter does not wait for what its groups are still at work on, so all before it is answered first.
+    steps = [
+        each
+        for step in STORIES[name]
+        for each in ((["@advance", "0"], step) if step[0] == "CONFIG" else (step,))
+    ]
     theirs, ours = (run(server, name, steps, 3) for server in (valkey, standalone))
     wrong = [
         f"step {number}: {transcript([step])[:200]}\nvalkey:  {expected}\nredraft: {got}"
