@@ -119,7 +119,7 @@ class Shard:
         self._clock = clock
         self._stats = stats
         self._use_lease = use_lease
-        self._views = Views(hot, home, limits, cache_limit)
+        self.views = Views(hot, home, limits, cache_limit)
         self._on_change = on_change
         self._on_dirty = on_dirty
         self._on_events = on_events
@@ -153,7 +153,7 @@ class Shard:
         """The command that is being evaluated and takes long; the worker's."""
         self.worker = Worker(self, on_work_done)
         self.expirer = Expirer(self, stats)
-        self.stale_reads = StaleReads(replica, clock, stats, self._views, max_ms=stale_max_ms)
+        self.stale_reads = StaleReads(replica, clock, stats, self.views, max_ms=stale_max_ms)
         self.snapshot_read, self.snapshot_begin = replica.snapshot_read, replica.snapshot_begin
         self.snapshot_write, self.snapshot_install = replica.snapshot_write, replica.snapshot_install
         self.waiters = Waiters()
@@ -732,7 +732,7 @@ class Shard:
 
     def _make_view(self) -> View:
         first_index = self.group.last_index if self._leading_term else 0
-        return self._views.make(self._base, self._meta, first_index)
+        return self.views.make(self._base, self._meta, first_index)
 
     def note_script_reads(self, reads: ScriptReads | None) -> None:
         """Have scripts that are evaluated from now on note what they read; None: no more."""
@@ -740,11 +740,11 @@ class Shard:
 
     def set_monitored(self, monitored: bool) -> None:
         """Whether somebody MONITORs this node."""
-        self._views.monitored = self._view.monitored = monitored
+        self.views.monitored = self._view.monitored = monitored
 
     def set_notify(self, classes: int) -> None:
         """Commands make keyspace events of these classes from now on."""
-        self._views.set_notify(classes)
+        self.views.set_notify(classes)
         self._notify = self._view.notify = classes
 
     def _lose_leadership(self) -> None:

@@ -19,16 +19,16 @@ class Views:
         self.monitored = False
         """Somebody MONITORs this node."""
         self._notify = 0
-        self._hot = hot
+        self.hot = hot
         self._home = home
         self._limits = limits
         self._cache_limit = cache_limit
-        self._random = Random()
+        self.random = Random()
 
     def make(self, base: Store, meta: Meta, first_index: int) -> View:
         """The leader's view of `base`: what it will write comes after `first_index`."""
         view = View(
-            base, meta, self._random, self._cache_limit, first_index, self._hot, self._home, self._limits
+            base, meta, self.random, self._cache_limit, first_index, self.hot, self._home, self._limits
         )
         view.notify = self._notify
         view.monitored = self.monitored
@@ -36,10 +36,10 @@ class Views:
 
     def make_stale(self, base: Store, meta: Meta) -> View:
         """One for a reading command on what a replica has; nothing is kept of it, and nobody hears of it."""
-        return View(base, meta, self._random, home=self._home, limits=self._limits)
+        return View(base, meta, self.random, home=self._home, limits=self._limits)
 
     def set_notify(self, classes: int) -> None:
         """Commands make keyspace events of these classes from now on."""
         if classes & KEY_MISS:
-            self._hot.clear()  # what is missing is not answered from there
+            self.hot.clear()  # what is missing is not answered from there
         self._notify = classes

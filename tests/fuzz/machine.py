@@ -77,7 +77,7 @@ class Fuzz(Bench):
         self.followed_upto = 0
         self.done: Counter[str] = Counter()
         self.now_ms = START_MS
-        self.shard._random = Random(seed)
+        self.shard.views.random.seed(seed)
         self.shard.set_notify(0xFFFF)
         self.waiting: dict[int, tuple[list[Request], Call]] = {}
         self.slow: list[tuple[float, str]] = []

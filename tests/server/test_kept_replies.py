@@ -103,7 +103,7 @@ class Leader(Bench):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self.hot = self.shard._hot
+        self.hot = self.shard.views.hot
         self.shard._on_change = lambda shard: self.hot.clear()
 
     def run(self, args: list[bytes], protocol: int) -> None:

@@ -369,7 +369,7 @@ def test_every_command_says_the_same_in_slices(tmp_path: Path, monkeypatch: pyte
     paused = 0
     for number, (name, steps) in enumerate(_cases()):
         for one in (bench, whole):
-            one.shard._random.seed(number)
+            one.shard.views.random.seed(number)
             one.run("FLUSHALL")
         monkeypatch.setattr(breath, "slice_s", 60.0)
         expected = _replies(whole, steps)
