@@ -4,8 +4,9 @@ The keys of a read are remembered before anybody evaluates it. What a NOLOOP cli
 evaluates it. Two things are done for the sake of fewer words:
 
 * The keys that a script names are not remembered if it reads none (if it reads some, Redis 7.0 remembers all that it
-  names, Valkey those that it reads), and what it reads beyond them is, if it is evaluated here. While one that takes long
-  is at it, the same client may read these keys by other commands; then they are remembered, whatever the script did.
+  names, Valkey those that it reads), and what it reads beyond them is, if it is evaluated here. While one that takes
+  long is at it, the same client may read these keys by other commands; then they are remembered, whatever the script
+  did.
 * A transaction that writes a key before it reads it (and not after) has seen its own change: it carries a name under
   which this client is not told of it.
 """
