@@ -3,9 +3,10 @@
 The keys of a read are remembered before anybody evaluates it. What a NOLOOP client writes carries its name to whoever
 evaluates it. Two things are done for the sake of fewer words:
 
-* Of the keys that a script names only those are remembered that it reads, and so is what it reads beyond them, if it is
-  evaluated here. While one that takes long is at it, the same client may read these keys by other commands; then they
-  are remembered, whatever the script did.
+* The keys that a script names are not remembered if it reads none (if it reads some, Redis 7.0 remembers all that it
+  names, Valkey those that it reads), and what it reads beyond them is, if it is evaluated here. While one that takes
+  long is at it, the same client may read these keys by other commands; then they are remembered, whatever the script
+  did.
 * A transaction that writes a key before it reads it (and not after) has seen its own change: it carries a name under
   which this client is not told of it.
 """
@@ -82,8 +83,8 @@ class Caching:
                 return
             if reads.keys:
                 self._tracking.remember(session, list(reads.keys))
-            if reads.complete and tracker.reads == before:
-                self._tracking.forget(session, [key for key in new if key not in reads.keys])
+            elif reads.complete and tracker.reads == before:
+                self._tracking.forget(session, new)
 
         if shard.work is None:
             settle()
