@@ -67,8 +67,6 @@ OVERFLOW = b"ERR increment or decrement would overflow"
 STRING_TOO_LONG = b"ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 INVALID_DB = b"ERR DB index is out of range"
 CLIENT_UNBLOCKED = b"UNBLOCKED client unblocked via CLIENT UNBLOCK"
-WANDERS = b"_WANDERS %d"
-"""Not for clients: a script is for the group of this slot, see dispatch/wandering.py."""
 CROSS_SLOT = b"CROSSSLOT Keys in request don't hash to the same shard group"
 CLUSTERDOWN = b"CLUSTERDOWN The shard group has no leader; the command was not applied, send it again later"
 OUTCOME_UNKNOWN = (

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from server.commands.function_calls import client_request
 from server.commands.table import Args, Command, lookup
 from server.dispatch.connection import Connection
-from server.errors import WANDERS
 from server.session import Session
 from server.shard.call import Slot
+from server.shard.failure import WANDERS
 
 if TYPE_CHECKING:
     from server.dispatch.dispatcher import Dispatcher
 
-_MARK = b"-" + WANDERS.partition(b"%")[0]
+_MARK = WANDERS[:1]
 
 
 def names_no_keys(row: Command, args: Args) -> bool:
@@ -31,7 +31,7 @@ def names_no_keys(row: Command, args: Args) -> bool:
 
 def wanders_to(reply: bytes) -> int | None:
     """The slot in whose group the script that answers so is to run; None when it has run."""
-    return int(reply[len(_MARK) : -2]) if reply.startswith(_MARK) else None
+    return int(reply[1:]) if reply.startswith(_MARK) else None
 
 
 class WanderingSlot:

@@ -4,11 +4,15 @@ import logging
 
 from resp import Error, encode
 from server.commands.table import Command
-from server.errors import INTERNAL, WANDERS, CommandError
+from server.errors import INTERNAL, CommandError
 from server.keyspace.breath import Elsewhere
 from server.stats import Stats
 
 log = logging.getLogger("redraft.shard")
+
+WANDERS = b"@%d"
+"""Not for clients, and no reply of RESP, so that no script can say it: it is for the group of this slot, see
+dispatch/wandering.py."""
 
 
 def failure(
@@ -17,7 +21,7 @@ def failure(
     """The reply, encoded; what is not for clients goes to our log. Nothing that the command wrote may stay. `counted`:
     the call is counted here."""
     if isinstance(error, Elsewhere):
-        return encode(Error(WANDERS % error.slot), protocol)
+        return WANDERS % error.slot
     command.failed_calls += counted
     if isinstance(error, CommandError):
         return encode(Error(error.text), protocol)

@@ -462,7 +462,7 @@ class Forwarder:
                 call.gate = response.index
                 if response.elapsed_us is not None:
                     self._on_elapsed(call, response.elapsed_us)
-                if response.reply[:1] == b"-" and call.transaction is None and response.reply[1:2] != b"_":
+                if response.reply[:1] == b"-" and call.transaction is None:
                     call.command.failed_calls += 1
                 for reason, at, what in response.denied or ():
                     assert call.caller is not None

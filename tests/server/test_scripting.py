@@ -6,7 +6,9 @@ from random import Random
 import pytest
 
 import server.commands.scripting  # noqa: F401
+from resp import encode
 from resp.values import Error, Raw
+from server.dispatch.wandering import wanders_to
 from server.keyspace.home import Home
 from server.keyspace.meta import Meta
 from server.keyspace.store import MemoryStore
@@ -143,3 +145,12 @@ def test_the_library_speaks_of_itself_by_the_name_it_was_called_by(
         text_of = reply.text if isinstance(reply, Error) else reply.value if isinstance(reply, Raw) else b""
         assert f"ERR {said}".encode() in text_of
     assert leader_runs(group, "return redis == server and redis ~= {}") == Raw(b":1\r\n")
+
+
+@pytest.mark.parametrize("text", ["@1", "_WANDERS 1", "_WANDERS x", "@"])
+def test_no_script_sends_itself_elsewhere(group: Group, text: str) -> None:
+    """What a leader says of a script that is for another group is no reply that a script can make."""
+    for reply in (f"redis.error_reply('{text}')", f"redis.status_reply('{text}')", f"'{text}'"):
+        answer = encode(group.run("EVAL", f"return {reply}", "0"), 2)
+        assert text.encode() in answer
+        assert wanders_to(answer) is None
