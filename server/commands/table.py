@@ -207,6 +207,9 @@ class Command:
     """Refused while the disk is nearly full."""
     is_node: bool = False
     """It is no matter of the data groups: NODE, CLUSTER."""
+    in_turn: bool = False
+    """It is NODE or CLUSTER, and what it tells or does hangs on what the client has asked before: it is not run before
+    all of that is answered. What is about the connection alone need not wait."""
     open: bool = True
     """Clients may call it; names that begin with _ are for nodes among themselves."""
     blocks: bool = False
@@ -256,6 +259,9 @@ class Command:
         if (self.arity > 0 and count != self.arity) or count < -self.arity:
             raise wrong_arity(self.error_name)
 
+
+_ABOUT_ITSELF = frozenset(("connection", "transactions"))
+"""Groups of commands that change or tell of their own connection."""
 
 COMMANDS: dict[bytes, Command] = {}
 """Lower-case name to command."""
@@ -403,6 +409,7 @@ def _add(
         is_write=writes or bool(flags & WRITE) or where is CLUSTER,
         needs_space=bool(flags & DENYOOM),
         is_node=where in (NODE, CLUSTER),
+        in_turn=where in (NODE, CLUSTER) and (group not in _ABOUT_ITSELF or bool(flags & BLOCKING)),
         open=not name.startswith("_"),
         blocks=bool(flags & BLOCKING) and where is SHARD,
         no_script=bool(flags & NOSCRIPT),

@@ -24,5 +24,8 @@ class Connection(Protocol):
     def postpone(self, args: list[bytes]) -> None:
         """Block, and run this request again, before any later one, after `unblock`."""
 
+    def hold_back(self, args: list[bytes]) -> bool:
+        """Whether replies are due; then run this request again, before any later one, when they have come."""
+
     def start(self, work: Awaitable[Any], slot: Slot, protocol: int) -> None:
         """Block, await the value in a task, encode it into `slot`, unblock. A closed connection cancels it."""

@@ -234,6 +234,8 @@ class Dispatcher:
         count = len(args)
         if (row.arity > 0 and count != row.arity) or count < -row.arity:
             return self._wrong_arity(session, row)
+        if row.in_turn and session.queue is None and connection.hold_back(args):
+            return None
         if session.guards or self.attentive:
             reply = self._guarded(connection, row, args)
             if reply is not GO_ON:
@@ -471,6 +473,7 @@ class Dispatcher:
         script = self._clustered and row.group == "scripting"
         if row.blocks or session.permissions is not None or session.origin or script:
             self._submit(connection, route, row, args)
+            self._sent_on = not route.ready  # it takes long: then it is at work
             return None
         return self._evaluate(connection, route, row, args)
 
@@ -482,6 +485,7 @@ class Dispatcher:
             reply = shard.evaluate_for_all(row, args, session.db, session.protocol)
         except Unfinished:
             shard.worker.adopt(Call(row, args, session.db, session.protocol, connection.defer(args)))
+            self._sent_on = True
             return None
         if shard.is_free():
             return self._failed(reply) if reply[0] == 45 else reply

@@ -80,6 +80,7 @@ class Connection:
         "_reactor",
         "_scope",
         "_soft_since_s",
+        "_until_answered",
         "_waiting",
         "_window",
         "closed",
@@ -108,6 +109,8 @@ class Connection:
         self._window = waiting_min
         """How many replies may be due."""
         self._blocked = False
+        self._until_answered = False
+        """Blocked until all replies that are due have come."""
         self._closing = False
         self._ended = False
         """The client sends nothing any more: answer what it has sent, then close."""
@@ -294,6 +297,8 @@ class Connection:
                 self._held_bytes = 0
                 if self._window < waiting_max:
                     self._window *= 2
+                if self._until_answered:
+                    self._until_answered = self._blocked = False
         if self._output_bytes > self._reactor.output_checked_from and not self.check_output_limit():
             return
         if self._output and not self._send():
@@ -406,6 +411,14 @@ class Connection:
         if self._backlog is None:
             self._backlog = deque()
         self._backlog.appendleft(args)
+
+    def hold_back(self, args: list[bytes]) -> bool:
+        """See dispatch.connection.Connection."""
+        if not self._waiting:
+            return False
+        self.postpone(args)
+        self._until_answered = True
+        return True
 
     def start(self, work: Any, slot: Any, protocol: int) -> None:
         """See dispatch.connection.Connection."""

@@ -381,3 +381,16 @@ def test_a_client_is_shown_with_what_it_can(client: Connection) -> None:
     assert shown("LIST", "CAPA", "") != []
     client.ask("RESET")
     assert shown("INFO") == [b"capa=r"]
+
+
+def test_what_takes_long_is_slow_once(client: Connection) -> None:
+    script = ["EVAL", "for i = 1, 200000 do redis.call('PING') end return 1", "0"]
+    transaction = ["MULTI"], script, ["EXEC"]
+    client.ask("CONFIG", "SET", "slowlog-log-slower-than", "1000")
+    client.ask("SLOWLOG", "RESET")
+    client.ask(*script)
+    for request in transaction:
+        client.ask(*request)
+    entries = [entry.value[3].value[0].value for entry in client.ask("SLOWLOG", "GET").value]
+    client.ask("CONFIG", "SET", "slowlog-log-slower-than", "10000")
+    assert entries.count(b"EVAL") == 2

@@ -297,3 +297,25 @@ def test_a_script_without_keys_runs_where_the_keys_are_that_it_touches(cluster: 
             assert server.call("get", keys[0]) == b"w"
             statistics = server.info("commandstats")
             assert statistics["cmdstat_fcall"].endswith("failed_calls=0")
+
+
+def test_what_is_about_all_comes_after_what_the_client_has_asked_before(cluster: Cluster) -> None:
+    with cluster.logs_on_failure():
+        for group in cluster.group_numbers:
+            leader = cluster.leader(group)
+            asked = cluster.others(leader)[0]
+            key = key_of(group, of=3, name="told")
+            with asked.client() as client, asked.client() as listener:
+                assert client.call("set", key, "old") == b"OK"
+                assert listener.call("subscribe", "news") == [b"subscribe", b"news", 1]
+                leader.pause()
+                try:
+                    client.send(("set", key, "new"), ("publish", "news", key), ("get", key))
+                    time.sleep(0.1)
+                    assert listener.call("ping") == [b"pong", b""], "it is told of what was not done yet"
+                finally:
+                    leader.resume()
+                assert client.receive() == b"OK"
+                assert listener.receive() == [b"message", b"news", key.encode()]
+                assert client.receive() == 1
+                assert client.receive() == b"new"
