@@ -33,6 +33,7 @@ from raft.runtime.handshake import HELLO_BYTES_MAX, PREFACE, Handshake, Refused,
 log = logging.getLogger(__name__)
 
 BACKOFF_S = (0.05, 2.0)
+DIAL_REST_S = 0.05  # between two attempts in any case, even if the peer has just been heard of
 DIAL_TIMEOUT_S = 2.0
 HANDSHAKE_TIMEOUT_S = 5.0
 HANDSHAKES_MAX = 64  # accepted connections that have not proved anything yet
@@ -240,6 +241,8 @@ class Links:
         # One for all links: parsing never waits, so no two links are in the middle of it at once.
         self._receive_buffer = bytearray(_RECEIVE_BYTES)
         self._random = random.Random()
+        self._appearances: dict[int, trio.Event] = {}
+        """By peer: set when it can be reached (again), for those who wait to dial it."""
 
     def lane(
         self,
@@ -335,10 +338,20 @@ class Links:
     async def _keep_dialed(self, lane: Lane, peer: int) -> None:
         pause_s = BACKOFF_S[0]
         while True:
+            appears = self._appearances.setdefault(peer, trio.Event())
             if await self._dial(lane, peer):
                 pause_s = BACKOFF_S[0]
-            await trio.sleep(pause_s * self._random.uniform(0.5, 1.0))
+            await trio.sleep(DIAL_REST_S * self._random.uniform(0.5, 1.0))
+            with trio.move_on_after(pause_s * self._random.uniform(0.5, 1.0)):
+                await appears.wait()
+                pause_s = BACKOFF_S[0]
             pause_s = min(pause_s * 2, BACKOFF_S[1])
+
+    def _appear(self, peer: int) -> None:
+        """A lane to or from `peer` has come up: the others need not wait for their time."""
+        appears = self._appearances.pop(peer, None)
+        if appears is not None:
+            appears.set()
 
     async def _dial(self, lane: Lane, peer: int) -> bool:
         """One connection from dialing to its end. True if it was established."""
@@ -370,6 +383,7 @@ class Links:
                 logging.WARNING, where, f"{where} can not be reached ({reason}); trying again and again"
             )
         else:
+            self._appear(peer)
             await self._serve(Link(lane, peer, dialed=True, sock=sock), parser, where)
             return True
         finally:
@@ -397,6 +411,7 @@ class Links:
         except (trio.TooSlowError, OSError) as error:
             log.info("a peer connection from %s ended in its handshake: %s", where, error or "too slow")
         else:
+            self._appear(peer)
             link = Link(lane, peer, dialed=False, sock=sock)
             if (older := self._accepted.get((lane.name, peer))) is not None:
                 older.close("the peer has dialed anew")

@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from raft.runtime import FrameError, Link, Links
+from raft.runtime import links as links_module
 from raft.runtime.frames import frame_header
 from raft.runtime.handshake import PREFACE, Handshake
 from tests.raft.runtime.harness import until
@@ -126,6 +127,24 @@ async def test_a_peer_that_starts_later_is_found(caplog: pytest.LogCaptureFixtur
         await until(lambda: said(caplog, "can not be reached") == 1)
         await trio.sleep(0.2)
         assert said(caplog, "can not be reached") == 1, "once, not per attempt"
+        async with running(two):
+            two.links.set_peer(1, "n1", "127.0.0.1", one.links.port)
+            await until(both_up(one, two))
+
+
+async def test_a_peer_that_dials_is_dialed_back_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All lanes to a node that comes back come up together: who waited between two attempts waits no longer."""
+    monkeypatch.setattr(links_module, "BACKOFF_S", (3600.0, 3600.0))
+    one, two = side(1), side(2)
+    await two.links.bind()
+    port = two.links.port
+    for listener in two.links._listeners:
+        await listener.aclose()
+    two.links._listeners.clear()
+    two.links._listen = ("127.0.0.1", port)
+    async with running(one):
+        one.links.set_peer(2, "n2", "127.0.0.1", port)
+        await trio.sleep(0.2)
         async with running(two):
             two.links.set_peer(1, "n1", "127.0.0.1", one.links.port)
             await until(both_up(one, two))
