@@ -10,7 +10,8 @@ what must survive a lost connection is the business of the lane.
 
 A link is closed by whatever is wrong with it (a bad checksum, an oversized header, silence of the peer's machine, a
 payload that the lane refuses with FrameError), with one sentence in the log, and dialed again after a jittered
-exponential pause. A refused handshake is logged once per cause, not once per attempt.
+exponential pause, or as soon as another lane to or from that peer has come up: a node that comes back is there for all
+lanes at once. A refused handshake is logged once per cause, not once per attempt.
 
 To add a lane: `links.lane(name, on_frame=…)` on every node before `run`.
 """

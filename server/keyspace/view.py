@@ -430,14 +430,8 @@ class View:
 
     def payload(self, key: bytes, type_: int) -> bytes | None:
         """The payload of `key`, None when there is no such key; raises WRONGTYPE when it is not of `type_`."""
-        record = self._cache.young.get(key)
-        if record is None or self._pending or record[1] & EXPIRES:
-            record = self.record(key)
-            if record is None:
-                return None
-        if record[0] != type_:
-            raise CommandError(WRONG_TYPE)
-        return record[HEADER_BYTES:]
+        record = self._typed(key, type_)
+        return None if record is None else record[HEADER_BYTES:]
 
     def _typed(self, key: bytes, type_: int) -> bytes | None:
         """`record` of a key that has to be of `type_`."""

@@ -128,7 +128,7 @@ class Shard:
         self._applied_meanwhile = 0
         """The index up to which was applied while there was work."""
         self._notify = 0
-        """As in `_views`."""
+        """As in `views`; at hand, since each command with events looks at it."""
         self._events: deque[tuple[int, list[Event]]] = deque()
         """(index, events) of commands whose effects are not committed yet, in index order."""
         self._leading_term = 0

@@ -114,14 +114,20 @@ async def test_a_lost_connection_is_dialed_again() -> None:
         assert lost in one.closed
 
 
+async def port_for_later(one: Side) -> int:
+    """The port that `one` will listen on when it runs; nobody does until then."""
+    await one.links.bind()
+    port = one.links.port
+    for listener in one.links._listeners:
+        await listener.aclose()
+    one.links._listeners.clear()
+    one.links._listen = ("127.0.0.1", port)
+    return port
+
+
 async def test_a_peer_that_starts_later_is_found(caplog: pytest.LogCaptureFixture) -> None:
     one, two = side(1), side(2)
-    await two.links.bind()
-    port = two.links.port
-    for listener in two.links._listeners:
-        await listener.aclose()
-    two.links._listeners.clear()
-    two.links._listen = ("127.0.0.1", port)
+    port = await port_for_later(two)
     async with running(one):
         one.links.set_peer(2, "n2", "127.0.0.1", port)
         await until(lambda: said(caplog, "can not be reached") == 1)
@@ -136,12 +142,7 @@ async def test_a_peer_that_dials_is_dialed_back_at_once(monkeypatch: pytest.Monk
     """All lanes to a node that comes back come up together: who waited between two attempts waits no longer."""
     monkeypatch.setattr(links_module, "BACKOFF_S", (3600.0, 3600.0))
     one, two = side(1), side(2)
-    await two.links.bind()
-    port = two.links.port
-    for listener in two.links._listeners:
-        await listener.aclose()
-    two.links._listeners.clear()
-    two.links._listen = ("127.0.0.1", port)
+    port = await port_for_later(two)
     async with running(one):
         one.links.set_peer(2, "n2", "127.0.0.1", port)
         await trio.sleep(0.2)
