@@ -1,5 +1,5 @@
 """`python -m server`: the command `redraft` without its script."""
 
-from server.cli import main
+from server.operator.cli import main
 
 main(prog_name="redraft")

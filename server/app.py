@@ -18,11 +18,11 @@ import trio
 from raft.core import Corrupted
 from raft.storage import LogDamaged, StorageError
 from server.commands import all as all_commands
-from server.config import Config, ConfigError
+from server.config.file import Config, ConfigError
 from server.cron import run_cron
 from server.keyspace.leveldb import DataStoreError
 from server.node import Node
-from server.settings import make_room_for_clients
+from server.parameters.settings import make_room_for_clients
 
 log = logging.getLogger("redraft")
 

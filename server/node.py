@@ -31,8 +31,7 @@ from server.cluster.membership import Membership
 from server.cluster.state import ClusterState
 from server.cluster.topology import SYSTEM_GROUP, Topology
 from server.commands.context import GroupInfo
-from server.config import MIB, Config, ConfigError
-from server.diagnostics import CommandLog, Latency
+from server.config.file import MIB, Config, ConfigError
 from server.dispatch.dispatcher import Dispatcher
 from server.errors import DISK_FULL, OUT_OF_MEMORY
 from server.keyspace.cache import HotReplies
@@ -41,16 +40,14 @@ from server.keyspace.leveldb import DataStore, SparseStore
 from server.keyspace.meta import DATABASES
 from server.net.connection import Connection
 from server.net.reactor import Reactor
-from server.process import resident_bytes
+from server.parameters.settings import Settings
 from server.pubsub.hub import Hub
 from server.pubsub.lane import Exchange
 from server.pubsub.tracking import Tracking
-from server.rates import Rates
 from server.scripting.functions import PREFIX as FUNCTIONS_PREFIX
 from server.scripting.functions import Functions
 from server.scripting.script import SCRIPT_TEXTS
 from server.session import DEFAULT_USER, Session
-from server.settings import Settings
 from server.shard.call import Call
 from server.shard.clock import TurnClock
 from server.shard.digest import DIGEST_BYTES, digest
@@ -61,7 +58,10 @@ from server.shard.replica import Replica
 from server.shard.router import Router
 from server.shard.shard import Shard
 from server.shard.work import INTERRUPTED, Workbench
-from server.stats import Stats
+from server.telemetry.diagnostics import CommandLog, Latency
+from server.telemetry.process import resident_bytes
+from server.telemetry.rates import Rates
+from server.telemetry.stats import Stats
 
 log = logging.getLogger("redraft.node")
 

@@ -15,7 +15,12 @@ LINES_MAX = 800
 
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 PRODUCT = [path for path in MODULES if path.relative_to(ROOT).parts[0] != "tests"]
-WITH_OUTPUT = {"server/app.py", "server/cli.py", "server/supervisor.py", "server/status.py"}
+WITH_OUTPUT = {
+    "server/app.py",
+    "server/operator/cli.py",
+    "server/operator/supervisor.py",
+    "server/operator/status.py",
+}
 """What talks to a person at a terminal (app.py: one sentence when a node can not run); everything else has a log."""
 
 TEXTS = [

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from time import time
 
-from server.settings import Settings
+from server.parameters.settings import Settings
 
 _repeats_within_ms = 60_000
 _compared_max = 10

@@ -17,9 +17,9 @@ from hmac import compare_digest
 from server.access.check import Denial, Reason
 from server.access.log import AclLog
 from server.access.rules import RuleError, User, has_blanks, hash_password, merge_selectors
+from server.parameters.settings import Settings
 from server.pubsub.hub import PATTERN
 from server.session import DEFAULT_USER, Guard, Session
-from server.settings import Settings
 
 log = logging.getLogger("redraft.access")
 

@@ -5,7 +5,7 @@ Healing. The leader of a group adds a replica that the topology wants and that i
 it is connected, and makes a learner that has caught up a voter (`heal`, every second or so; one change at a
 time).
 
-Rebuilding. `redraft rebuild` (server/rebuild.py) leads a node's loss through on all other nodes:
+Rebuilding. `redraft rebuild` (server/operator/rebuild.py) leads a node's loss through on all other nodes:
 
     check    on each: may it be done?
     fence    on each: accept nobody in the node's name, synced, and close its links

@@ -9,8 +9,8 @@ from server.commands.arguments import bounded_integer
 from server.commands.context import Context
 from server.commands.help import help_reply
 from server.commands.table import ADMIN, LOADING, NODE, STALE, Args, Reply, command, container
-from server.diagnostics import CommandLog
 from server.errors import CommandError
+from server.telemetry.diagnostics import CommandLog
 
 _FLAGS = ADMIN | LOADING | STALE
 

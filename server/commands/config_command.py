@@ -1,4 +1,4 @@
-"""CONFIG: parameters at run time, from server/settings.py."""
+"""CONFIG: parameters at run time, from server/parameters/settings.py."""
 
 from resp.values import OK
 from server.commands.context import Context

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from server.cluster.membership import Membership
     from server.cluster.state import ClusterState
     from server.cluster.topology import Topology
-    from server.diagnostics import CommandLog, Latency
+    from server.parameters.settings import Settings
     from server.pubsub.hub import Hub
     from server.pubsub.tracking import Tracking
-    from server.rates import Rates
     from server.scripting.functions import Functions
-    from server.settings import Settings
-    from server.stats import Stats
+    from server.telemetry.diagnostics import CommandLog, Latency
+    from server.telemetry.rates import Rates
+    from server.telemetry.stats import Stats
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from server.errors import NO_SUCH_KEY, CommandError
 from server.keyspace.layout import HEADER_BYTES
 from server.keyspace.slots import key_slot
 from server.keyspace.view import View
-from server.process import peak_resident_bytes, resident_bytes
+from server.telemetry.process import peak_resident_bytes, resident_bytes
 from server.types.keys import encoding_name
 
 _BAD_SUBCOMMAND = b"ERR unknown subcommand or wrong number of arguments for '%b'. Try DEBUG HELP."

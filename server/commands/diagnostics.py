@@ -1,4 +1,4 @@
-"""SLOWLOG, LATENCY and MONITOR: reports of what server/diagnostics.py wrote down."""
+"""SLOWLOG, LATENCY and MONITOR: reports of what server/telemetry/diagnostics.py wrote down."""
 
 from itertools import pairwise
 from time import time
@@ -19,9 +19,9 @@ from server.commands.table import (
     container,
     lookup,
 )
-from server.diagnostics import LatencyEvent
 from server.errors import CommandError
-from server.sparkline import sparkline
+from server.telemetry.diagnostics import LatencyEvent
+from server.telemetry.sparkline import sparkline
 
 _SLOWLOG = ADMIN | LOADING | STALE
 _LATENCY = _SLOWLOG | NOSCRIPT

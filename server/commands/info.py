@@ -19,7 +19,7 @@ from server.commands.cluster import cluster_state
 from server.commands.context import Context, GroupInfo
 from server.commands.server_misc import replication_offset
 from server.commands.table import COMMANDS, LOADING, NODE, STALE, Args, Command, Reply, command
-from server.process import human_bytes, peak_resident_bytes, resident_bytes, total_memory_bytes
+from server.telemetry.process import human_bytes, peak_resident_bytes, resident_bytes, total_memory_bytes
 from server.version import REDIS_VERSION, REDRAFT_VERSION, SERVER_NAME
 
 Fields: TypeAlias = dict[str, Any]
@@ -323,7 +323,7 @@ def _keyspace(context: Context) -> Fields:
 
 
 def _raft(context: Context) -> Fields:
-    """What `redraft status` reads too (server/status.py)."""
+    """What `redraft status` reads too (server/operator/status.py)."""
     topology = context.node.topology
     infos = context.node.group_infos()
     connected = {number for number, _, _ in context.node.links()}

@@ -44,7 +44,6 @@ from server.commands.table import (
     container,
     lookup,
 )
-from server.diagnostics import monitored_words
 from server.errors import CROSS_SLOT, INTERNAL, NO_REPLICAS, CommandError, WouldBlock
 from server.keyspace.breath import Elsewhere, breathe, current
 from server.keyspace.events import KEY_MISS
@@ -57,6 +56,7 @@ from server.scripting.library import ENGINE
 from server.scripting.script import EVALUATED, LOADED, find_text, forget_texts, keep_text
 from server.scripting.wording import NOT_ALLOWED, UNKNOWN, WRONG_COUNT
 from server.session import Session
+from server.telemetry.diagnostics import monitored_words
 
 log = logging.getLogger("redraft.script")
 

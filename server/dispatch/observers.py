@@ -10,9 +10,9 @@ from time import time
 from server.commands.context import Node
 from server.commands.function_calls import client_request
 from server.commands.table import Args, Command, Flag, lookup
-from server.diagnostics import format_monitor_line, monitored_words
 from server.session import Session
 from server.shard.call import Call, Transaction
+from server.telemetry.diagnostics import format_monitor_line, monitored_words
 
 _LAST_WORDS = frozenset(("reset", "quit"))
 

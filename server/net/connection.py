@@ -19,9 +19,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from resp import Error, ProtocolError, QueryBufferOverflow, RequestParser, encode
-from server.diagnostics import request_bytes
 from server.dispatch.dispatcher import HOT
 from server.session import ReplyMode, Session
+from server.telemetry.diagnostics import request_bytes
 
 if TYPE_CHECKING:
     import trio

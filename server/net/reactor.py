@@ -20,14 +20,14 @@ from typing import Any
 import trio
 
 from resp import Error, Limits, encode
-from server.diagnostics import NEVER
 from server.dispatch.dispatcher import Dispatcher
 from server.errors import INTERNAL, CommandError
 from server.net.connection import Connection, error_reply
 from server.session import Session
 from server.shard.call import Slot
 from server.shard.clock import TurnClock
-from server.stats import Stats
+from server.telemetry.diagnostics import NEVER
+from server.telemetry.stats import Stats
 
 log = logging.getLogger("redraft.net")
 

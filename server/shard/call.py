@@ -7,7 +7,7 @@ from typing import Protocol
 from server.access.caller import Caller
 from server.commands.table import Args, Command
 from server.shard.receipts import Sent
-from server.stats import Stats
+from server.telemetry.stats import Stats
 
 _order = count(1)
 

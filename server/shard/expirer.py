@@ -18,7 +18,7 @@ from server.keyspace.layout import (
 )
 from server.keyspace.view import View
 from server.shard.overlay import Overlay
-from server.stats import Stats
+from server.telemetry.stats import Stats
 from server.types import hashes
 
 expire_keys_per_turn_max = 200

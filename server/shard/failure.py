@@ -6,7 +6,7 @@ from resp import Error, encode
 from server.commands.table import Command
 from server.errors import INTERNAL, CommandError
 from server.keyspace.breath import Elsewhere
-from server.stats import Stats
+from server.telemetry.stats import Stats
 
 log = logging.getLogger("redraft.shard")
 

@@ -51,7 +51,7 @@ from server.shard.stale import StaleReads
 from server.shard.views import Views
 from server.shard.waiters import NULL_ARRAY, Waiter, Waiters
 from server.shard.work import INTERRUPTED, Job, Unfinished, Worker
-from server.stats import Stats
+from server.telemetry.stats import Stats
 
 if TYPE_CHECKING:
     from raft.runtime.group import Group

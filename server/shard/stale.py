@@ -10,7 +10,7 @@ from server.shard.clock import TurnClock
 from server.shard.failure import failure
 from server.shard.replica import Replica
 from server.shard.views import Views
-from server.stats import Stats
+from server.telemetry.stats import Stats
 
 if TYPE_CHECKING:
     from raft.runtime.group import Group

@@ -24,7 +24,7 @@ from typing import IO, Any, Self
 
 import hiredis
 
-from server.status import StatusError, cluster_status
+from server.operator.status import StatusError, cluster_status
 from tests.processes.client import Client, ConnectionLost
 
 ROOT = Path(__file__).parents[2]

@@ -3,7 +3,7 @@
 `python -m tests.conformance.parameters` writes it between its marks; a test sees that it is written.
 """
 
-from server.parameters import PARAMETERS
+from server.parameters.table import PARAMETERS
 from tests.conformance.families import README
 
 BEGIN, END = "<!-- parameters: begin -->\n", "<!-- parameters: end -->\n"

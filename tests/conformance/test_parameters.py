@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server.parameters import PARAMETERS
+from server.parameters.table import PARAMETERS
 from tests.conformance import parameters
 from tests.conformance.families import README
 from tests.conformance.harness.servers import HOST, standalone, valkey

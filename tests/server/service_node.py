@@ -14,15 +14,15 @@ from server.cluster.topology import NodeAddress, Topology
 from server.commands import all as all_commands
 from server.commands.context import Context, GroupInfo
 from server.commands.table import lookup
-from server.diagnostics import CommandLog, Latency
 from server.errors import CommandError
+from server.parameters.settings import Settings
 from server.pubsub.hub import Hub
 from server.pubsub.tracking import Tracking
-from server.rates import Rates
 from server.scripting.functions import Functions
 from server.session import Session
-from server.settings import Settings
-from server.stats import Stats
+from server.telemetry.diagnostics import CommandLog, Latency
+from server.telemetry.rates import Rates
+from server.telemetry.stats import Stats
 
 assert all_commands.loaded
 

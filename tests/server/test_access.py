@@ -15,8 +15,8 @@ from server.access.users import Users, read_users, write_users
 from server.commands import all as all_commands
 from server.commands.key_access import key_access
 from server.commands.table import lookup
+from server.parameters.settings import Settings
 from server.session import Guard, Session
-from server.settings import Settings
 from server.shard.call import Call, Later
 from tests.server.service_node import FakeOutlet
 from tests.server.test_shard import Bench

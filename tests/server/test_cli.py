@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner, Result
 
-from server import cli
-from server.config import Config
+from server.config.file import Config
+from server.operator import cli
 from tests.server.info_node import info_raft, serve
 
 ROOT = Path(__file__).parents[2]

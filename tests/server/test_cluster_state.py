@@ -17,7 +17,7 @@ from server.cluster import state
 from server.cluster.topology import SYSTEM_GROUP
 from server.commands import all as all_commands
 from server.commands.table import CLUSTER, Args, Reply, command
-from server.config import load
+from server.config.file import load
 from server.errors import CommandError
 from server.keyspace.view import View
 from server.node import Node

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from server.config import Config, ConfigError, check_data_directory, load, peer_port_of
-from server.config_reader import lines_of_keys
-from server.settings import Settings
+from server.config.file import Config, ConfigError, check_data_directory, load, peer_port_of
+from server.config.reader import lines_of_keys
+from server.parameters.settings import Settings
 
 THREE_NODES = """
 [nodes.n1]

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from server.config import SECTIONS, Config, load
-from server.config_reader import Rule, rules_of
-from server.config_sections import NodeConfig
+from server.config.file import SECTIONS, Config, load
+from server.config.reader import Rule, rules_of
+from server.config.sections import NodeConfig
 
 CONF = Path(__file__).parents[2] / "conf"
 TABLES: dict[str, type[Any]] = {"": Config, "nodes.standalone": NodeConfig, **SECTIONS}

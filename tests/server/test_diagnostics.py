@@ -7,9 +7,9 @@ import pytest
 
 from resp.values import Error, Simple
 from server.commands.table import COMMANDS, Command, every_command
-from server.diagnostics import NEVER, CommandLog, format_monitor_line, monitored_words, redacted
-from server.settings import Settings
-from server.sparkline import sparkline
+from server.parameters.settings import Settings
+from server.telemetry.diagnostics import NEVER, CommandLog, format_monitor_line, monitored_words, redacted
+from server.telemetry.sparkline import sparkline
 from tests.server.service_node import ServiceNode
 
 PING, CONFIG = COMMANDS[b"ping"], COMMANDS[b"config"]
@@ -148,7 +148,7 @@ async def test_of_one_second_the_worst_sample_is_kept(
     node: ServiceNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for now_s, latency_ms in ((100.0, 5), (100.9, 9), (100.99, 7), (101.0, 6)):
-        monkeypatch.setattr("server.diagnostics.time", lambda now_s=now_s: now_s)
+        monkeypatch.setattr("server.telemetry.diagnostics.time", lambda now_s=now_s: now_s)
         node.latency.event(b"command", latency_ms)
     assert await node.run("LATENCY", "HISTORY", "command") == [[100, 9], [101, 6]]
     assert await node.run("LATENCY", "LATEST") == [[b"command", 101, 6, 9, 27, 4]]

@@ -7,7 +7,7 @@ import pytest
 
 from raft.storage import LogStore
 from server.cluster.identity import check_identity
-from server.config import ConfigError, load
+from server.config.file import ConfigError, load
 from server.keyspace.layout import LAYOUT
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from server import rebuild as module
 from server.cluster.membership import GroupReport, Report
-from server.config import Config, load
-from server.rebuild import NodeSilent, Rebuild, RebuildError, rebuild
+from server.config.file import Config, load
+from server.operator import rebuild as module
+from server.operator.rebuild import NodeSilent, Rebuild, RebuildError, rebuild
 
 N1, N2, N3 = 1, 2, 3
 

@@ -5,8 +5,8 @@ import resource
 import pytest
 
 from server.errors import CommandError
-from server.parameters import PARAMETERS
-from server.settings import PARAMETER, Settings, make_room_for_clients
+from server.parameters.settings import PARAMETER, Settings, make_room_for_clients
+from server.parameters.table import PARAMETERS
 
 
 def refusal(settings: Settings, *pairs: tuple[bytes, bytes]) -> bytes:

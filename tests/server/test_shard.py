@@ -24,7 +24,7 @@ from server.shard.overlay import Overlay
 from server.shard.replica import Replica
 from server.shard.route import Route
 from server.shard.shard import Shard
-from server.stats import Stats
+from server.telemetry.stats import Stats
 
 assert all_commands.loaded
 assert transactions.watch_key

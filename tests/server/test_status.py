@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from server.status import TABLE_WIDTH_MIN, StatusError, ask, cluster_status, tables
+from server.operator.status import TABLE_WIDTH_MIN, StatusError, ask, cluster_status, tables
 from tests.server.info_node import info_raft, serve
 
 

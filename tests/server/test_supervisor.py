@@ -12,9 +12,9 @@ import pytest
 import trio
 from rich.console import Console
 
-from server import supervisor
-from server.config import Config, ConfigError, NodeConfig
-from server.supervisor import _Supervisor, local_nodes, supervise
+from server.config.file import Config, ConfigError, NodeConfig
+from server.operator import supervisor
+from server.operator.supervisor import _Supervisor, local_nodes, supervise
 
 
 def free_ports(count: int) -> list[int]:

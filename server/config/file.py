@@ -5,9 +5,9 @@ file at all, is a standalone server, kept to the loopback interface. conf/standa
 unit and default, and a test keeps it in step with the sections.
 
 Whatever is unknown, of the wrong type, out of range or impossible together with the rest is an error of `load`, all of
-them at once. To add a setting: a field in config_sections.py, a mention in conf/standalone.toml, and, when it can
+them at once. To add a setting: a field in sections.py, a mention in conf/standalone.toml, and, when it can
 clash with others, a check in `_check`. What Redis calls by a name of its own and CONFIG SET can change goes into
-[redis] (see settings.py) and needs nothing here.
+[redis] (see server/parameters) and needs nothing here.
 """
 
 import dataclasses
@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from server.cluster.topology import NodeAddress, Topology
-from server.config_reader import ConfigError, Problems, hint, read_section, setting
-from server.config_sections import Acl, Clients, Log, NodeConfig, Raft, Storage
-from server.settings import PARAMETER
+from server.config.reader import ConfigError, Problems, hint, read_section, setting
+from server.config.sections import Acl, Clients, Log, NodeConfig, Raft, Storage
+from server.parameters.settings import PARAMETER
 
 __all__ = [
     "Clients",

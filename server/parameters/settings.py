@@ -1,6 +1,6 @@
 """The runtime parameters of one node: what CONFIG GET reports and CONFIG SET changes.
 
-The table of all of them is server/parameters.py. Parameters that act are plain attributes here, so that the reactor
+The table of all of them is table.py. Parameters that act are plain attributes here, so that the reactor
 reads `settings.maxclients` at the price of an attribute; whoever must act on a change itself (timers, sockets already
 open) asks for it with `on_change`. Changes last until the node stops: what is to last longer belongs into the
 operator's config file, whose values `Settings(initial)` takes.
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from server.errors import CommandError
-from server.parameters import PARAMETERS, Parameter
+from server.parameters.table import PARAMETERS, Parameter
 from server.types.glob import compile_glob
 
 _RESERVED_FILES = 1100

@@ -15,8 +15,8 @@ from time import time
 
 from resp.values import Simple
 from server.commands.table import FAST, Command, every_command
+from server.parameters.settings import PARAMETER, Settings
 from server.session import Session
-from server.settings import PARAMETER, Settings
 
 SLOWLOG_ARGUMENTS_MAX = 32
 SLOWLOG_ARGUMENT_BYTES_MAX = 128

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from server.stats import Stats
+from server.telemetry.stats import Stats
 
 _SAMPLES = 16
 

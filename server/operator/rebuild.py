@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from server.cluster.membership import CONNECTED, FENCED, REFUSED, GroupReport, Report
-from server.config import Config
-from server.status import RequestRefused, StatusError, request
+from server.config.file import Config
+from server.operator.status import RequestRefused, StatusError, request
 
 patience_s = 30.0
 """How long elections, or the removal from all groups, may take."""

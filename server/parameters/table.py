@@ -12,7 +12,7 @@ To add a parameter: one row in PARAMETERS; if it acts, an attribute, and its ann
 from dataclasses import dataclass
 from typing import Any
 
-from server.parameter_kinds import (
+from server.parameters.kinds import (
     INT_MAX,
     INT_MIN,
     LONG_MAX,

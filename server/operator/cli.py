@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from server.config import Config, ConfigError, check_data_directory, load
+from server.config.file import Config, ConfigError, check_data_directory, load
 from server.version import REDRAFT_VERSION
 
 _FILE = click.Path(
@@ -61,7 +61,7 @@ def cluster() -> None:
 @click.argument("file", type=_FILE)
 def cluster_start(file: str) -> None:
     """Run every node of FILE that is on this machine, in the foreground, until Ctrl-C."""
-    from server.supervisor import supervise
+    from server.operator.supervisor import supervise
 
     try:
         sys.exit(supervise(load(file)))
@@ -78,7 +78,7 @@ def config_group() -> None:
 @click.argument("file", type=_FILE)
 def config_check(file: str) -> None:
     """Say what is wrong with FILE, or that nothing is."""
-    from server.supervisor import local_nodes
+    from server.operator.supervisor import local_nodes
 
     try:
         config = load(file)
@@ -100,7 +100,7 @@ def config_check(file: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="The same data as JSON.")
 def status(host: str, port: int, password: str, as_json: bool) -> None:
     """Print nodes, shard groups, leaders, terms, logs and lag."""
-    from server.status import TABLE_WIDTH_MIN, StatusError, cluster_status, tables
+    from server.operator.status import TABLE_WIDTH_MIN, StatusError, cluster_status, tables
 
     try:
         found = cluster_status(host, port, password)
@@ -128,8 +128,8 @@ def rebuild(file: str, node: str, password: str) -> None:
     Run it while that node is stopped. Move what is left of its data directory away, and start it again when this is
     done: the others send it everything.
     """
-    from server.rebuild import RebuildError
-    from server.rebuild import rebuild as run
+    from server.operator.rebuild import RebuildError
+    from server.operator.rebuild import rebuild as run
 
     try:
         run(load(file), node, password, click.echo)

@@ -6,7 +6,7 @@ relation to each other is checked in config.py.
 
 from dataclasses import dataclass
 
-from server.config_reader import setting
+from server.config.reader import setting
 
 
 @dataclass(frozen=True, slots=True)

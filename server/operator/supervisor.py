@@ -21,8 +21,8 @@ import trio
 from rich.console import Console
 from rich.text import Text
 
-from server.config import Config, ConfigError
-from server.status import TABLE_WIDTH_MIN, ClusterStatus, StatusError, cluster_status, tables
+from server.config.file import Config, ConfigError
+from server.operator.status import TABLE_WIDTH_MIN, ClusterStatus, StatusError, cluster_status, tables
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 30.0

@@ -1,0 +1,1 @@
+"""The configuration file: its tables and settings, and what is wrong with it."""

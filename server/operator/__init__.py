@@ -1,0 +1,1 @@
+"""The command `redraft`: what an operator does from a shell."""

@@ -1,0 +1,1 @@
+"""Runtime parameters: what CONFIG GET and SET know."""
