@@ -7,6 +7,7 @@ from resp.values import Members, Simple
 from server.commands.context import Context
 from server.commands.help import help_reply
 from server.commands.key_access import key_access, key_flags
+from server.commands.syntax import Argument, arguments_of
 from server.commands.table import (
     COMMANDS,
     LOADING,
@@ -23,6 +24,7 @@ from server.errors import SYNTAX, CommandError
 from server.types.glob import compile_glob
 
 _FLAGS = LOADING | STALE
+_ARGUMENT_FIELDS = (b"name", b"type", b"display_text", b"key_spec_index", b"token", b"flags", b"arguments")
 _PER_COMMAND = "O(N) where N is the number of commands to look up"
 _PER_ARGUMENT = "O(N) where N is the number of arguments to the command"
 
@@ -125,6 +127,15 @@ def describe_command(row: Command) -> list[Any]:
     ]
 
 
+def _argument(fields: Argument) -> Argument:
+    shown = {name: fields[name] for name in _ARGUMENT_FIELDS if name in fields}
+    if b"flags" in fields:
+        shown[b"flags"] = Members([Simple(flag) for flag in fields[b"flags"]])
+    if b"arguments" in fields:
+        shown[b"arguments"] = [_argument(each) for each in fields[b"arguments"]]
+    return shown
+
+
 def _document(row: Command) -> dict[bytes, Any]:
     fields: dict[bytes, Any] = {
         b"summary": row.summary.encode() + b".",
@@ -133,6 +144,9 @@ def _document(row: Command) -> dict[bytes, Any]:
     }
     if row.complexity:
         fields[b"complexity"] = row.complexity.encode()
+    arguments = arguments_of(row.name)
+    if arguments is not None:
+        fields[b"arguments"] = [_argument(each) for each in arguments]
     if row.subcommands:
         fields[b"subcommands"] = {
             sub.error_name: _document(sub) for sub in row.subcommands.values() if sub.open

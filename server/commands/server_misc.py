@@ -149,14 +149,30 @@ def _timeout(word: bytes) -> int:
     return timeout_ms
 
 
-@command("wait", arity=3, flags=BLOCKING, where=NODE, since="3.0.0", group="connection")
+@command(
+    "wait",
+    arity=3,
+    flags=BLOCKING,
+    where=NODE,
+    since="3.0.0",
+    group="generic",
+    categories="connection -keyspace",
+)
 async def wait(context: Context, args: Args) -> Reply:
     """Blocks until the asynchronous replication of all preceding write commands sent by the connection is completed."""
     wanted, timeout_ms = integer(args[1]), _timeout(args[2])
     return await _wait_for_replicas(context, wanted, timeout_ms)
 
 
-@command("waitaof", arity=4, flags=BLOCKING, where=NODE, since="7.2.0", group="connection")
+@command(
+    "waitaof",
+    arity=4,
+    flags=BLOCKING,
+    where=NODE,
+    since="7.2.0",
+    group="generic",
+    categories="connection -keyspace",
+)
 async def waitaof(context: Context, args: Args) -> Reply:
     """Blocks until all of the preceding write commands sent by the connection are on disk here and on replicas."""
     local = integer(args[1])
