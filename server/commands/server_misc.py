@@ -1,24 +1,19 @@
-"""Small commands about the server as a whole: TIME, ROLE, WAIT, SHUTDOWN, SAVE, LOLWUT, and those it has no use for.
+"""Small commands about the server as a whole: TIME, ROLE, SHUTDOWN, SAVE, LOLWUT, and those it has no use for.
 
 Every acknowledged write is on the disks of a majority already, so SAVE, BGSAVE and BGREWRITEAOF have nothing to do and
-say that they did it; WAIT counts replicas.
+say that they did it.
 """
 
-from collections.abc import Callable
 from random import Random
 from time import time
 
-import trio
-
 from resp.values import OK, Simple, Verbatim
-from server.cluster.topology import SYSTEM_GROUP
-from server.commands.arguments import bounded_integer, integer, parse_int64
+from server.commands.arguments import parse_int64
 from server.commands.context import Context, GroupInfo
 from server.commands.help import help_reply
 from server.commands.table import (
     ADMIN,
     ALLOW_BUSY,
-    BLOCKING,
     FAST,
     LOADING,
     NO_MULTI,
@@ -33,11 +28,8 @@ from server.commands.table import (
     command,
     container,
 )
-from server.errors import CLIENT_UNBLOCKED, SYNTAX, CommandError
+from server.errors import SYNTAX, CommandError
 from server.version import REDRAFT_VERSION
-
-_POLL_S = 0.005
-"""How often WAIT looks again: a fraction of the time that a replica needs for a synced write over a network."""
 
 
 @command("time", arity=1, flags=FAST | LOADING | STALE, where=NODE, since="2.6.0", group="server")
@@ -67,120 +59,6 @@ def replication_offset(infos: list[GroupInfo]) -> int:
 def role(context: Context, args: Args) -> Reply:
     """Returns the replication role."""
     return [b"master", replication_offset(context.node.group_infos()), []]
-
-
-def synced_replicas(context: Context) -> tuple[int, bool]:
-    """On how many other replicas every committed write is for certain, and whether waiting can show a greater number.
-
-    Of a group that this node leads it knows each replica's progress. Of the others it knows that what is committed is
-    on a majority, and will not learn more by waiting.
-    """
-    topology = context.node.topology
-    counts, can_grow = [], False
-    for info in context.node.group_infos():
-        if info.group == SYSTEM_GROUP:
-            continue
-        replicas = len(topology.groups[info.group].replicas)
-        if info.role == "leader":
-            counts.append(
-                sum(node != topology.me and match >= info.commit for node, match, _, _ in info.peers)
-            )
-            can_grow = True
-        else:
-            counts.append(replicas // 2)
-    least = min(counts, default=0)
-    led_limits = can_grow and all(
-        info.role == "leader"
-        for info, count in zip(
-            (one for one in context.node.group_infos() if one.group != SYSTEM_GROUP), counts, strict=True
-        )
-        if count == least
-    )
-    return least, led_limits
-
-
-class _Waiting:
-    """A client at WAIT or WAITAOF, see session.Blocked."""
-
-    def __init__(self) -> None:
-        self.scope = trio.CancelScope()
-        self.error = False
-
-    def unblock(self, *, error: bool) -> bool:
-        """End it, with what there is or with an error."""
-        self.error = error
-        self.scope.cancel()
-        return True
-
-    def check(self) -> None:
-        """It reads nothing that rules are about."""
-
-    def log_slow(self, log: Callable[[], None]) -> None:
-        """It has done what it does, but for the waiting."""
-        log()
-
-
-async def _wait_for_replicas(context: Context, wanted: int, timeout_ms: int) -> int:
-    """Wait until `wanted` replicas have everything, the time is over (0: never), or waiting tells nothing more. Raises
-    CommandError when CLIENT UNBLOCK ends it with an error."""
-    session, waiting = context.session, _Waiting()
-    if timeout_ms:
-        waiting.scope.deadline = trio.current_time() + timeout_ms / 1000
-    count, can_grow = synced_replicas(context)
-    if count >= wanted or not can_grow or context.in_transaction:
-        return count
-    session.blocked = waiting
-    try:
-        with waiting.scope:
-            while count < wanted and can_grow:
-                await trio.sleep(_POLL_S)
-                count, can_grow = synced_replicas(context)
-    finally:
-        session.blocked = None
-    if waiting.error:
-        raise CommandError(CLIENT_UNBLOCKED)
-    return synced_replicas(context)[0]
-
-
-def _timeout(word: bytes) -> int:
-    timeout_ms = integer(word, b"ERR timeout is not an integer or out of range")
-    if timeout_ms < 0:
-        raise CommandError(b"ERR timeout is negative")
-    return timeout_ms
-
-
-@command(
-    "wait",
-    arity=3,
-    flags=BLOCKING,
-    where=NODE,
-    since="3.0.0",
-    group="generic",
-    categories="connection -keyspace",
-)
-async def wait(context: Context, args: Args) -> Reply:
-    """Blocks until the asynchronous replication of all preceding write commands sent by the connection is completed."""
-    wanted, timeout_ms = integer(args[1]), _timeout(args[2])
-    return await _wait_for_replicas(context, wanted, timeout_ms)
-
-
-@command(
-    "waitaof",
-    arity=4,
-    flags=BLOCKING,
-    where=NODE,
-    since="7.2.0",
-    group="generic",
-    categories="connection -keyspace",
-)
-async def waitaof(context: Context, args: Args) -> Reply:
-    """Blocks until all of the preceding write commands sent by the connection are on disk here and on replicas."""
-    local = integer(args[1])
-    if not 0 <= local <= 1:
-        raise CommandError(b"ERR value is out of range, value must between 0 and 1")
-    replicas = bounded_integer(args[2], 0, 2**63 - 1, b"ERR value is out of range, must be positive")
-    timeout_ms = _timeout(args[3])
-    return [1, await _wait_for_replicas(context, replicas, timeout_ms)]
 
 
 # -- persistence and the end ----------------------------------------------------------------------------------------

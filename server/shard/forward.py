@@ -20,7 +20,7 @@ import msgspec
 
 from raft.runtime.frames import UNDECODABLE, FrameError
 from raft.runtime.links import Link, Links
-from resp import OK
+from resp import OK, encode
 from server.access.caller import Caller, user_of
 from server.access.check import Denial, Reason
 from server.access.rules import User
@@ -488,6 +488,13 @@ class Forwarder:
         assert row is not None
         if row.name == "_applied":
             self._when_applied(int(request.args[1]), partial(visit.fill, _APPLIED))
+            return
+        if row.name == "_matches":
+            found = route.matches(int(request.args[1]))
+            if found is None:
+                visit.refuse(route.leader)
+            else:
+                visit.fill(encode(found, 2))
             return
         if request.commands is not None:
             rows = [(lookup(args), args, db) for args, db in request.commands]

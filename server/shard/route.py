@@ -157,6 +157,15 @@ class Route:
     def _leads_here(self) -> bool:
         return self.shard is not None and self.shard.role == Role.LEADER
 
+    def matches(self, index: int) -> list[int] | None:
+        """The index, or for 0 that up to which the log is committed, and how many other replicas have the log up to
+        there. None: we do not lead for certain."""
+        if not self._leads_here or not self.shard.group.lease_valid():  # type: ignore[union-attr]
+            return None
+        raft = self.shard.group.status().raft  # type: ignore[union-attr]
+        index = index or raft.commit
+        return [index, sum(peer.id != self.me and peer.match >= index for peer in raft.peers)]
+
     def _park(self, call: Call) -> None:
         busy = None if self.shard is None else self.shard.worker.busy
         if busy is not None:

@@ -36,10 +36,39 @@ async def test_wait_counts_the_replicas_that_have_everything() -> None:
     assert await ServiceNode().run("WAIT", "0", "0") == 0
 
 
-async def test_of_groups_led_elsewhere_it_knows_a_majority() -> None:
+async def test_of_groups_led_elsewhere_it_asks_the_leader(autojump_clock: trio.testing.MockClock) -> None:
     node = three({}, {})
     node.infos.append(group_info(3, 2))
-    assert await node.run("WAIT", "2", "0") == 1
+    assert await node.run("WAIT", "1", "0") == 1  # so much is known
+    assert node.asked == []
+    node.answers[b"_matches"] = [10, 2]
+    assert await node.run("WAIT", "2", "0") == 2
+    assert node.asked == [(3, 0, [b"_matches", b"0"])]
+
+
+async def test_what_others_write_meanwhile_is_not_waited_for(autojump_clock: trio.testing.MockClock) -> None:
+    node = three({"peers": peers(10, 10, 4)})
+    node.infos.append(group_info(2, 2))
+    node.answers[b"_matches"] = [7, 1]
+
+    async def go_on() -> None:
+        await trio.sleep(1)
+        node.infos = [group_info(1, 1, commit=20, peers=peers(20, 20, 10)), group_info(2, 2)]
+        node.answers[b"_matches"] = [7, 2]
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(go_on)
+        assert await node.run("WAIT", "2", "0") == 2
+    assert [args for _, _, args in node.asked[:2]] == [[b"_matches", b"0"], [b"_matches", b"7"]]
+
+
+async def test_a_leader_that_can_not_be_asked_counts_with_its_majority(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    node = three({})
+    node.infos.append(group_info(2, 2))
+    node.answers[b"_matches"] = hiredis.ReplyError("CLUSTERDOWN no leader")
+    assert await node.run("WAIT", "2", "300") == 1
 
 
 async def test_wait_returns_when_the_replica_has_caught_up(autojump_clock: trio.testing.MockClock) -> None:
