@@ -134,6 +134,8 @@ class Shard:
         self._leading_term = 0
         """Term of the leadership that overlay and gates belong to; 0: none."""
         self._turn = 0
+        self._refused_turn = 0
+        """The last turn in which Raft did not take something. It would not take it then if it were tried again."""
         self._now_ms = 0
         self._lease_until_us = 0
         self._commit = 0
@@ -202,8 +204,8 @@ class Shard:
             if self._notify & KEY_MISS:
                 view.events = told(command, args, view.events)
             self._keep_events()
-        if self.waiters.woken and self.work is None:
-            self._serve()
+        if self.wrote and self.waiters.woken and self.work is None:
+            self._serve()  # not behind a read, which may be settled in the view as it left it
         if view.expired:
             self._on_dirty(self)
         return reply
@@ -462,6 +464,7 @@ class Shard:
     def begin_work(self, job: Job) -> bool:
         """The command that was attempted begins anew as `job`, unless Raft takes nothing more; whether it does."""
         self._view.abandon()
+        self._would_block = None
         if self._operations:  # what came before it need not wait for it
             self._propose()
             if not self.ready:
@@ -483,6 +486,7 @@ class Shard:
     def drop_work(self) -> None:
         """As `leave_work`, and nothing of it stays."""
         self.leave_work()
+        self._would_block = None
         self._operations = {}
         self._operations_bytes = 0
         self._base.forget()
@@ -621,6 +625,8 @@ class Shard:
             self._events.pop()
         self._meta = Meta.decode(self._meta_proposed)
         self._view = self._make_view()
+        self._turn = 0  # the new view knows neither the time nor the entry yet
+        self._refused_turn = self._clock.turn
         saw_it = self._proofs.take_those_that_saw(self._next_index)
         self.do_again(self._gates.pop(self._next_index, []) + saw_it)
         self.refresh()
@@ -713,7 +719,13 @@ class Shard:
             if self._notify & FLUSHED:  # whether what we inherit was told, nobody knows
                 self._on_events([(FLUSHED, b"", 0, b"")])
         self.is_full = len(self._base) > overlay_keys_max
-        ready = bool(self._leading_term) and group.can_propose and not self.is_full and self.work is None
+        ready = (
+            bool(self._leading_term)
+            and group.can_propose
+            and self._refused_turn != self._clock.turn
+            and not self.is_full
+            and self.work is None
+        )
         if ready != self.ready:
             self.ready = ready
             self._on_change(self)

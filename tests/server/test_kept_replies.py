@@ -16,6 +16,7 @@ from server.keyspace import cache
 from server.keyspace.cache import HotReplies
 from server.keyspace.layout import head_key
 from server.session import Session
+from server.shard.call import Call, Later
 from server.shard.effects import encode_effects
 from tests.server.test_hot_replies import World
 from tests.server.test_shard import Bench
@@ -206,6 +207,43 @@ def test_it_is_forgotten_with_the_leadership(tmp_path: Path) -> None:
     leader.check()
     leader.happen("settle")
     leader.check()
+    leader.store.close()
+
+
+@pytest.mark.parametrize("words", ["GET k", "LRANGE l 0 -1"])
+def test_it_is_kept_for_its_own_database_whoever_is_served_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    """Some who wait for a key are left over from a command before, and are served behind this one."""
+    monkeypatch.setattr("server.shard.waiters.served_per_round_max", 1)
+    leader = Leader(tmp_path / "data")
+    request = words.encode().split(b" ")
+    row = lookup(request)
+    assert row is not None
+
+    def ask(db: int, words: str) -> None:
+        args = words.encode().split(b" ")
+        row = lookup(args)
+        assert row is not None
+        leader.shard.submit(Call(row, args, db, 2 + db, Later(lambda reply: None)))
+
+    for db in (0, 1):
+        ask(db, f"SET k {db}")
+        ask(db, f"RPUSH l {db}")
+    for _ in range(3):
+        ask(1, "BLPOP q 0")
+    leader.happen("apply")
+    for db in (0, 1):
+        ask(db, words)  # now the heads are at hand
+    ask(1, "RPUSH q a b c")
+    reply = leader.shard.evaluate(row, request, 0, 2)
+    assert b"0" in reply
+    assert leader.shard.is_free()
+    leader.shard.settle(request[1], reply)
+    leader.shard.settle_part(request, reply)
+    assert not leader.hot.databases[1]
+    assert not leader.hot.parts[1]
+    leader.happen("apply")
     leader.store.close()
 
 

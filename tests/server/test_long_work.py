@@ -479,3 +479,25 @@ def test_a_script_that_has_hardly_run_is_not_what_others_wait_for(bench: LongBen
     work.worked_s = 1.0
     assert bench.shard.worker.busy is not None
     bench.finish()
+
+
+@pytest.mark.parametrize("how", ["killed", "leadership"])
+def test_what_would_have_waited_in_a_transaction_that_was_ended_is_nobodys(
+    bench: LongBench, no_slice: None, how: str
+) -> None:
+    """A BLPOP in a transaction waits for nothing, nor does the next command in its place."""
+    replies = bench.transact(["BLPOP", "none", "0"], ["SADD", "s", *MEMBERS])
+    bench.turn()
+    bench.shard.worker.go_on()
+    work = bench.shard.work
+    assert work is not None
+    if how == "killed":
+        assert work.call is not None
+        bench.shard.worker.kill_client(work.call)
+    else:
+        bench.follow(bench.group.term + 1)
+        bench.group.can_propose = True
+        bench.lead(bench.group.term + 1)
+    assert replies[0].startswith(b"-TRYAGAIN")
+    assert bench.run("SET", "k", "v") == b"+OK\r\n"
+    assert not bench.shard.waiters

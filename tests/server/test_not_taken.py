@@ -1,0 +1,131 @@
+"""What Raft does not take did not happen, and what comes next in the same turn is as right as anything else.
+
+A turn may propose several times: an entry is closed when it grows large, and connections go on when their replies have
+left. So there may be more in a turn of which something was refused.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from server.cluster.topology import NodeAddress, Topology
+from server.keyspace.cache import HotReplies
+from server.shard.route import Route
+from server.shard.router import Router
+from tests.server.test_shard import Bench
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path / "data")
+    yield bench
+    bench.store.close()
+
+
+def refuse(bench: Bench) -> None:
+    """Something was refused in this turn, though the group takes proposals still: smaller ones fit."""
+    bench.group.refusing = True
+    bench.ask("SET", "large", "v")
+    bench.shard.flush()
+    bench.group.refusing = False
+
+
+def settle(bench: Bench) -> None:
+    """All is committed and applied, and another turn begins."""
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    bench.apply()
+
+
+def test_what_expires_still_counts_from_now(bench: Bench) -> None:
+    refuse(bench)
+    bench.ask("SET", "k", "v", "PX", "100000")
+    settle(bench)
+    assert bench.ask("GET", "k") == [b"$1\r\nv\r\n"]
+
+
+def test_a_read_of_something_uncommitted_still_waits_for_it(bench: Bench) -> None:
+    refuse(bench)
+    bench.ask("SET", "k", "v")
+    bench.shard.flush()
+    assert bench.ask("GET", "k") == []
+
+
+def test_a_key_past_its_time_is_still_gone(bench: Bench) -> None:
+    bench.ask("SET", "k", "v", "PX", "1")
+    settle(bench)
+    bench.clock.now_ms += 1000
+    refuse(bench)
+    assert bench.ask("GET", "k") == [b"$-1\r\n"]
+
+
+def test_a_watched_key_is_still_seen_to_change(bench: Bench) -> None:
+    refuse(bench)
+    bench.ask("SET", "k", "v")
+    index = bench.group.last_index + 1
+    settle(bench)
+    [revision] = bench.ask("_WATCH", "k")
+    assert int(revision[1:]) >> 16 == index
+
+
+class Node:
+    """A bench with its route and what ends its turns."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        address = NodeAddress(1, "n1", "127.0.0.1", 6379, 16379)
+        topology = Topology("test", 1, (address,), 1, 1, "forward")
+        self.router = Router(topology, bench.clock, HotReplies(16, 100), leader_wait_s=5.0)
+        self.route: Route = self.router.add(1, bench.shard)
+        bench.shard._on_change = self.router.shard_changed
+        bench.shard._on_dirty = self.router.shard_dirty
+        self.router.shard_changed(bench.shard)
+        self.router.run()
+
+    def proposals(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+        """Count from now on how often something is proposed."""
+        count = itertools.count()
+        propose = self.bench.group.propose
+
+        def counted(data: bytes) -> int:
+            next(count)
+            return propose(data)
+
+        monkeypatch.setattr(self.bench.group, "propose", counted)
+        return partial(next, count)
+
+
+def test_it_is_not_tried_over_and_over_in_one_turn(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = Node(bench)
+    proposals = node.proposals(monkeypatch)
+    bench.group.refusing = True
+    reply = bench.ask("SET", "k", "v", "PX", "100000")
+    node.router.run()
+    assert proposals() == 1
+    assert not bench.shard._operations
+    bench.group.refusing = False
+    bench.clock.advance()
+    node.route.check_deadlines()
+    node.router.run()
+    bench.commit(bench.group.last_index)
+    assert reply == [b"+OK\r\n"]
+
+
+def test_it_goes_on_as_soon_as_something_is_applied(bench: Bench) -> None:
+    node = Node(bench)
+    bench.ask("SET", "before", "v")
+    node.router.run()
+    bench.clock.advance()
+    bench.group.refusing = True
+    reply = bench.ask("SET", "k", "v")
+    node.router.run()
+    bench.group.refusing = False
+    bench.clock.advance()
+    bench.commit(bench.group.last_index)
+    bench.apply()
+    node.router.run()
+    bench.commit(bench.group.last_index)
+    assert reply == [b"+OK\r\n"]
