@@ -94,6 +94,20 @@ CONVERSATIONS = [
         "client reply skip while off",
         pipeline(client_reply("OFF"), client_reply("SKIP"), ["PING", "1"], client_reply("ON"), ["PING", "2"]),
     ),
+    Conversation(
+        "client reply skip is for a command that waits until those before it are answered",
+        pipeline(
+            ["SET", "k", "1"],
+            client_reply("SKIP"),
+            ["PUBLISH", "channel", "message"],
+            ["GET", "k"],
+            client_reply("SKIP"),
+            ["INCR", "k"],
+            client_reply("SKIP"),
+            ["PUBLISH", "channel", "message"],
+            ["INCR", "k"],
+        ),
+    ),
     Conversation("client reply on when it is on", pipeline(client_reply("ON"), ["PING"])),
     Conversation(
         "client reply of something else", pipeline(client_reply("MAYBE"), ["CLIENT", "REPLY"], ["PING"])
