@@ -99,8 +99,9 @@ class Group:
 
     @property
     def consistent(self) -> bool:
-        """The data is one that existed at some index. False for a while after a snapshot or an unclean restart."""
-        return self.applied >= self.log.consistent_index
+        """The data is one that existed at some index. False while a snapshot is being installed, and for a while after
+        that or an unclean restart."""
+        return self.installing is None and self.applied >= self.log.consistent_index
 
     @property
     def silence_s(self) -> float:

@@ -50,6 +50,8 @@ class Replica:
         self.clock_ms = 0
         """The leaders' clock as the applied entries tell it: no later leader's time for this group is before
         it."""
+        self.changes = 0
+        """Grows before and after each change of what is stored, so that it is odd during one."""
         self.observed = 0
         self.pending: dict[bytes, tuple[int, bytes | None]] = {}
         """See Store: what is applied is committed."""
@@ -123,7 +125,9 @@ class Replica:
                         self._note_flush(key, entries)
         applied = max(self.applied_index, entries[-1].index)
         batch.put(self._applied_key, APPLIED.pack(applied, self.consistent_index, self.generation))
+        self.changes += 1
         self._store.write(batch)
+        self.changes += 1
         self.applied_index = applied
 
     def _note_flush(self, note: bytes, entries: list[Entry]) -> None:

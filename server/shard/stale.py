@@ -1,4 +1,9 @@
-"""Reads from a replica, for a client that said READONLY: what is applied here, if that is no older than allowed."""
+"""Reads from a replica, for a client that said READONLY: what is applied here, if that is no older than allowed.
+
+A worker thread goes on applying entries meanwhile. A command that looks at several records could see one as it was
+before an entry and another one as it is behind it; so it is done again when something was applied in between, and when
+that happens over and over it is for the leader.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -14,6 +19,9 @@ from server.telemetry.stats import Stats
 
 if TYPE_CHECKING:
     from raft.runtime.group import Group
+
+attempts_max = 4
+"""At a read, before it goes to the leader."""
 
 
 class StaleReads:
@@ -35,15 +43,32 @@ class StaleReads:
         if not group.consistent or group.silence_s * 1000 > self._max_ms:
             return None
         replica = self._replica
+        for _ in range(attempts_max):
+            changes = replica.changes
+            try:
+                reply = self._read(command, args, db, protocol)
+            except (TooLong, WouldBlock):
+                return None
+            except Exception as error:
+                if not _changed(replica, changes):
+                    return failure(command, error, protocol, self._stats)
+            else:
+                if not _changed(replica, changes):
+                    return reply
+        return None
+
+    def _read(self, command: Command, args: Args, db: int, protocol: int) -> bytes:
+        replica = self._replica
         view = self._views.make_stale(replica, replica.meta())
         view.begin_entry(max(self._clock.now_ms, replica.clock_ms), 0)
         view.begin(db, protocol)
         begin_attempt()
         try:
             return encode(command.handler(view, args), protocol)  # type: ignore[misc]
-        except (TooLong, WouldBlock):
-            return None
-        except Exception as error:
-            return failure(command, error, protocol, self._stats)
         finally:
             end_attempt()
+
+
+def _changed(replica: Replica, changes: int) -> bool:
+    """Whether something was, or may have been, applied since `changes`."""
+    return replica.changes != changes or changes % 2 == 1

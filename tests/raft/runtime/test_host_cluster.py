@@ -1,12 +1,13 @@
 """Three hosts in one process, over loopback."""
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trio
 
-from raft.core.messages import Change, ChangeKind, ConfChange, Message, MessageKind
+from raft.core.messages import Change, ChangeKind, ConfChange, Message, MessageKind, SnapshotMeta
 from raft.runtime.wire import encode_messages
 from raft.storage.records import Base
 from tests.raft.runtime.harness import FAST, GROUP, Cluster, Node, until
@@ -219,6 +220,35 @@ async def test_writes_during_a_snapshot_are_not_lost_and_it_is_consistent_only_a
         assert cluster.disks[down].data == cluster.disks[leader.id].data
         assert cluster.disks[down].data[b"key000"].startswith(b"new")
         assert returned.group.log.consistent_index > index
+
+
+async def test_while_a_snapshot_is_installed_the_data_is_not_consistent(tmp_path: Path) -> None:
+    """What the machine has then is the snapshot's data already, and the log still that from before."""
+    cluster = Cluster(tmp_path, (1, 2, 3), SMALL_LOG)
+    async with cluster.running(1, 2, 3):
+        leader = await cluster.leader()
+        down = next(node_id for node_id in (1, 2, 3) if node_id != leader.id)
+        await cluster.stop(down, clean=False)
+        index = await fill(leader, 60)
+        await until(lambda: leader.group.first_index > index - 40)
+        watched = threading.Event()
+
+        def wait(cursor: bytes) -> None:
+            watched.wait(30)
+
+        leader.machine.before_read = wait
+        returned = await cluster.start(down)
+        install = returned.machine.snapshot_install
+        seen: list[bool] = []
+
+        def watched_install(meta: SnapshotMeta, consistent_index: int) -> None:
+            install(meta, consistent_index)
+            seen.append(returned.group.consistent)
+
+        returned.machine.snapshot_install = watched_install  # type: ignore[method-assign]
+        watched.set()
+        await until(lambda: bool(seen) and returned.group.consistent)
+        assert seen == [False]
 
 
 async def test_the_log_is_compacted_only_as_far_as_the_data_is_synced(tmp_path: Path) -> None:
