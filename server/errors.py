@@ -9,7 +9,8 @@ Three texts tell a client what became of a write when the cluster could not simp
 * `not_applied(...)`: TRYAGAIN. Certain not to have been applied; safe to send again.
 * `CLUSTERDOWN`: the same certainty, when a group has had no leader for longer than the wait of the
 configuration.
-* `OUTCOME_UNKNOWN`: UNKNOWN. It may or may not have been applied; read before writing again.
+* `OUTCOME_UNKNOWN`: UNKNOWN. It may or may not have been applied; read before writing again. Likewise `PARTLY_APPLIED`,
+of a command over several groups.
 """
 
 
@@ -72,6 +73,9 @@ CLUSTERDOWN = b"CLUSTERDOWN The shard group has no leader; the command was not a
 OUTCOME_UNKNOWN = (
     b"UNKNOWN The shard group lost its leader before the outcome was known;"
     b" the write may or may not have been applied"
+)
+PARTLY_APPLIED = (
+    b"UNKNOWN Not all shard groups could do their part of the command; the parts of the others were applied"
 )
 NO_AUTH = b"NOAUTH Authentication required."
 ONLY_SUBSCRIBING = (

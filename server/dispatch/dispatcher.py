@@ -559,7 +559,7 @@ class Dispatcher:
             requests, places = split_by_group(row, args, list(groups))
         else:
             requests = dict.fromkeys(groups, args)
-        gather = Gather(row.join, places, len(requests), session.protocol, connection.defer(args))
+        gather = Gather(row, places, len(requests), session.protocol, connection.defer(args))
         for number, (group, request) in enumerate(requests.items()):
             part = gather.part(number)
             self.routes[group].submit(Call(row, request, session.db, 2, part, origin=session.origin))

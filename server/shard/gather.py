@@ -1,16 +1,20 @@
 """One command over several groups: its parts, and the one reply made of theirs.
 
 The groups answer in RESP2 whatever the client speaks; the joined value is encoded for the client at the end.
-The first error of a part is the error of the whole.
+The first error of a part is the error of the whole; but that a write was not applied is only said when no part of it
+was.
 """
 
 from typing import Any
 
 import hiredis
 
-from resp import encode
+from resp import Error, encode
 from server.commands.table import Args, Command, Join
+from server.errors import OUTCOME_UNKNOWN, PARTLY_APPLIED
 from server.shard.call import Slot
+
+_UNKNOWN = b"-" + OUTCOME_UNKNOWN.split(b" ", 1)[0]
 
 
 def decode(reply: bytes) -> Any:
@@ -37,13 +41,14 @@ class _Part:
 class Gather:
     """Collects the replies of the parts into `slot`."""
 
-    __slots__ = ("_join", "_missing", "_places", "_protocol", "_replies", "_slot")
+    __slots__ = ("_join", "_missing", "_places", "_protocol", "_replies", "_slot", "_writes")
 
     def __init__(
-        self, join: Join, places: list[list[int]] | None, parts: int, protocol: int, slot: Slot
+        self, row: Command, places: list[list[int]] | None, parts: int, protocol: int, slot: Slot
     ) -> None:
         """`places`: for Join.ORDER by keys: of each part, where its elements stand in the whole."""
-        self._join = join
+        self._join = row.join
+        self._writes = row.is_write
         self._places = places
         self._replies: list[bytes] = [b""] * parts
         self._missing = parts
@@ -62,9 +67,9 @@ class Gather:
             self._slot.fill(self._joined())
 
     def _joined(self) -> bytes:
-        for reply in self._replies:
-            if reply[0] == 45:
-                return reply
+        errors = [reply for reply in self._replies if reply[0] == 45]
+        if errors:
+            return self._error(errors)
         if self._join is Join.FIRST:
             return self._replies[0]
         values = [decode(reply) for reply in self._replies]
@@ -77,6 +82,13 @@ class Gather:
             for place, element in zip(places, part, strict=True):
                 whole[place] = element
         return encode(whole, self._protocol)
+
+    def _error(self, errors: list[bytes]) -> bytes:
+        if not self._writes:
+            return errors[0]
+        if len(errors) < len(self._replies):
+            return encode(Error(PARTLY_APPLIED), self._protocol)
+        return next((error for error in errors if error.startswith(_UNKNOWN)), errors[0])
 
 
 def split_by_group(
