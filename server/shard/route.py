@@ -296,9 +296,9 @@ class Route:
         Where that is for another node to say, the answer is yes and the call is answered all the same."""
         if call in self.waiting:
             call.unblocked = error
-            if not self._cancel(self, call, error):
-                self.answered(call)  # its leader is gone
-                self._fill_unblocked(call, error)
+            # When its leader is gone the log will tell whether it has been served, unless it takes nothing anyway.
+            if not self._cancel(self, call, error) and not call.is_write:
+                self.lost(call)
             return True
         for queue in (self.parked, self._refused, self.shard.retry if self.shard is not None else []):
             if call in queue:

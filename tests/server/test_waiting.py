@@ -36,6 +36,8 @@ class Crossing:
         self.bench = bench
         self.sent: list[tuple[int, Call]] = []
         self.cancelled: list[Call] = []
+        self.reachable = True
+        """There is a connection to the node that has the calls."""
         bench.follow(bench.group.term + 1)
         bench.shard.leader = leader
         self.route = Route(
@@ -57,7 +59,7 @@ class Crossing:
 
     def cancel(self, route: Route, call: Call, error: bool) -> bool:
         self.cancelled.append(call)
-        return True
+        return self.reachable
 
     def ask(self, *words: str) -> tuple[Call, list[bytes]]:
         replies: list[bytes] = []
@@ -147,6 +149,23 @@ def test_what_another_node_refuses_after_it_was_given_up_is_not_done_elsewhere(m
     crossing.bench.clock.now_s += 1
     crossing.route.update()
     assert len(crossing.sent) == 1
+
+
+def test_who_may_have_been_served_by_a_leader_that_is_gone_is_not_told_that_there_was_nothing(
+    make: Make,
+) -> None:
+    crossing = Crossing(make())
+    crossing.reachable = False
+    call, replies = crossing.ask("BLPOP", "k", "0")
+    assert crossing.route.unblock(call, error=False)
+    assert not replies, "its receipt may be on the way"
+    crossing.route.lost(call)  # there is none
+    assert replies == [b"*-1\r\n"]
+    crossing.route.update()
+    assert len(crossing.sent) == 1
+    reader, replies = crossing.ask("XREAD", "BLOCK", "0", "STREAMS", "s", "$")
+    assert crossing.route.unblock(reader, error=False)
+    assert replies == [b"*-1\r\n"]
 
 
 def test_a_call_that_another_node_refuses_waits_at_the_leader_it_names(make: Make) -> None:
