@@ -22,9 +22,9 @@ are applied again; effects are absolute, and until the machine's old applied ind
 
 Time
 ----
-Leases are measured with CLOCK_BOOTTIME, which counts suspend. A late tick counts once, however late: a process that was
-paused takes the frames that wait in its sockets before it thinks of an election, and a follower's promise not to elect
-another leader never ends early.
+Leases are measured with CLOCK_BOOTTIME, which counts suspend. A late tick counts once, however late, and the next one
+comes a whole interval after it: a process that was paused takes the frames that wait in its sockets before it thinks of
+an election, and a follower's promise not to elect another leader never ends early.
 """
 
 import logging
@@ -343,8 +343,9 @@ class Host:
         due_s = trio.current_time() + tick_s
         while True:
             await trio.sleep_until(due_s)
-            late_s = trio.current_time() - due_s
-            due_s += tick_s * (1 + late_s // tick_s)
+            due_s = (
+                trio.current_time() + tick_s
+            )  # never sooner, or a promise of so many ticks would end early
             now_us = self.now_us()
             for group in self.groups.values():
                 group.node.tick(now_us)

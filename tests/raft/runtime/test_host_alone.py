@@ -1,11 +1,14 @@
 """A host with a sole voter: the standalone node."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
 
-from raft.core import ConfState, Entry, HardState, NotLeader, ProposalDropped, Role, SnapshotMeta
+from raft.core import ConfState, Entry, HardState, NotLeader, ProposalDropped, RaftNode, Role, SnapshotMeta
 from raft.runtime import Host
 from raft.storage import GroupWrite, LogDamaged, LogStore
 from tests.raft.runtime.harness import FAST, GROUP, Cluster, KeyValueDisk, KeyValueMachine, until
@@ -185,3 +188,26 @@ async def test_data_that_lost_what_had_been_synced_is_refused(tmp_path: Path) ->
     log.compacted(1, 1, log.conf, 8)
     store.compact(GROUP, log.base)
     await refused(store, 5, "ends at 5, but 8 had been synced")
+
+
+async def test_ticks_are_never_closer_than_their_interval(
+    tmp_path: Path, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A promise lasts for so many of them: one that comes late must not be followed by one in time."""
+    ticks_s: list[float] = []
+    tick = RaftNode.tick
+
+    def noted(node: RaftNode, now_us: int) -> None:
+        ticks_s.append(trio.current_time())
+        tick(node, now_us)
+
+    monkeypatch.setattr(RaftNode, "tick", noted)
+    cluster = Cluster(tmp_path, (1,))
+    async with cluster.running(1):
+        for _ in range(5):
+            for intervals in (1.9, 0.2, 0.95):
+                mock_clock.jump(FAST.tick_s * intervals)
+                await wait_all_tasks_blocked()
+    gaps_s = [later - earlier for earlier, later in pairwise(ticks_s)]
+    assert len(gaps_s) > 5
+    assert min(gaps_s) >= FAST.tick_s * 0.999
