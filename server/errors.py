@@ -85,6 +85,7 @@ ONLY_SUBSCRIBING = (
 INTERNAL = b"ERR internal error, the command had no effect; the server's log has the details"
 NO_REPLICAS = b"NOREPLICAS Not enough good replicas to write."
 OUT_OF_MEMORY = b"OOM command not allowed when used memory > 'maxmemory'."
+TOO_MUCH_WRITTEN = b"ERR the command writes more than one log entry can hold; it was not applied"
 DISK_FULL = (
     b"MISCONF The disk of this node is nearly full, so it takes no writes; the command was not applied."
     b" Free some space."

@@ -17,6 +17,10 @@ class ProposalDropped(RaftError):
     """Not appended, and never will be: a leadership transfer goes on, or too much is uncommitted already."""
 
 
+class EntryTooLarge(ProposalDropped):
+    """It would be dropped however often it is tried."""
+
+
 class ConfChangePending(RaftError):
     """A membership change is still under way (or may be, right after an election): ask again later."""
 

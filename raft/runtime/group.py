@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from raft.core import NotLeader, ProposalDropped, RaftNode, Ready, Role, Status
+from raft.core import EntryTooLarge, NotLeader, RaftNode, Ready, Role, Status
 from raft.core.messages import CONF_CHANGE, ConfChange, ConfState, Entry, SnapshotMeta, decode_conf_change
 from raft.core.storage import Compacted, SnapshotUnavailable
 from raft.runtime.machine import StateMachine
@@ -143,11 +143,11 @@ class Group:
     def propose(self, data: bytes) -> int:
         """Append `data` to the log as one entry and return its index.
 
-        Raises NotLeader, ProposalDropped (also for more than entry_bytes_max).
+        Raises NotLeader, ProposalDropped; EntryTooLarge for more than entry_bytes_max.
         """
         self._require_host()
         if len(data) > self._host.options.entry_bytes_max:
-            raise ProposalDropped(
+            raise EntryTooLarge(
                 f"an entry has at most {self._host.options.entry_bytes_max} bytes, not {len(data)}"
             )
         index = self.node.propose(data, self._host.now_us())

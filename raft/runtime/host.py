@@ -52,6 +52,11 @@ from raft.storage.errors import REMEDY
 log = logging.getLogger(__name__)
 
 RAFT_LANE = "raft"
+PULSE_LANE = "pulse"
+"""For heartbeats, and their answers, that would have to wait behind a large entry."""
+_BUFFER_BYTES_MAX = 64 << 20
+"""Waiting for one peer besides the largest frame."""
+_PULSES = (MessageKind.HEARTBEAT, MessageKind.HEARTBEAT_RESPONSE)
 APPLY_REST_S = 0.01
 """Between two pieces of work for the apply thread, unless there are APPLY_BYTES_MIN to apply."""
 APPLY_BYTES_MIN = 256 << 10
@@ -110,8 +115,10 @@ class Host:
                 on_frame=self._on_frame,
                 on_pause=lambda link: self.turn(),
                 on_close=self._on_close,
+                buffer_bytes_max=_BUFFER_BYTES_MAX + options.frame_bytes_max,
                 frame_bytes_max=options.frame_bytes_max,
             )
+            links.lane(PULSE_LANE, on_frame=self._on_frame, on_pause=lambda link: self.turn())
         self._config = RaftConfig(
             id=node_id,
             election_ticks=options.election_ticks,
@@ -235,9 +242,20 @@ class Host:
         outboxes, self._outboxes = self._outboxes, {}
         for peer, envelopes in outboxes.items():
             link = None if self._links is None else self._links.link(RAFT_LANE, peer)
-            if link is None or not all(map(link.send, encode_messages(envelopes))):
+            if link is not None and link.buffered_bytes:
+                envelopes = self._overtake(peer, envelopes)
+            if link is None or (envelopes and not all(map(link.send, encode_messages(envelopes)))):
                 for group_id in {group_id for group_id, _message in envelopes}:
                     self.groups[group_id].node.report_unreachable(peer)
+
+    def _overtake(self, peer: int, envelopes: list[Envelope]) -> list[Envelope]:
+        """Much is on its way to the peer: what keeps leaderships alive goes ahead of it. Returns the rest."""
+        assert self._links is not None
+        link = self._links.link(PULSE_LANE, peer)
+        pulses = [envelope for envelope in envelopes if envelope[1].kind in _PULSES]
+        if link is None or not pulses or not all(map(link.send, encode_messages(pulses))):
+            return envelopes
+        return [envelope for envelope in envelopes if envelope[1].kind not in _PULSES]
 
     def save(self, group: Group, ready: Ready, write: GroupWrite) -> None:
         """Have the disk thread write this with the next batch."""

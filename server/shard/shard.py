@@ -21,14 +21,14 @@ from functools import partial
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from raft.core.errors import NotLeader, ProposalDropped
+from raft.core.errors import EntryTooLarge, NotLeader, ProposalDropped
 from raft.core.messages import ConfChange, Entry
 from raft.core.node import Role
 from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
-from resp import encode
+from resp import Error, encode
 from server.commands.misses import told
 from server.commands.table import Args, Command
-from server.errors import DISK_FULL, CommandError, WouldBlock
+from server.errors import DISK_FULL, TOO_MUCH_WRITTEN, CommandError, WouldBlock
 from server.keyspace.breath import Elsewhere, Ended, TooLong, begin_attempt, breathe, end_attempt
 from server.keyspace.cache import HotReplies
 from server.keyspace.events import FLUSHED, KEY_MISS, Event
@@ -600,6 +600,10 @@ class Shard:
             operations[META_KEY] = self._meta.encode()
         try:
             index = self.group.propose(encode_effects(self._now_ms, operations, self._receipts))
+        except EntryTooLarge:
+            self._refuse_the_last()
+            self._forget_operations()
+            return
         except (NotLeader, ProposalDropped):
             self._forget_operations()
             return
@@ -614,6 +618,14 @@ class Shard:
         self._operations_bytes = 0
         self._next_index = index + 1
         view.begin_entry(self._now_ms, self._next_index)
+
+    def _refuse_the_last(self) -> None:
+        """The entry is too large to be one. As it is closed by the command that makes it large, that is to blame, and
+        those before it are done again."""
+        calls = self._gates.get(self._next_index)
+        if calls:
+            call = calls.pop()
+            call.slot.fill(encode(Error(TOO_MUCH_WRITTEN), call.protocol))
 
     def _forget_operations(self) -> None:
         """What was evaluated since the last entry did not happen: Raft does not take it now."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from raft.core.errors import NotLeader, ProposalDropped
+from raft.core.errors import EntryTooLarge, NotLeader, ProposalDropped
 from raft.core.messages import NORMAL, Entry
 from raft.core.node import Role
 from server.commands import all as all_commands
@@ -40,6 +40,7 @@ class FakeGroup:
         self.commit = 1
         self.can_propose = True
         self.refusing = False
+        self.entry_bytes_max = 1 << 30
         self.lease_until_us = FOREVER_US
         self.contexts = 0
 
@@ -53,6 +54,8 @@ class FakeGroup:
     def propose(self, data: bytes) -> int:
         if self.refusing:
             raise ProposalDropped("full")
+        if len(data) > self.entry_bytes_max:
+            raise EntryTooLarge("too large")
         self.log.append(Entry(self.last_index + 1, self.term, NORMAL, data))
         return self.last_index
 
@@ -586,3 +589,19 @@ def test_an_event_of_a_key_past_its_time_waits_for_its_deletion(make: Callable[.
     assert bench.heard == []
     bench.commit(bench.group.last_index)
     assert bench.heard == [("expired", "k")]
+
+
+def test_a_command_that_writes_more_than_an_entry_holds_is_refused_and_those_before_it_are_done_again(
+    make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was tried again and again."""
+    monkeypatch.setattr(shard_module, "entry_bytes_max", 500)
+    bench = make()
+    bench.group.entry_bytes_max = 1000
+    before, large = bench.ask("SET", "small", "1"), bench.ask("SET", "large", "x" * 1000)
+    assert large == [b"-ERR the command writes more than one log entry can hold; it was not applied\r\n"]
+    assert not before
+    assert [call.args[1] for call in bench.shard.retry] == [b"small"]
+    bench.turn()
+    bench.shard.retry.clear()
+    assert bench.ask("EXISTS", "large") == [b":0\r\n"]

@@ -304,3 +304,28 @@ async def change(leader: Node, *changes: Change) -> None:
     index = leader.group.propose_conf_change(ConfChange(changes))
     leader.host.pump()
     await until(lambda: leader.machine.applied_upto >= index)
+
+
+async def test_heartbeats_do_not_wait_behind_what_takes_long_to_send(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry of 100 MB kept a slow network busy for longer than followers wait before they elect another leader."""
+    cluster = Cluster(tmp_path, (1, 2, 3))
+    async with cluster.running(1, 2, 3):
+        leader = await cluster.leader()
+        index = await leader.put(b"a", b"1")
+        await caught_up(cluster, index)
+        assert leader.links is not None
+        term, stuffed = leader.group.term, []
+        for peer in {1, 2, 3} - {leader.id}:
+            link = leader.links.link("raft", peer)
+            assert link is not None
+            link.buffered_bytes = 1  # as if the socket took no more
+            monkeypatch.setattr(link, "send", lambda payload: stuffed.append(payload) or True)
+        index = leader.group.propose(b"b=2")
+        leader.host.pump()
+        await trio.sleep(5 * FAST.election_ticks * FAST.tick_s)
+        assert stuffed
+        assert leader.leads
+        assert {node.group.term for node in cluster.nodes.values()} == {term}
+        assert leader.machine.committed_index < index
