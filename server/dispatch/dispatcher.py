@@ -354,7 +354,7 @@ class Dispatcher:
             return None
         if session.queue is not None and row.name not in _IN_MULTI:
             busy = self._busy(self._exec)
-            if busy is not None and not row.flags & Flag.ALLOW_BUSY:
+            if busy is not None and not row.flags & (Flag.ALLOW_BUSY | Flag.NO_MULTI):
                 return self._refused(session, row, busy)
             reply = self._transactions.queue(session, row, args)
             if reply[0] == 45:
@@ -455,6 +455,8 @@ class Dispatcher:
                 row, args = ready
             groups = self._groups(row, args)
         except CommandError as error:
+            if (busy := self._busy(row)) is not None:
+                return self._refused(session, row, busy)
             return self._failed(encode(Error(error.text), session.protocol))
         first = groups[0]
         if len(groups) > 1 and any(group != first for group in groups):

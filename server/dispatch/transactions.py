@@ -53,6 +53,8 @@ from server.shard.route import Route
 if TYPE_CHECKING:
     from server.dispatch.dispatcher import Dispatcher
 
+_NEVER = (1 << 63) - 1
+"""The revision of no key: what was watched while a script kept the group counts as changed."""
 TRANSACTION_FLAGS = NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY
 
 
@@ -187,6 +189,8 @@ class Transactions:
                 missing -= 1
                 if reply[:1] == b":":
                     watched[where] = int(reply[1:-2])
+                elif reply.startswith(b"-BUSY"):
+                    watched[where] = _NEVER
                 else:
                     problem.append(reply)
                 if not missing:

@@ -1,6 +1,6 @@
 """What a client may do while a script takes too long, next to a real Valkey: a standalone node is as busy as that.
 
-Only WATCH differs: it asks the group for a revision, so it is refused.
+A key that is WATCHed meanwhile counts as changed: nobody says at which revision it is.
 """
 
 import time
@@ -62,7 +62,19 @@ REQUESTS = (
     ["HELLO", "9"],
     ["NOSUCH"],
     ["GET"],
+    ["WATCH", "k", "l"],
     ["UNWATCH"],
+    ["EVAL", "return 1", "1"],
+    ["EVALSHA", "nosuch", "x"],
+    ["LMPOP", "1", "k", "NOSUCH"],
+    ["XREAD", "k", "l", "0"],
+    ["MULTI"],
+    ["SAVE"],
+    ["EXEC"],
+    ["MULTI"],
+    ["WATCH", "k"],
+    ["GET", "k"],
+    ["DISCARD"],
     ["EXEC"],
     ["DISCARD"],
     ["READONLY"],
@@ -108,3 +120,18 @@ def test_what_is_refused_and_what_is_not_is_the_same(busy: list[Connection]) -> 
         expected, found = theirs.ask(*request), ours.ask(*request)
         assert found == expected, request
     assert ours.ask("GET", "k").value == REFUSED
+
+
+def test_what_was_watched_while_a_script_kept_the_group_is_taken_for_changed(standalone: Server) -> None:
+    with Connection(HOST, standalone.port) as client, Connection(HOST, standalone.port) as script:
+        client.ask("CONFIG", "SET", "busy-reply-threshold", "50")
+        script.send(encode(["EVAL", "while true do end", "0"]))
+        while not client.ask("PING").contains_error(b"BUSY"):
+            time.sleep(0.02)
+        assert client.ask("WATCH", "k").value == b"OK"
+        client.ask("SCRIPT", "KILL")
+        assert script.read().is_error
+        client.ask("CONFIG", "SET", "busy-reply-threshold", "5000")
+        transaction = [client.ask(*request) for request in (["MULTI"], ["SET", "k", "1"], ["EXEC"])]
+        assert transaction[-1].value is None
+        assert client.ask("EXISTS", "k").value == 0
