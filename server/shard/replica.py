@@ -98,6 +98,7 @@ class Replica:
     def apply(self, entries: list[Entry]) -> None:
         """Apply committed entries in one atomic batch that is not synced. What several have written is written once."""
         newest: dict[bytes, bytes | None] = {}
+        written: list[tuple[int, dict[bytes, bytes | None]]] = []
         for entry in entries:
             if entry.kind == NORMAL and entry.data:
                 effects = decode_effects(entry.data)
@@ -108,6 +109,7 @@ class Replica:
                         self.receipts.append(receipt)
                 operations = effects.operations
                 newest.update(operations)
+                written.append((entry.index, operations))
                 if None in operations.values():
                     for key, value in operations.items():
                         if value is None and key[0] == _HEAD:
@@ -122,7 +124,7 @@ class Replica:
                 if not value and key[0] in b"iq":  # elements or a space were left behind
                     self.sweep_due = True
                     if key[0] == _SPACE:
-                        self._note_flush(key, entries)
+                        self._note_flush(key, written)
         applied = max(self.applied_index, entries[-1].index)
         batch.put(self._applied_key, APPLIED.pack(applied, self.consistent_index, self.generation))
         self.changes += 1
@@ -130,10 +132,10 @@ class Replica:
         self.changes += 1
         self.applied_index = applied
 
-    def _note_flush(self, note: bytes, entries: list[Entry]) -> None:
-        for entry in entries:
-            if entry.kind == NORMAL and entry.data and note in decode_effects(entry.data).operations:
-                self.deletions.floor = entry.index
+    def _note_flush(self, note: bytes, written: list[tuple[int, dict[bytes, bytes | None]]]) -> None:
+        for index, operations in written:
+            if note in operations:
+                self.deletions.floor = index
 
     # -- snapshots (worker thread) ---------------------------------------------------------------------------
 
