@@ -58,10 +58,17 @@ class Caching:
     def _remember(self, session: Session, tracker: Tracker, row: Command, args: Args) -> list[bytes]:
         """The keys that were not remembered before."""
         keys = _read_keys(row, args)
-        if not keys:
+        if not keys or self._is_moved(session, keys):
             return []
         tracker.reads += 1
         return self._tracking.remember(session, keys)
+
+    def _is_moved(self, session: Session, keys: list[bytes]) -> bool:
+        """Whether the answer is MOVED: another node will remember what the client reads there."""
+        if session.readonly:
+            return False
+        routes = {self._dispatcher.route_of(key) for key in keys}
+        return all(not route.ready and self._dispatcher.redirects(route) for route in routes)
 
     def _script(
         self, connection: Connection, tracker: Tracker, new: list[bytes], row: Command, args: Args

@@ -540,7 +540,7 @@ class Dispatcher:
                 if reply is not None:
                     return reply
             # Too old, so the leader is asked for it. A client that wants replicas would follow a MOVED in circles.
-        elif self._redirect and route.leader not in (0, self._topology.me):
+        elif self.redirects(route):
             leader = self._topology.nodes[route.leader]
             row.calls -= 1
             row.rejected_calls += 1
@@ -630,6 +630,10 @@ class Dispatcher:
         """The route of a key's group."""
         return self._slot_routes[key_slot(key)]
 
+    def redirects(self, route: Route) -> bool:
+        """Whether a group that is not ready here is answered for by MOVED."""
+        return self._redirect and route.leader not in (0, self._topology.me)
+
     def check_routable(self, row: Command, args: Args) -> None:
         """Raises CommandError when a command that is being queued could not run in one group, or not here."""
         if row.is_node:
@@ -638,7 +642,7 @@ class Dispatcher:
         if len(groups) > 1:
             raise CommandError(CROSS_SLOT)
         route = self.routes[groups.pop()]
-        if self._redirect and not route.ready and route.leader not in (0, self._topology.me):
+        if not route.ready and self.redirects(route):
             leader = self._topology.nodes[route.leader]
             slot = key_slot(args[row.keys.first]) if row.keys.first else 0
             raise CommandError(b"MOVED %d %b:%d" % (slot, leader.host.encode(), leader.port))

@@ -186,6 +186,18 @@ def test_with_redirects_every_node_names_the_leader_and_only_the_leader_answers(
             line = server.info("commandstats")["cmdstat_set"]
             assert line.startswith("calls=1,")
             assert line.endswith(",rejected_calls=2,failed_calls=0"), "who was redirected was not served"
+            with server.client() as client:
+                client.call("client", "tracking", "on")
+                for group in cluster.group_numbers:
+                    client.call("get", key_of(group, of=3))
+                    client.call(
+                        "eval_ro", "return redis.call('get', KEYS[1])", 1, key_of(group, of=3, name="s")
+                    )
+                keys = {group for group in cluster.group_numbers if cluster.leader(group) is server}
+                tracked = int(server.info("stats")["tracking_total_keys"])
+                assert tracked == 2 * len(keys), (
+                    "what the client was not told is nothing that it may have cached"
+                )
 
         def moved_to() -> str:
             reply = cluster.servers[1].call("set", key_of(1, of=3), "again")

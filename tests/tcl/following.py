@@ -2,10 +2,14 @@
 
     with following(server.ports) as port: ...
 
-Each connection to the proxy is one to the first node (its *home*), and one to each other node that MOVED has named. It
-does one request after the other, and remembers which node led a slot. What makes a connection what it is (HELLO, AUTH,
-its name, tracking) is repeated on all of them; a transaction is on the node of its keys. A connection that listens
-(SUBSCRIBE, MONITOR) or does without replies speaks to its home alone from then on.
+Each connection to the proxy is one to each node, the first of which is its *home*. It does one request after the other,
+and remembers which node led a slot. What makes a connection what it is (HELLO, AUTH, its name, tracking) is repeated on
+all of them; a transaction is on the node of its keys. A connection that listens (SUBSCRIBE, MONITOR) or does without
+replies speaks to its home alone from then on.
+
+What a client has read is remembered by the node where it has, and told by that node when it changes: so it tracks on
+all of them, redirects to the same client's connection there, and listens for invalid keys on all. With BCAST every node
+tells of all keys, so that home alone does; and all of them tell when all keys are gone.
 
 What such a client library or its user would do as well: CLIENT UNBLOCK goes to the node where that client waits, CONFIG
 SET and RESETSTAT to all, and of a few counters INFO tells the sum.
@@ -34,10 +38,16 @@ ARGUMENT_BYTES_MAX = 1 << 29
 MOVED = re.compile(rb"-MOVED (\d+) [^:]+:(\d+)\r\n")
 NUMBER = {ord(mark) for mark in ":+-_,#("}
 LINE = re.compile(rb"^(\w+):([^\r\n]*)\r", re.MULTILINE)
-SUMMED = re.compile(rb"blocked_clients|expired_keys|tracking_total_keys|cmdstat_\w+")
+SUMMED = re.compile(rb"blocked_clients|expired_keys|tracking_total_(keys|items)|cmdstat_\w+")
 SUBSCRIBING = {b"subscribe", b"psubscribe", b"ssubscribe"}
 LISTENING = {*SUBSCRIBING, b"unsubscribe", b"punsubscribe", b"sunsubscribe"}
-REPEATED = {b"hello", b"auth", b"client|setname", b"client|tracking", b"client|caching", b"client|no-touch"}
+INVALIDATE = b"__redis__:invalidate"
+NEWS = re.compile(
+    rb">2\r\n\$(10\r\ninvalidate\r\n\*|21\r\ntracking-redir-broken)"
+    rb"|\*3\r\n\$7\r\nmessage\r\n\$20\r\n__redis__:invalidate\r\n\*[^-]"
+)
+"""What may come from any node, unlike the news that all keys are gone, which come from home as well."""
+REPEATED = {b"hello", b"auth", b"client|setname", b"client|tracking", b"client|no-touch"}
 TO_ALL = {b"config|set", b"config|resetstat", b"config|rewrite"}
 
 assert all_commands.loaded
@@ -106,6 +116,15 @@ def encode(*words: bytes) -> bytes:
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
 
 
+def _readable(sockets: Sequence[socket.socket]) -> list[socket.socket]:
+    """Those from which something has come, as soon as there are any."""
+    by_number = {each.fileno(): each for each in sockets}
+    poll = select.poll()
+    for number in by_number:
+        poll.register(number, select.POLLIN)
+    return [by_number[number] for number, _ in poll.poll()]
+
+
 def _added(first: bytes, second: bytes) -> bytes:
     """The sums of the numbers in two values of INFO that look alike; an empty one is nothing."""
     if not first or not second:
@@ -158,19 +177,23 @@ class Client(threading.Thread):
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.ports = ports
         self.input = bytearray()
-        self.home = Link(ports[0])
-        self.id = self.home.ask(b"CLIENT", b"ID")[1:-2]
-        self.links = {ports[0]: self.home}
+        self.links: dict[int, Link] = {}
         self.ids: dict[int, bytes] = {}
-        """Of the links to other nodes."""
-        self.repeated: dict[bytes, bytes] = {}
+        """Of the links."""
+        self.repeated: dict[bytes, list[bytes]] = {}
         self.asked: Link | None = None
         """Where the request is that runs."""
         self.transaction: Link | None = None
         """Where the keys are that are watched, or MULTI is."""
         self.queue: list[bytes] | None = None
         """What was queued since MULTI."""
+        self.caching = b""
+        """CLIENT CACHING, when it was the last request; it is for the next one, wherever that goes."""
         self.protocol = 2
+        for port in ports:
+            self._link(port)
+        self.home = self.links[ports[0]]
+        self.id = self.ids[ports[0]]
         self.by_id[self.id] = self
 
     def run(self) -> None:
@@ -192,7 +215,7 @@ class Client(threading.Thread):
     def _wait(self) -> None:
         """Until something has come from anywhere; what nobody asked for is passed on."""
         sockets = {link.socket: link for link in self.links.values()}
-        for ready in select.select([self.client, *sockets], [], [])[0]:
+        for ready in _readable([self.client, *sockets]):
             chunk = ready.recv(CHUNK_BYTES)
             if ready is self.client:
                 if not chunk:
@@ -212,7 +235,8 @@ class Client(threading.Thread):
 
     def _pass_on(self, link: Link) -> None:
         while (reply := link.take()) is not None:
-            self.client.sendall(reply)
+            if link is self.home or NEWS.match(reply):
+                self.client.sendall(reply)
 
     def _next_request(self) -> tuple[bytes, list[bytes]]:
         """As it came, and its arguments."""
@@ -233,7 +257,7 @@ class Client(threading.Thread):
         self.home.socket.sendall(self.input)
         self.client.sendall(self.home.input)
         while True:
-            for ready in select.select([self.client, self.home.socket], [], [])[0]:
+            for ready in _readable([self.client, self.home.socket]):
                 chunk = ready.recv(CHUNK_BYTES)
                 if not chunk:
                     raise Gone
@@ -248,7 +272,8 @@ class Client(threading.Thread):
             if reply is None:
                 self._wait()
             elif reply[:1] == b">":
-                self.client.sendall(reply)
+                if link is self.home or NEWS.match(reply):
+                    self.client.sendall(reply)
             else:
                 self.asked = None
                 return reply
@@ -258,9 +283,24 @@ class Client(threading.Thread):
         if link is None:
             link = self.links[port] = Link(port)
             self.ids[port] = link.ask(b"CLIENT", b"ID")[1:-2]
-            for raw in self.repeated.values():
-                self._ask(link, raw)
+            for args in self.repeated.values():
+                self._ask(link, self._worded(args, port))
         return link
+
+    def _others(self) -> list[Link]:
+        return [link for link in self.links.values() if link is not self.home]
+
+    def _worded(self, args: list[bytes], port: int) -> bytes:
+        """What is repeated, as it has to be said to the node at `port`."""
+        words = [word.lower() for word in args]
+        if words[1:2] == [b"tracking"] and b"bcast" in words:
+            return encode(*args[:2], b"OFF")
+        if words[1:2] == [b"tracking"] and b"redirect" in words[:-1]:
+            at = words.index(b"redirect") + 1
+            other = self.by_id.get(args[at])
+            if other is not None:
+                return encode(*args[:at], other.ids[port], *args[at + 1 :])
+        return encode(*args)
 
     # -- requests --------------------------------------------------------------------------------------------
 
@@ -272,7 +312,7 @@ class Client(threading.Thread):
             return
         if name in (b"monitor", b"client|reply") or (name in SUBSCRIBING and self.queue is None):
             self.input[:0] = raw
-            self._relay()
+            self._listen()
         if name in LISTENING:  # it listens to nothing
             self.client.sendall(self._ask(self.home, raw))
             for _ in args[2:]:
@@ -299,12 +339,25 @@ class Client(threading.Thread):
             if name == b"info":
                 reply = self._sum(reply, raw)
         self.client.sendall(reply)
+        for link in list(self.links.values()):
+            self._pass_on(link)  # what came right behind it
         if name == b"quit":
             self.client.shutdown(socket.SHUT_WR)
             self.client.settimeout(1)
             while self.client.recv(CHUNK_BYTES):
                 pass  # or what it has sent behind would reset the connection, and it would not see the reply
             raise Gone
+
+    def _listen(self) -> NoReturn:
+        """From now on whatever is asked is asked at home, and goes on before it is answered."""
+        while True:
+            raw, args = self._next_request()
+            self.home.socket.sendall(raw)
+            row = lookup(args) if args else None
+            name = row.name.encode() if row is not None else b""
+            if name in REPEATED or name == b"client|reply" or (name in LISTENING and INVALIDATE in args):
+                for link in self._others():
+                    link.socket.sendall(self._worded(args, link.port))
 
     def _slot(self, args: list[bytes]) -> int | None:
         """The slot of the first key; None when there is no need to look for a node."""
@@ -322,13 +375,18 @@ class Client(threading.Thread):
 
     def _follow(self, raw: bytes, args: list[bytes]) -> bytes:
         link = self._guess(args)
+        caching, self.caching = self.caching, b""
         for _ in range(16):
+            if caching and link is not self.home:
+                self._ask(link, caching)
             reply = self._ask(link, raw)
             moved = MOVED.match(reply)
             if moved is None:
                 break
             self.slots[int(moved[1])] = int(moved[2])
             link = self._link(int(moved[2]))
+        if caching and link is not self.home:
+            self._ask(self.home, encode(b"PING"))  # it was told for nothing
         return reply
 
     def _in_transaction(self, raw: bytes, args: list[bytes], name: bytes) -> bytes:
@@ -353,18 +411,18 @@ class Client(threading.Thread):
     def _note(self, raw: bytes, args: list[bytes], name: bytes) -> None:
         """What the other connections have to be told of what was done at home."""
         if name == b"reset":
-            for port in [port for port in self.links if port != self.home.port]:
-                self.links.pop(port).socket.close()
+            for link in self._others():
+                self._ask(link, raw)
             self.repeated.clear()
             self.protocol = 2
+        elif name == b"client|caching":
+            self.caching = raw
         elif name in REPEATED:
             if name == b"hello" and len(args) > 1:
                 self.protocol = int(args[1])
-            if name != b"client|caching":
-                self.repeated[name] = raw
-            for link in list(self.links.values()):
-                if link is not self.home:
-                    self._ask(link, raw)
+            self.repeated[name] = args
+            for link in self._others():
+                self._ask(link, self._worded(args, link.port))
         elif name in TO_ALL:
             for port in self.ports[1:]:
                 self._ask(self._link(port), raw)
