@@ -361,9 +361,8 @@ class Host:
         due_s = trio.current_time() + tick_s
         while True:
             await trio.sleep_until(due_s)
-            due_s = (
-                trio.current_time() + tick_s
-            )  # never sooner, or a promise of so many ticks would end early
+            # Never sooner, or a promise of so many ticks would end early.
+            due_s = trio.current_time() + tick_s
             now_us = self.now_us()
             for group in self.groups.values():
                 group.node.tick(now_us)

@@ -227,10 +227,8 @@ class Connection:
         waiting = self._waiting
         count = len(waiting)
         reply = self._reactor.execute(self, args)
-        if (
-            self._backlog and self._backlog[0] is args
-        ):  # it has to wait: then it is still the one to be skipped
-            return
+        if self._backlog and self._backlog[0] is args:
+            return  # it has to wait: then it is still the one to be skipped
         for place in islice(waiting, count, None):
             if isinstance(place, Pending):  # others are messages, which are sent all the same
                 place.muted = True
