@@ -284,7 +284,7 @@ async def test_a_node_joins_as_learner_is_promoted_and_the_leader_is_removed(tmp
         await change(leader, Change(ChangeKind.ADD_LEARNER, 4))
         assert leader.group.conf.learners == (4,)
         await until(lambda: cluster.disks[4].data == {b"a": b"1"})
-        assert joined.group.conf.learners == (4,)
+        await until(lambda: joined.group.conf.learners == (4,))
         await change(leader, Change(ChangeKind.ADD_VOTER, 4))
         assert leader.group.conf.voters == (1, 2, 3, 4)
         leader.group.propose_conf_change(ConfChange((Change(ChangeKind.REMOVE, leader.id),)))
