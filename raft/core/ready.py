@@ -66,7 +66,7 @@ class Ready:
        `hard_state`, sync, call `RaftNode.advance`, then send `messages_after`. `messages_after` is empty
        otherwise.
     3. Hand `committed` to the state machine, in order; `RaftNode.applied_to` when it has them.
-    4. Release `reads`: (context, index), good as soon as `index` is applied. Fail `reads_lost`.
+    4. Release `reads`: (number, index), good as soon as `index` is applied. Fail `reads_lost`.
     """
 
     __slots__ = (

@@ -14,8 +14,9 @@ from raft.core import election, membership, node, reads, replication
 from raft.core.log import RaftLog
 from raft.core.messages import ConfChange, ConfState, Entry, Message, MessageKind, SnapshotMeta
 from raft.core.node import RaftNode
-from raft.core.ready import Ready
+from raft.core.ready import Ready, Role
 from raft.core.state import State
+from raft.core.tracker import Progress
 from tests.sim.violation import InvariantViolation
 from tests.sim.world import simulate
 
@@ -111,6 +112,27 @@ def _count_own_unwritten_entries(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(replication, "append", counted)
 
 
+def _vote_forgotten_at_restart(patch: pytest.MonkeyPatch) -> None:
+    init = State.__init__
+
+    def forgetful(state: State, *arguments: object) -> None:
+        init(state, *arguments)  # type: ignore[arg-type]
+        state.vote = 0
+        state.durable = state.durable._replace(vote=0)
+
+    patch.setattr(State, "__init__", forgetful)
+
+
+def _vote_leaves_once_the_term_is_durable(patch: pytest.MonkeyPatch) -> None:
+    """A vote in a term that is on disk already is as much of a promise as one in a new term."""
+
+    def term_only(state: State) -> bool:
+        return state.durable.term == state.term
+
+    patch.setattr(State, "_term_durable", term_only)
+    patch.setattr(RaftLog, "commit_to_save", lambda log, durable_commit: False)
+
+
 # Elections and the log
 
 
@@ -173,7 +195,91 @@ def _truncate_what_agrees(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RaftLog, "append_after", truncating)
 
 
+def _acknowledge_the_whole_log(patch: pytest.MonkeyPatch) -> None:
+    """What stands behind the entries of an APPEND may be an older leader's."""
+    acknowledge = replication._acknowledge
+
+    def boast(state: State, message: Message, index: int) -> None:
+        if message.kind == MessageKind.APPEND:
+            index = max(index, state.log.last_index)
+        acknowledge(state, message, index)
+
+    patch.setattr(replication, "_acknowledge", boast)
+
+
+def _commit_behind_what_was_compared(patch: pytest.MonkeyPatch) -> None:
+    """The leader's commit index holds for the entries that it has sent, not for an old tail behind them."""
+
+    def on_append(state: State, message: Message) -> None:
+        replication.on_append(state, message)
+        log = state.log
+        if log.matches(message.index, message.log_term):
+            log.commit_to(min(message.commit, log.last_index))
+
+    _handlers(patch)[MessageKind.APPEND] = on_append
+
+
+def _heartbeat_tells_more_than_is_known_to_match(patch: pytest.MonkeyPatch) -> None:
+    heartbeat = State.heartbeat
+
+    def generous(state: State, peer: Progress) -> None:
+        heartbeat(state, peer)
+        state.messages[-1] = state.messages[-1]._replace(commit=state.log.commit)
+
+    def on_heartbeat(state: State, message: Message) -> None:
+        commit = min(message.commit, state.log.last_index)
+        replication.on_heartbeat(state, message._replace(commit=commit))
+
+    patch.setattr(State, "heartbeat", generous)
+    _handlers(patch)[MessageKind.HEARTBEAT] = on_heartbeat
+
+
+def _count_an_answer_of_an_earlier_term(patch: pytest.MonkeyPatch) -> None:
+    """It was for entries that may have been replaced since."""
+    admit = election.admit
+
+    def lenient(state: State, message: Message) -> bool:
+        stale = message.kind == MessageKind.APPEND_RESPONSE and message.term < state.term
+        leads = state.role is Role.LEADER and message.index <= state.log.last_index
+        return (stale and leads and not message.reject) or admit(state, message)
+
+    patch.setattr(election, "admit", lenient)
+
+
+def _install_a_snapshot_of_what_was(patch: pytest.MonkeyPatch) -> None:
+    """A late one, of a state that this node has gone past."""
+
+    def on_snapshot(state: State, message: Message) -> None:
+        meta = message.snapshot
+        if (
+            meta is not None
+            and meta.index < state.log.commit
+            and not state.log.matches(meta.index, meta.term)
+        ):
+            replication._follow(state, message)
+            state.log.restore(meta)
+            replication._acknowledge(state, message, meta.index)
+        else:
+            replication.on_snapshot(state, message)
+
+    _handlers(patch)[MessageKind.SNAPSHOT] = on_snapshot
+
+
 # Reads
+
+
+def _lease_before_the_first_commit(patch: pytest.MonkeyPatch) -> None:
+    """A new leader does not know yet what its predecessor committed, nor has applied it."""
+    lease_until = reads.lease_until
+
+    def until(state: State) -> int:
+        start, state.term_start = state.term_start, 0
+        try:
+            return lease_until(state)
+        finally:
+            state.term_start = start
+
+    patch.setattr(reads, "lease_until", until)
 
 
 def _lease_outlives_a_transfer(patch: pytest.MonkeyPatch) -> None:
@@ -213,6 +319,16 @@ def _lease_a_tick_too_long(patch: pytest.MonkeyPatch) -> None:
         return lease_valid(state, now_us - 2 * tick_us)
 
     patch.setattr(reads, "lease_valid", valid)
+
+
+def _lease_counts_from_the_answer(patch: pytest.MonkeyPatch) -> None:
+    """The follower's promise counts from when it heard, which may be long before its answer comes."""
+    heard = replication._heard
+
+    def late(state: State, message: Message) -> Progress | None:
+        return heard(state, message._replace(sent=state.now_us) if message.sent else message)
+
+    patch.setattr(replication, "_heard", late)
 
 
 def _no_promise_to_the_leader(patch: pytest.MonkeyPatch) -> None:
@@ -306,6 +422,13 @@ MUTANTS: tuple[Mutant, ...] = (
         ("entries before reply", "term before reply"),
         _acknowledge_before_stable,
     ),
+    Mutant("vote forgotten at restart", "crashes", ("restart",), _vote_forgotten_at_restart),
+    Mutant(
+        "vote leaves once the term is durable",
+        "crashes",
+        ("vote before reply", *_LOST),
+        _vote_leaves_once_the_term_is_durable,
+    ),
     Mutant("hand out unstable entries", "crashes", ("committed entries are stable",), _hand_out_unstable),
     Mutant(
         "stable by bare index",
@@ -329,9 +452,14 @@ MUTANTS: tuple[Mutant, ...] = (
         _append_without_looking_at_the_term_before,
     ),
     Mutant("truncate what agrees", "network", ("entries before reply", *_LOST), _truncate_what_agrees),
+    Mutant("heartbeat tells too much", "everything", _LOST, _heartbeat_tells_more_than_is_known_to_match),
+    Mutant(
+        "lease before the first commit", "leases", (*_LEASE, *_STALE_READ), _lease_before_the_first_commit
+    ),
     Mutant("lease outlives a transfer", "leases", _LEASE, _lease_outlives_a_transfer),
     Mutant("lease back after a transfer", "leases", _LEASE, _lease_comes_back_after_an_aborted_transfer),
     Mutant("lease a tick too long", "leases", _LEASE, _lease_a_tick_too_long),
+    Mutant("lease counts from the answer", "leases", _LEASE, _lease_counts_from_the_answer),
     Mutant("no promise to the leader", "leases", _LEASE, _no_promise_to_the_leader),
     Mutant("promise forgotten at restart", "leases", _LEASE, _promise_forgotten_at_restart),
     Mutant("read index without quorum", "leases", _STALE_READ, _read_index_without_quorum),
@@ -348,3 +476,11 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant("joint state asks only the new", "membership", _LOST, _joint_state_asks_only_the_new_voters),
 )
+
+TOLD: tuple[tuple[str, Callable[[pytest.MonkeyPatch], None]], ...] = (
+    ("acknowledge the whole log", _acknowledge_the_whole_log),
+    ("commit behind what was compared", _commit_behind_what_was_compared),
+    ("an answer of an earlier term counts", _count_an_answer_of_an_earlier_term),
+    ("a snapshot of what was", _install_a_snapshot_of_what_was),
+)
+"""What takes so many accidents to do harm that no seed may find it: a story of tests/raft/scripts has to."""
