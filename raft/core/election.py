@@ -17,6 +17,7 @@ answer names the commit index of its sender: who has that entry learns that it i
 """
 
 from raft.core import replication
+from raft.core.confchange import members
 from raft.core.messages import NORMAL, Message, MessageKind
 from raft.core.quorum import VoteResult, joint_vote_result
 from raft.core.ready import Role
@@ -184,10 +185,9 @@ def _become_leader(state: State) -> None:
 def track(state: State) -> None:
     """Bring a leader's Progress in line with the members: new ones are probed from the end of the log."""
     config = state.config
-    conf = state.conf
     known = state.progress
     state.progress = {}
-    for member in sorted({*conf.voters, *conf.voters_outgoing, *conf.learners, *conf.learners_next}):
+    for member in sorted(members(state.conf)):
         peer = known.get(member)
         if peer is None:
             inflight = Inflight(config.inflight_messages_max, config.inflight_bytes_max)

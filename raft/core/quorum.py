@@ -1,6 +1,6 @@
 """What a majority agrees to. Pure functions over voters; an empty set of voters agrees to everything.
 
-In the joint state the answer is the weaker of two majorities: take the minimum of two `committed`, the
+In the joint state the answer is the weaker of two majorities: take the minimum of two `majority`, the
 worse of two `vote_result`. An empty outgoing set therefore changes nothing.
 """
 
@@ -30,14 +30,14 @@ def majority(values: list[int]) -> int:
     return values[(count - 1) >> 1]
 
 
-def committed(voters: Sequence[int], outgoing: Sequence[int], acknowledged: Mapping[int, int]) -> int:
-    """Return the highest number acknowledged by a majority of `voters` and one of `outgoing`.
+def joint_majority(voters: Sequence[int], outgoing: Sequence[int], reached: Mapping[int, int]) -> int:
+    """Return the highest number that a majority of `voters` and one of `outgoing` have reached.
 
-    Who is not in `acknowledged` has acknowledged 0. UNBOUNDED if there are no voters at all.
+    Who is not in `reached` is at 0. UNBOUNDED if there are no voters at all.
     """
-    result = majority([acknowledged.get(voter, 0) for voter in voters])
+    result = majority([reached.get(voter, 0) for voter in voters])
     if outgoing:
-        result = min(result, majority([acknowledged.get(voter, 0) for voter in outgoing]))
+        result = min(result, majority([reached.get(voter, 0) for voter in outgoing]))
     return result
 
 

@@ -278,7 +278,7 @@ def acknowledge_own(state: State) -> None:
 
 def maybe_commit(state: State) -> bool:
     """Commit what a quorum has on disk, if it is of our term. Return whether that is news."""
-    progress = state.progress
+    progress = state.progress  # quorum_of, written out: this runs for every acknowledgement
     index = majority([progress[voter].match for voter in state.voters])
     if state.outgoing:
         index = min(index, majority([progress[voter].match for voter in state.outgoing]))

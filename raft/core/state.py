@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from raft.core.log import RaftLog
 from raft.core.messages import NONE, ConfState, HardState, Message, MessageKind
-from raft.core.quorum import majority
+from raft.core.quorum import joint_majority
 from raft.core.ready import RaftConfig, Ready, Role
 from raft.core.storage import LogReader
 from raft.core.tracker import Progress
@@ -204,10 +204,7 @@ class State:
 
     def quorum_of(self, values: dict[int, int]) -> int:
         """Return the highest number that a quorum of voters has reached (see quorum.py)."""
-        result = majority([values[voter] for voter in self.voters])
-        if self.outgoing:
-            result = min(result, majority([values[voter] for voter in self.outgoing]))
-        return result
+        return joint_majority(self.voters, self.outgoing, values)
 
     # Ready
 

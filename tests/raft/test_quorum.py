@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from raft.core.quorum import (
     UNBOUNDED,
     VoteResult,
-    committed,
+    joint_majority,
     joint_vote_result,
     majority,
     vote_result,
@@ -32,14 +32,14 @@ def test_a_majority_is_more_than_half() -> None:
 
 
 @given(voters, voters, acknowledged)
-def test_committed_is_what_some_quorum_of_each_set_has_reached(
+def test_a_joint_majority_is_at_what_some_quorum_of_each_set_has_reached(
     new: tuple[int, ...], old: tuple[int, ...], acks: dict[int, int]
 ) -> None:
     best = min(
         max(min((acks.get(id, 0) for id in quorum), default=UNBOUNDED) for quorum in quorums(ids))
         for ids in (new, old)
     )
-    assert committed(new, old, acks) == best
+    assert joint_majority(new, old, acks) == best
 
 
 @given(voters, voters, votes)
