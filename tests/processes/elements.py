@@ -1,10 +1,12 @@
-"""Clients that pass elements on while servers suffer: queues, streams with consumer groups, transfers of money.
+"""Clients that pass elements on while servers suffer: queues, sets, streams with consumer groups, transfers of money.
 
 Every element that is pushed has a name of its own, so the end can be compared with what clients were told:
 
 * what was acknowledged is there once; what was refused is not; what nobody knows of, once at most;
-* who pops (BLPOP, BLMPOP, XREADGROUP) is given an element that nobody else is given. A pop whose outcome is unknown may
-  have taken elements with it, and nobody else may ever see them; a move (BLMOVE) loses nothing at all;
+* who pops (BLPOP, BLMPOP, SPOP, ZPOPMIN, BZPOPMIN, XREADGROUP) is given an element that nobody else is given. A pop
+  whose outcome is unknown may have taken elements with it, and nobody else may ever see them; a move (BLMOVE) loses
+  nothing at all;
+* a script that names no keys, and finds its way to the group of the one that it writes, writes it once;
 * a transfer (MULTI, WATCH, or a script) takes from one account, gives to the other and notes its name, all of it or
   nothing: whoever reads both accounts at once always sees the same sum, and the notes explain the balance.
 
@@ -35,6 +37,8 @@ TRANSFER = (
     "redis.call('decrby', KEYS[1], ARGV[1]) redis.call('hincrby', KEYS[2], 'money', ARGV[1])"
     " redis.call('rpush', KEYS[3], ARGV[2]) return 1"
 )
+PUSH = "return redis.call('rpush', ARGV[1], ARGV[2])"
+"""To be called without keys."""
 READ_BOTH = "return {redis.call('get', KEYS[1]), redis.call('hget', KEYS[2], 'money')}"
 
 
@@ -85,15 +89,20 @@ class Lane:
         tag = "{" + key_of(group, of=groups, name=f"{name}:") + "}"
         self.queue, self.source, self.target, self.stream = (f"{tag}{kind}" for kind in ("q", "m", "d", "s"))
         self.one, self.other, self.notes = (f"{tag}{kind}" for kind in ("a", "b", "t"))
-        self.pushed: dict[str, dict[str, str]] = {key: {} for key in (self.queue, self.source, self.stream)}
+        self.bag, self.ladder = (f"{tag}{kind}" for kind in ("u", "z"))
+        kept_in = (self.queue, self.source, self.stream, self.bag, self.ladder)
+        self.pushed: dict[str, dict[str, str]] = {key: {} for key in kept_in}
         self.popped: list[tuple[str, int, int]] = []
+        self.drawn: dict[str, list[str]] = {self.bag: [], self.ladder: []}
         self.moved: list[str] = []
         self.read: list[str] = []
         self.acked: list[str] = []
         """Ids of stream entries whose XACK was answered."""
         self.transfers: dict[str, tuple[str, int]] = {}
         self.lost: Counter[str] = Counter()
-        """Popper to how many elements its pops of unknown outcome may have taken."""
+        """Popper to how many elements of the queue its pops of unknown outcome may have taken."""
+        self.draws_lost: Counter[str] = Counter()
+        """Likewise of the set and the sorted set together."""
 
 
 class Elements:
@@ -109,7 +118,7 @@ class Elements:
         self._stop = threading.Event()
         roles: list[Callable[[Client, random.Random, str, int], None]] = [
             *(self._push, self._push, self._push, self._pop, self._pop, self._pop, self._move, self._move),
-            *(self._read, self._read, self._transfer, self._transfer, self._look),
+            *(self._read, self._read, self._transfer, self._transfer, self._look, self._draw, self._draw),
         ]
         self._threads = [
             threading.Thread(
@@ -171,15 +180,21 @@ class Elements:
     def _push(self, client: Client, rng: random.Random, name: str, serial: int) -> None:
         lane = rng.choice(self.lanes)
         element = f"{name}.{serial}"
-        key = rng.choice((lane.queue, lane.queue, lane.source, lane.stream))
+        key = rng.choice((lane.queue, lane.queue, lane.source, lane.stream, lane.bag, lane.ladder))
         told = lane.pushed[key]
         told[element] = UNKNOWN
         if key == lane.stream:
             told[element] = self._told(name, client.call("xadd", key, "*", "element", element))
+        elif key == lane.bag:
+            told[element] = self._told(name, client.call("sadd", key, element))
+        elif key == lane.ladder:
+            told[element] = self._told(name, client.call("zadd", key, rng.randrange(5), element))
         elif rng.random() < 0.2:
             told[element] = self._told(
                 name, client.pipeline(("multi",), ("rpush", key, element), ("exec",))[-1]
             )
+        elif rng.random() < 0.2:
+            told[element] = self._told(name, client.call("eval", PUSH, 0, key, element))
         else:
             told[element] = self._told(name, client.call("rpush", key, element))
 
@@ -204,6 +219,25 @@ class Elements:
             elements = reply[1] if isinstance(reply[1], list) else [reply[1]]
             done_ns = time.monotonic_ns()
             lane.popped += [(element.decode(), sent_ns, done_ns) for element in elements]
+
+    def _draw(self, client: Client, rng: random.Random, name: str, serial: int) -> None:
+        lane = rng.choice(self.lanes)
+        key, request = rng.choice(
+            (
+                (lane.bag, ("spop", lane.bag, POPPED_MAX)),
+                (lane.ladder, ("zpopmin", lane.ladder, POPPED_MAX)),
+                (lane.ladder, ("bzpopmin", lane.ladder, str(WAIT_S))),
+            )
+        )
+        lane.draws_lost[name] += POPPED_MAX  # until the outcome is known
+        reply = client.call(*request)
+        told = self._told(name, reply)
+        if told == UNKNOWN:
+            return
+        lane.draws_lost[name] -= POPPED_MAX
+        if told == ACKED and reply:
+            found = {"spop": reply, "zpopmin": reply[::2], "bzpopmin": reply[1:2]}[str(request[0])]
+            lane.drawn[key] += [element.decode() for element in found]
 
     def _move(self, client: Client, rng: random.Random, name: str, serial: int) -> None:
         lane = rng.choice(self.lanes)
@@ -293,6 +327,10 @@ class Elements:
         lost_max = sum(lane.lost.values())
         found = judge_elements(lane.pushed[lane.queue], [row[0] for row in lane.popped], queue, lost_max)
         found += judge_order(row for row in lane.popped if lane.pushed[lane.queue].get(row[0]) == ACKED)
+        for key, command in ((lane.bag, ("smembers",)), (lane.ladder, ("zrange", "0", "-1"))):
+            left = [element.decode() for element in client.call(command[0], key, *command[1:])]
+            draws_lost = sum(lane.draws_lost.values())
+            found += judge_elements(lane.pushed[key], lane.drawn[key], left, draws_lost)
         found += judge_elements(lane.pushed[lane.source], [], [*source, *target], 0)
         found += [f"{element} was moved twice" for element, count in Counter(lane.moved).items() if count > 1]
         found += [f"{element} was moved and is not there" for element in set(lane.moved) - set(target)]
