@@ -1,7 +1,7 @@
 """The filters of CLIENT LIST and CLIENT KILL: which clients are meant.
 
-Every filter of Valkey 9 is known, each also as NOT-…; a client must pass all that are given. To add one: a line in
-`_PARSERS` (its argument to a test of a session).
+Every filter of Valkey 9 is known, most also as NOT-…; a client must pass all that are given. To add one: a line in
+`_PARSERS` (its argument, and the name that it was given by, to a test of a session).
 """
 
 from collections.abc import Callable
@@ -49,19 +49,19 @@ def client_flags(session: Session) -> str:
     return "".join(letters) or "N"
 
 
-def _text(read: Callable[[Session], bytes]) -> Callable[[bytes], Test]:
-    return lambda wanted: lambda session: read(session) == wanted
+def _text(read: Callable[[Session], bytes]) -> Callable[[bytes, bytes], Test]:
+    return lambda wanted, _: lambda session: read(session) == wanted
 
 
-def _type(word: bytes) -> Test:
+def _type(word: bytes, _: bytes) -> Test:
     kind = _TYPES.get(word.lower())
     if kind is None:
         raise CommandError(b"ERR Unknown client type '%b'" % word)
     return lambda session: kind == ("normal" if session.subscriptions is None else "pubsub")
 
 
-def _user(name: bytes) -> Test:
-    return lambda session: session.user == name
+def _user(word: bytes, _: bytes) -> Test:
+    return lambda session: session.user == word
 
 
 def _at_least(name: bytes, word: bytes) -> int:
@@ -71,37 +71,42 @@ def _at_least(name: bytes, word: bytes) -> int:
     return seconds
 
 
-def _max_age(word: bytes) -> Test:
+def _max_age(word: bytes, _: bytes) -> Test:
     seconds = _at_least(b"maxage", word)
     return lambda session: int(time() - session.connected_at_s) >= seconds
 
 
-def _idle(word: bytes) -> Test:
+def _idle(word: bytes, _: bytes) -> Test:
     seconds = _at_least(b"idle", word)
     return lambda session: int(time() - session.last_active_s) >= seconds
 
 
-def _flags(word: bytes) -> Test:
+def _letters(word: bytes, known: frozenset[str], what: bytes, name: bytes) -> set[str]:
     wanted = set(word.decode("latin-1"))
-    if not wanted <= FLAG_LETTERS:
-        raise CommandError(b"ERR Unknown flags found in the provided filter: %b" % word)
+    if not wanted <= known:
+        where = name if name.startswith(b"NOT-") else b"provided"
+        raise CommandError(b"ERR Unknown %b found in the %b filter: %b" % (what, where, word))
+    return wanted
+
+
+def _flags(word: bytes, name: bytes) -> Test:
+    wanted = _letters(word, FLAG_LETTERS, b"flags", name)
     return lambda session: wanted <= set(client_flags(session))
 
 
-def _database(word: bytes) -> Test:
-    database = integer(word, b"ERR DB is not an integer or out of range")
+def _database(word: bytes, name: bytes) -> Test:
+    database = integer(word, b"ERR %b is not an integer or out of range" % name)
     if not 0 <= database < 16:
-        raise CommandError(b"ERR DB number should be between 0 and 15")
+        raise CommandError(b"ERR %b number should be between 0 and 15" % name)
     return lambda session: session.db == database
 
 
-def _capabilities(word: bytes) -> Test:
-    if not set(word) <= set(b"r"):
-        raise CommandError(b"ERR Unknown capa found in the provided filter: %b" % word)
-    return lambda session: set(word.decode()) <= set(session.capabilities)
+def _capabilities(word: bytes, name: bytes) -> Test:
+    wanted = _letters(word, frozenset("r"), b"capa", name)
+    return lambda session: wanted <= set(session.capabilities)
 
 
-_PARSERS: dict[bytes, Callable[[bytes], Test]] = {
+_PARSERS: dict[bytes, Callable[[bytes, bytes], Test]] = {
     b"addr": _text(lambda session: session.address.encode()),
     b"laddr": _text(lambda session: session.local_address.encode()),
     b"type": _type,
@@ -116,6 +121,10 @@ _PARSERS: dict[bytes, Callable[[bytes], Test]] = {
     b"capa": _capabilities,
     b"ip": _text(lambda session: session.address.rpartition(":")[0].encode()),
 }
+
+
+_ONLY_SO = (b"maxage", b"idle")
+"""There is no NOT-… of these."""
 
 
 def _one_of(identities: set[int]) -> Test:
@@ -163,10 +172,10 @@ def select_clients(context: Context, args: list[bytes], skip_me: bool) -> list[S
             skip_me = word == b"yes"
             at += 2
             continue
-        elif base in _PARSERS:
+        elif base in _PARSERS and not (negate and base in _ONLY_SO):
             if base == b"user" and context.node.users.get(args[at + 1]) is None:
                 raise CommandError(b"ERR No such user '%b'" % args[at + 1])
-            test = _PARSERS[base](args[at + 1])
+            test = _PARSERS[base](args[at + 1], name.upper())
             at += 2
         else:
             raise CommandError(SYNTAX)

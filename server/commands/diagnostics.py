@@ -43,7 +43,7 @@ def slowlog_get(context: Context, args: Args) -> Reply:
     entries = list(context.node.slowlog.entries)
     if len(args) > 3:
         raise CommandError(
-            b"ERR unknown subcommand or wrong number of arguments for 'get'. Try SLOWLOG HELP."
+            b"ERR unknown subcommand or wrong number of arguments for '%b'. Try SLOWLOG HELP." % args[1]
         )
     if len(args) == 3:
         count = bounded_integer(args[2], -1, 2**63 - 1, b"ERR count should be greater than or equal to -1")
@@ -146,7 +146,7 @@ def latency_histogram(context: Context, args: Args) -> Reply:
         names = []
         for word in args[2:]:
             row = lookup(word.split(b"|")) if word else None
-            if row is not None:
+            if row is not None and row.error_name == word.lower():
                 names += [row.name, *(one.name for one in row.subcommands.values())]
     reply = {}
     for name in dict.fromkeys(names):

@@ -212,6 +212,8 @@ def _stats(context: Context) -> Fields:
         "total_error_replies": stats.error_replies,
         **_zeros("dump_payload_sanitizations total_reads_processed total_writes_processed"),
         **_zeros("io_threaded_reads_processed io_threaded_writes_processed"),
+        "client_query_buffer_limit_disconnections": stats.query_limit_disconnections,
+        "client_output_buffer_limit_disconnections": stats.output_limit_disconnections,
         "forwarded_commands": stats.forwarded_commands,
         "evaluated_batches": stats.evaluated_batches,
         **{f"acl_access_denied_{what}": count for what, count in context.node.users.denied.items()},

@@ -153,7 +153,9 @@ class Connection:
             if error.lifted_by_authentication and self.session.authenticated:
                 self._feed(b"")
                 return
-            if not isinstance(error, QueryBufferOverflow):
+            if isinstance(error, QueryBufferOverflow):
+                self._reactor.stats.query_limit_disconnections += 1
+            else:
                 self._emit(encode(error.reply, self.session.protocol))
             self._closing = True
             return

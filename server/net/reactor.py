@@ -244,6 +244,7 @@ class Reactor:
 
     def log_overrun(self, connection: Connection, size: int) -> None:
         """A client did not take its replies."""
+        self.stats.output_limit_disconnections += 1
         session = connection.session
         log.warning(
             "Client %d (%s) was closed: its output buffer reached %d bytes", session.id, session.address, size

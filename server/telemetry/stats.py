@@ -20,6 +20,8 @@ class Stats:
         "lazyfreed_objects",
         "net_input_bytes",
         "net_output_bytes",
+        "output_limit_disconnections",
+        "query_limit_disconnections",
         "rejected_connections",
         "unexpected_errors",
     )
@@ -43,6 +45,8 @@ class Stats:
         self.lazyfreed_objects = 0
         self.net_input_bytes = 0
         self.net_output_bytes = 0
+        self.output_limit_disconnections = 0
+        self.query_limit_disconnections = 0
         self.unexpected_errors = 0
         self.error_counts.clear()
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conformance.harness.compare import agree, requests_of, run, transcript
 from tests.conformance.harness.servers import HOST, Server
-from tests.conformance.harness.wire import Connection, Request
+from tests.conformance.harness.wire import Closed, Connection, Request
 
 DEFAULTS = {
     "hash-max-listpack-entries": "512",
@@ -161,3 +161,25 @@ def test_values_are_held_as_in_valkey(valkey: Server, standalone: Server, name: 
         if not agree(step, expected, got)
     ]
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("name", ["valkey", "standalone"])
+def test_a_client_that_is_closed_for_a_large_request_is_counted(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    server: Server = request.getfixturevalue(name)
+
+    def count() -> int:
+        fields = bytes(watcher.ask("INFO", "stats").value).split(b"\r\n")
+        closed = dict(field.split(b":", 1) for field in fields if b":" in field)
+        return int(closed[b"client_query_buffer_limit_disconnections"])
+
+    with Connection(HOST, server.port) as watcher:
+        before = count()
+        watcher.ask("CONFIG", "SET", "client-query-buffer-limit", "1mb")
+        with Connection(HOST, server.port) as client:
+            client.send(b"*2\r\n$4\r\nECHO\r\n$3000000\r\n" + b"x" * 2_500_000)
+            with pytest.raises((Closed, OSError)):
+                client.read()
+        watcher.ask("CONFIG", "SET", "client-query-buffer-limit", "1gb")
+        assert count() == before + 1
