@@ -288,6 +288,8 @@ class Dispatcher:
     def _resolve(self, session: Session, args: Args) -> Command | bytes:
         """The command of a request, or the encoded error."""
         row = lookup(args)
+        if not session.authenticated and (row is None or row.handler is None or not row.open):
+            return encode(Error(NO_AUTH), session.protocol)
         if row is None or not row.open:
             if session.queue is not None:
                 session.queue_broken = True
@@ -310,6 +312,8 @@ class Dispatcher:
 
     def _wrong_arity(self, session: Session, row: Command) -> bytes:
         row.rejected_calls += 1
+        if not session.authenticated and not row.flags & Flag.NO_AUTH:
+            return self._failed(encode(Error(NO_AUTH), session.protocol))
         if row.name == "exec":
             session.leave_transaction()
             text = b"EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command"

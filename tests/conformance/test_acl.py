@@ -174,6 +174,9 @@ def test_requirepass_is_the_password_of_the_default_user(client: Open) -> None:
     assert plain(connected.ask("PING")) == b"PONG"
     no_auth = b"NOAUTH Authentication required."
     eventually(lambda: plain(client().ask("PING")) == no_auth, "new ones must log in")
+    for request in (["NOSUCH"], ["GET"], ["CONFIG"], ["CONFIG", "NOSUCH"], ["CONFIG", "SET", "hz"]):
+        eventually(lambda request=request: plain(client().ask(*request)) == no_auth, "what is wrong too")
+    eventually(lambda: b"wrong number" in client().ask("AUTH").value, "but for how to log in")
     new = client()
     eventually(lambda: b"NOAUTH HELLO" in client().ask("HELLO", "3").value, "HELLO too")
     eventually(
