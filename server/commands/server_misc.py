@@ -76,13 +76,16 @@ _SAVING = ADMIN | NOSCRIPT | Flag.NO_ASYNC_LOADING
 )
 def lastsave(context: Context, args: Args) -> Reply:
     """Returns the Unix timestamp of the last successful save to disk."""
-    return int(time())
+    return context.node.stats.saved_at_s
 
 
 @command("save", arity=1, flags=_SAVING | NO_MULTI, where=NODE, group="server")
 async def save(context: Context, args: Args) -> Reply:
     """Synchronously saves the database(s) to disk."""
+    stats = context.node.stats
+    changes = stats.unsaved_changes
     await context.node.wait_synced()
+    stats.saved(changes)
     return OK
 
 
@@ -93,6 +96,8 @@ def bgsave(context: Context, args: Args) -> Reply:
         raise CommandError(SYNTAX)
     if len(args) == 2 and args[1].lower() == b"cancel":
         raise CommandError(b"ERR Background saving is currently not in progress or scheduled")
+    stats = context.node.stats
+    stats.saved(stats.unsaved_changes)
     return Simple(b"Background saving started")
 
 

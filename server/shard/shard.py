@@ -596,6 +596,7 @@ class Shard:
         """Make what was evaluated since the last entry the next one."""
         operations = self._operations
         view = self._view
+        changes = len(operations)
         if view.meta_changed:
             operations[META_KEY] = self._meta.encode()
         try:
@@ -613,6 +614,7 @@ class Shard:
             self._meta_proposed = self._meta.encode()
         self._base.proposed(index, operations)
         self._stats.evaluated_batches += 1
+        self._stats.unsaved_changes += changes
         self._operations = {}
         self._receipts = []
         self._operations_bytes = 0

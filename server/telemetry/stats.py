@@ -1,5 +1,7 @@
 """Counters of one node, for INFO; CONFIG RESETSTAT starts them again."""
 
+from time import time
+
 error_codes_max = 128
 """Code words of error replies that are counted one by one; scripts can make up any number of them."""
 
@@ -23,12 +25,19 @@ class Stats:
         "output_limit_disconnections",
         "query_limit_disconnections",
         "rejected_connections",
+        "saved_at_s",
         "unexpected_errors",
+        "unsaved_changes",
     )
 
     def __init__(self) -> None:
         self.error_counts: dict[bytes, int] = {}
         """Code word of an error reply to how often it was sent."""
+        self.unsaved_changes = 0
+        """Records that the groups led by this node have changed since the last SAVE or BGSAVE; on disk is all that was
+        acknowledged, whatever the number. Not for RESETSTAT."""
+        self.saved_at_s = int(time())
+        """When that was; at first, the start. Likewise."""
         self.reset()
 
     def reset(self) -> None:
@@ -49,6 +58,11 @@ class Stats:
         self.query_limit_disconnections = 0
         self.unexpected_errors = 0
         self.error_counts.clear()
+
+    def saved(self, changes: int) -> None:
+        """A SAVE has been done, of so many of the changes that were not saved."""
+        self.unsaved_changes -= changes
+        self.saved_at_s = int(time())
 
     def count_error(self, reply: bytes) -> None:
         """An error was sent."""
