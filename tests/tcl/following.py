@@ -38,7 +38,9 @@ ARGUMENT_BYTES_MAX = 1 << 29
 MOVED = re.compile(rb"-MOVED (\d+) [^:]+:(\d+)\r\n")
 NUMBER = {ord(mark) for mark in ":+-_,#("}
 LINE = re.compile(rb"^(\w+):([^\r\n]*)\r", re.MULTILINE)
-SUMMED = re.compile(rb"blocked_clients|expired_keys|tracking_total_(keys|items)|cmdstat_\w+")
+SUMMED = re.compile(
+    rb"blocked_clients|expired_keys|rdb_changes_since_last_save|tracking_total_(keys|items)|cmdstat_\w+"
+)
 SUBSCRIBING = {b"subscribe", b"psubscribe", b"ssubscribe"}
 LISTENING = {*SUBSCRIBING, b"unsubscribe", b"punsubscribe", b"sunsubscribe"}
 INVALIDATE = b"__redis__:invalidate"
