@@ -13,13 +13,16 @@ each, lowest first. Sparse ones are runs:
     1vvvvvll            l + 1 registers are v + 1, up to 32
 
 A sparse value becomes dense, for good, when a register passes 32 or its bytes pass SPARSE_BYTES_MAX. To have the same
-bytes as Redis it is changed as there: one run is split, and then neighbours are joined, but only a few.
+bytes as Redis it is changed as there: one run is split, and then neighbours are joined, but only a few. Redis walks
+along the runs for each register; many at once are raised in a list of the runs (_Runs), each found by bisection.
 
 Estimation: Otmar Ertl, New cardinality estimation algorithms for HyperLogLog sketches, arXiv:1702.01284. Hash:
 MurmurHash64A by Austin Appleby. Dense registers are read and written many at a time, as one large integer or by byte
 tables: a loop over 16384 of them in Python would hold the shard for milliseconds.
 """
 
+from bisect import bisect_right
+from collections.abc import Iterator
 from math import floor, inf, sqrt
 from struct import Struct
 
@@ -53,6 +56,8 @@ _ZERO_MAX = 64
 _VALUE_RUN_MAX = 4
 _VALUE_MAX = 32
 _JOIN_STEPS = 5
+_MANY = 8
+"""So many registers are raised in a list of all runs; to make that takes as long as some walks along them."""
 
 _XZERO, _VALUE = 0x40, 0x80
 
@@ -128,10 +133,12 @@ def with_cardinality(value: bytes, cardinality: int) -> bytes:
 
 def add(value: bytearray, elements: list[bytes]) -> bool:
     """Add elements. Whether a register changed. Raises CommandError for a value that is damaged."""
+    places = map(place, elements)
     changed = False
-    for element in elements:
+    if len(elements) >= _MANY and value[_ENCODING_AT] == SPARSE and len(value) <= HEADER_BYTES + REGISTERS:
+        changed = _raise_many(value, places)  # a longer one is damaged, and could be of any size
+    for index, count in places:
         breathe()
-        index, count = place(element)
         if raise_register(value, index, count):
             changed = True
     return changed
@@ -140,7 +147,7 @@ def add(value: bytearray, elements: list[bytes]) -> bool:
 def raise_register(value: bytearray, index: int, count: int) -> bool:
     """Let a register be at least `count`; whether it was less. Raises CommandError for a value that is damaged."""
     if value[_ENCODING_AT] == SPARSE:
-        return _raise_sparse(value, index, count, _START)[0]
+        return _raise_sparse(value, index, count)
     bit = index * REGISTER_BITS
     at, shift = HEADER_BYTES + (bit >> 3), bit & 7
     pair = int.from_bytes(value[at : at + 2], "little")
@@ -186,17 +193,19 @@ def _values(value: int, count: int) -> bytes:
     return bytes((_VALUE | value - 1 << 2 | count - 1,)) if count else b""
 
 
-_START = (HEADER_BYTES, 0)
+def _split(code: int, left: int, count: int, right: int) -> tuple[bytes, bytes, bytes]:
+    """The run that begins with `code`, when the register behind its first `left` and before its last `right` becomes
+    `count`."""
+    if code & _VALUE:
+        old = (code >> 2 & 31) + 1
+        return _values(old, left), _values(count, 1), _values(old, right)
+    return _zeros(left), _values(count, 1), _zeros(right)
 
 
-def _raise_sparse(
-    value: bytearray, index: int, count: int, start: tuple[int, int]
-) -> tuple[bool, tuple[int, int]]:
-    """`raise_register` for a sparse value; `start`: where to begin to look, and the register that stands there. Also
-    returns where to begin for a larger index."""
-    at, first = start
-    before, resume = at, start
-    previous = start
+def _raise_sparse(value: bytearray, index: int, count: int) -> bool:
+    """`raise_register` for a sparse value."""
+    at, first = HEADER_BYTES, 0
+    before = at
     end = len(value)
     while at < end:
         code = value[at]
@@ -208,27 +217,21 @@ def _raise_sparse(
             span, size = code + 1, 1
         if index < first + span:
             break
-        # What is joined after a split begins one run before: so the next search begins one more before that.
-        resume, previous, before = previous, (at, first), at
+        before = at
         at += size
         first += span
     else:
         raise CommandError(CORRUPTED)
-    left, right = index - first, first + span - 1 - index
-    old = (code >> 2 & 31) + 1 if code & _VALUE else 0
-    if old >= count:
-        return False, resume
+    if code & _VALUE and (code >> 2 & 31) + 1 >= count:
+        return False
     if count <= _VALUE_MAX:
-        if old:
-            split = _values(old, left) + _values(count, 1) + _values(old, right)
-        else:
-            split = _zeros(left) + _values(count, 1) + _zeros(right)
+        split = b"".join(_split(code, index - first, count, first + span - 1 - index))
         if len(split) <= size or end + len(split) - size <= SPARSE_BYTES_MAX:
             value[at : at + size] = split
             _join(value, before)
-            return True, resume
+            return True
     make_dense(value)
-    return raise_register(value, index, count), _START
+    return raise_register(value, index, count)
 
 
 def _join(value: bytearray, at: int) -> None:
@@ -248,6 +251,85 @@ def _join(value: bytearray, at: int) -> None:
         at += 1
 
 
+class _Runs:
+    """The runs of a sparse value, to raise many registers. It does what `_raise_sparse` and `_join` do."""
+
+    def __init__(self, value: bytearray) -> None:
+        self._codes: list[bytes] = []
+        self._firsts: list[int] = []
+        """The first register of each run."""
+        self._bytes = len(value)
+        first = 0
+        at = HEADER_BYTES
+        for _, span, wide in runs(value):
+            size = 2 if wide else 1
+            self._codes.append(bytes(value[at : at + size]))
+            self._firsts.append(first)
+            at += size
+            first += span
+        self._end = first
+
+    def raise_register(self, index: int, count: int) -> bool | None:
+        """Whether it was less than `count`; None when it can not be so high in a sparse value. Raises CommandError."""
+        if index >= self._end:
+            raise CommandError(CORRUPTED)
+        codes, firsts = self._codes, self._firsts
+        at = bisect_right(firsts, index) - 1
+        whole, first = codes[at], firsts[at]
+        code = whole[0]
+        if code & _VALUE and (code >> 2 & 31) + 1 >= count:
+            return False
+        if count > _VALUE_MAX:
+            return None
+        stop = firsts[at + 1] if at + 1 < len(firsts) else self._end
+        split = _split(code, index - first, count, stop - 1 - index)
+        size = self._bytes + sum(map(len, split)) - len(whole)
+        if size > self._bytes and size > SPARSE_BYTES_MAX:
+            return None
+        pairs = zip((first, index, index + 1), split, strict=True)
+        new = [(begin, part) for begin, part in pairs if part]
+        firsts[at : at + 1] = [begin for begin, _ in new]
+        codes[at : at + 1] = [part for _, part in new]
+        self._bytes = size
+        self._join(max(at - 1, 0))
+        return True
+
+    def _join(self, at: int) -> None:
+        codes = self._codes
+        for _ in range(_JOIN_STEPS):
+            if at + 1 >= len(codes):
+                return
+            code, following = codes[at][0], codes[at + 1][0]
+            length = (code & 3) + (following & 3) + 2
+            if code & _VALUE and (code ^ following) & 0xFC == 0 and length <= _VALUE_RUN_MAX:
+                codes[at : at + 2] = [bytes((code & 0xFC | length - 1,))]
+                del self._firsts[at + 1]
+                self._bytes -= 1
+            else:
+                at += 1
+
+    def encode(self) -> bytes:
+        """The value behind its header."""
+        return b"".join(self._codes)
+
+
+def _raise_many(value: bytearray, registers: Iterator[tuple[int, int]]) -> bool:
+    """`raise_register` of a sparse value for (index, count), until there are no more or the value has become dense.
+    Whether any was less."""
+    changed = False
+    found = _Runs(value)
+    for index, count in registers:
+        breathe()
+        outcome = found.raise_register(index, count)
+        if outcome is None:
+            value[HEADER_BYTES:] = found.encode()
+            make_dense(value)
+            return raise_register(value, index, count) or changed
+        changed = changed or outcome
+    value[HEADER_BYTES:] = found.encode()
+    return changed
+
+
 # -- all registers --------------------------------------------------------------------------------------------------
 
 
@@ -263,13 +345,10 @@ def registers(value: bytes | bytearray) -> bytes:
 
 def raise_registers(value: bytearray, each: bytes) -> None:
     """Let each register be at least what `each` says, a byte each. Raises CommandError for a value that is damaged."""
-    start = _START
-    for index, count in paced(iter(enumerate(each))):
-        if value[_ENCODING_AT] == DENSE:
-            value[HEADER_BYTES:] = pack(_largest(registers(value), each))
-            return
-        if count:
-            _, start = _raise_sparse(value, index, count, start)
+    if value[_ENCODING_AT] == SPARSE:
+        _raise_many(value, ((index, count) for index, count in paced(iter(enumerate(each))) if count))
+    if value[_ENCODING_AT] == DENSE:
+        value[HEADER_BYTES:] = pack(_largest(registers(value), each))
 
 
 def _mask(bits: int, every: int) -> int:

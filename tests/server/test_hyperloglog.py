@@ -75,6 +75,32 @@ def test_raising_all_in_order_is_raising_one_after_the_other(
     assert at_once == one_by_one
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(0, 200), max_size=30),
+    st.lists(st.lists(st.integers(0, 10**6) | st.integers(0, 200), max_size=300), max_size=4),
+)
+def test_adding_many_is_adding_one_after_the_other(before: list[int], then: list[list[int]]) -> None:
+    one_by_one, at_once = hll.new(), hll.new()
+    for elements in [before, *then]:
+        words = [b"%d" % element for element in elements]
+        changed = [hll.add(one_by_one, [word]) for word in words]
+        assert hll.add(at_once, words) == any(changed)
+        assert at_once == one_by_one
+
+
+def test_a_value_becomes_dense_at_the_same_element_however_they_are_added() -> None:
+    words = [b"%d" % number for number in range(2200)]
+    one_by_one, at_once = hll.new(), hll.new()
+    for end in range(100, len(words) + 1, 100):
+        assert not hll.is_dense(one_by_one) or end > 1000
+        for word in words[end - 100 : end]:
+            hll.add(one_by_one, [word])
+        hll.add(at_once, words[end - 100 : end])
+        assert at_once == one_by_one
+    assert hll.is_dense(at_once)
+
+
 def test_registers_that_can_not_be_are_an_error_and_no_bug() -> None:
     group = Group()
     group.run("SET", "k", bytes(dense(bytes((63,)) * hll.REGISTERS)[:15]) + b"\x80" + b"\xff" * 12288)
