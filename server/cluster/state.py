@@ -19,12 +19,13 @@ nodes that can be reached have, too, so that what it does elsewhere sees it.
     node.state.watch(b"function:", lambda name, text: ...)  # text None: it has gone
     reply = await node.call(SYSTEM_GROUP, 0, [b"_functionkeep", name, text])
 
-What has changed is found by comparing the state with what was shown, which takes a change, a snapshot and a restart
-alike and costs what the state is large: some thousand entries at the most. While a replica is not in one
-consistent state (for some moments after a snapshot, or while the log is replayed at start), nothing new is shown.
+What has changed is what the replica says that it has applied (`Replica.changes`). After a start, and when a snapshot
+was installed, all of the state is compared with what was shown. While a replica is not in one consistent state (for
+some moments after a snapshot, or while the log is replayed at start), nothing new is shown.
 """
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import trio
@@ -34,14 +35,25 @@ from server.keyspace.slots import SLOTS
 
 if TYPE_CHECKING:
     from raft.runtime.group import Group
-    from server.keyspace.store import Store
     from server.keyspace.view import View
 
 applied_wait_s = 2.0
 """How long the reply to a change waits for the client's node; a node that is further behind answers all the same."""
 
+_HEADS, _HEADS_STOP = b"h", b"i"
+"""The range of the records that are shown."""
+
 Watcher: TypeAlias = Callable[[bytes, bytes | None], None]
 """Told the key without the watched prefix, and its value; None when it has gone."""
+
+
+class StateReplica(Protocol):
+    """What is needed of group 0's replica."""
+
+    changes: deque[dict[bytes, bytes | None] | None] | None
+
+    def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """What is applied here."""
 
 
 class StateShard(Protocol):
@@ -50,8 +62,8 @@ class StateShard(Protocol):
     group: "Group"
 
     @property
-    def replica(self) -> "Store":
-        """What is applied here."""
+    def replica(self) -> StateReplica:
+        """Its data on this node."""
 
 
 class ClusterState:
@@ -59,6 +71,8 @@ class ClusterState:
 
     def __init__(self) -> None:
         self._shard: StateShard | None = None
+        self._changes: deque[dict[bytes, bytes | None] | None] = deque()
+        """What the replica has applied and the watchers may not know."""
         self._shown: dict[bytes, bytes] = {}
         """What the watchers have been told."""
         self._watchers: list[tuple[bytes, Watcher]] = []
@@ -69,7 +83,8 @@ class ClusterState:
     def follow(self, shard: StateShard) -> None:
         """Show what group 0 holds, from its data as found at start."""
         self._shard = shard
-        self._show()
+        self._changes = shard.replica.changes = deque()
+        self._compare(shard)
 
     def watch(self, prefix: bytes, watcher: Watcher) -> None:
         """Tell `watcher` of every key under `prefix`: now of all that are there, then of each that changes."""
@@ -84,7 +99,12 @@ class ClusterState:
         if shard is None or not shard.group.consistent:
             return
         index = shard.group.applied
-        self._show()
+        while self._changes:
+            changes = self._changes.popleft()
+            if changes is None:
+                self._compare(shard)
+            else:
+                self._show(changes.items())
         self._applied_index = index
         waiting, self._waiting = self._waiting, []
         for wanted, then in waiting:
@@ -107,17 +127,26 @@ class ClusterState:
         else:
             self._waiting.append((index, then))
 
-    def _show(self) -> None:
-        assert self._shard is not None
-        found = {
-            where[HEAD_PREFIX_BYTES:]: record[HEADER_BYTES:]
-            for where, record in self._shard.replica.scan(b"h", b"i")
-        }
-        shown, self._shown = self._shown, found
-        for key in shown.keys() - found.keys():
+    def _compare(self, shard: StateShard) -> None:
+        """Show all that is not as it was shown."""
+        found = dict(shard.replica.scan(_HEADS, _HEADS_STOP))
+        there = {where[HEAD_PREFIX_BYTES:] for where in found}
+        for key in self._shown.keys() - there:
+            del self._shown[key]
             self._tell(key, None)
-        for key, value in found.items():
-            if shown.get(key) != value:
+        self._show(found.items())
+
+    def _show(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
+        shown = self._shown
+        for where, record in records:
+            if not _HEADS <= where < _HEADS_STOP:
+                continue
+            key = where[HEAD_PREFIX_BYTES:]
+            if record is None:
+                if shown.pop(key, None) is not None:
+                    self._tell(key, None)
+            elif shown.get(key) != (value := record[HEADER_BYTES:]):
+                shown[key] = value
                 self._tell(key, value)
 
     def _tell(self, key: bytes, value: bytes | None) -> None:

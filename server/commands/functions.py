@@ -13,6 +13,7 @@ from hashlib import sha1
 from typing import Any
 
 import hiredis
+import trio
 from msgspec import msgpack, structs
 
 from resp.values import OK, Simple
@@ -39,7 +40,14 @@ from server.commands.table import (
 )
 from server.errors import CommandError
 from server.keyspace.view import View
-from server.scripting.functions import PREFIX, check_names, index, merge
+from server.scripting.functions import (
+    add_libraries,
+    forget_libraries,
+    forget_library,
+    owner,
+    read_library,
+    write_library,
+)
 from server.scripting.interpreter import interpreter
 from server.scripting.library import (
     ENGINE,
@@ -57,6 +65,10 @@ from server.types.glob import compile_glob
 _GONE = b"functiongone:"
 gone_ms = 10_000
 """How long it is known which nodes were told to delete a library."""
+_SWEEP_EVERY = 20
+"""With one in so many deletions, what is older is forgotten: that looks at all there is."""
+_LIBRARIES_AT_A_TIME = 200
+"""That FUNCTION LIST shows while others wait."""
 _LOAD, _APPEND, _REPLACE, _FLUSH = b"load", b"append", b"replace", b"flush"
 _LIBRARY_EXISTS = b"ERR Library '%b' already exists"
 _BAD_SUBCOMMAND = b"ERR unknown subcommand or wrong number of arguments for '%b'. Try FUNCTION HELP."
@@ -71,30 +83,25 @@ def _register(text: bytes) -> Library:
 # -- on group 0 --------------------------------------------------------------------------------------------------
 
 
-def _present(view: View) -> dict[bytes, Library]:
-    return {name: decode_library(record) for name, record in state.entries(view, PREFIX).items()}
-
-
 @command("_functionkeep", arity=-3, where=CLUSTER, group="scripting")
 def keep(view: View, args: Args) -> Reply:
     """Keeps libraries: a policy, the node (0: the only one), and what encode_library made of each."""
     policy, node = args[1], int(args[2])
-    before = _present(view)
     new, again = [], []
     for library in map(decode_library, args[3:]):
-        old = before.get(library.name)
+        old = read_library(view, library.name)
         if node and old is not None and old.text == library.text and node not in old.nodes:
             again.append(structs.replace(old, nodes=(*old.nodes, node)))
+        elif policy == _LOAD and old is not None:
+            raise CommandError(_LIBRARY_EXISTS % library.name)
         else:
             new.append(stamped(library, view.revision, (node,)))
-    if policy == _LOAD and new and new[0].name in before:
-        raise CommandError(_LIBRARY_EXISTS % new[0].name)
-    present = {library.name: library for library in again} if policy == _FLUSH else dict(before)
-    merge(present, new, replace=policy == _REPLACE)
-    for name in before.keys() - present.keys():
-        state.forget(view, PREFIX + name)
+    if policy == _FLUSH:
+        forget_libraries(view, but={library.name for library in again})
+    add_libraries(view, new, replace=policy == _REPLACE)
+    for library in again:
+        write_library(view, library)
     for library in (*new, *again):
-        state.write(view, PREFIX + library.name, encode_library(library))
         state.forget(view, _GONE + library.name)
     return OK
 
@@ -104,24 +111,39 @@ def delete(view: View, args: Args) -> Reply:
     """Deletes a library: its name, the node (0: the only one)."""
     name, node = args[1], int(args[2])
     told: list[int] = []
-    for other, record in state.entries(view, _GONE).items():
-        until_ms, nodes = msgpack.decode(record, type=tuple[int, list[int]])
-        if until_ms <= view.now_ms:
-            state.forget(view, _GONE + other)
-        elif other == name:
+    record = state.read(view, _GONE + name)
+    if record is not None:
+        until_ms, nodes = _decode_gone(record)
+        if until_ms > view.now_ms:
             told = nodes
-    if not state.forget(view, PREFIX + name) and (not told or node in told):
+    library = read_library(view, name)
+    if library is not None:
+        forget_library(view, library)
+    elif not told or node in told:
         raise CommandError(b"ERR Library not found")
     if node:
+        if not view.random.randrange(_SWEEP_EVERY):
+            _forget_old(view)
         state.write(view, _GONE + name, msgpack.encode((view.now_ms + gone_ms, [*told, node])))
     return OK
+
+
+def _decode_gone(record: bytes) -> tuple[int, list[int]]:
+    return msgpack.decode(record, type=tuple[int, list[int]])
+
+
+def _forget_old(view: View) -> None:
+    """Forget what was deleted too long ago to matter."""
+    for name, record in state.entries(view, _GONE).items():
+        if _decode_gone(record)[0] <= view.now_ms:
+            state.forget(view, _GONE + name)
 
 
 @command("_functionfind", arity=2, flags=READONLY, where=CLUSTER, group="scripting")
 def find(view: View, args: Args) -> Reply:
     """The library that has a function of this name, as encode_library makes it."""
-    found = index(_present(view).values()).get(args[1].lower())
-    return None if found is None else encode_library(found[0])
+    found = owner(view, args[1])
+    return None if found is None else encode_library(found)
 
 
 def _check_space(context: Context) -> None:
@@ -231,7 +253,7 @@ def _function_reply(function: Function) -> Reply:
     group="scripting",
     complexity="O(N) where N is the number of functions",
 )
-def function_list(context: Context, args: Args) -> Reply:
+async def function_list(context: Context, args: Args) -> Reply:
     """Returns information about all libraries."""
     pattern = None
     with_code = False
@@ -248,7 +270,9 @@ def function_list(context: Context, args: Args) -> Reply:
             raise CommandError(b"ERR Unknown argument " + option)
     matches = None if pattern is None else compile_glob(pattern.lower())
     replies = []
-    for library in context.node.functions.libraries.values():
+    for at, library in enumerate(list(context.node.functions.libraries.values()), 1):
+        if at % _LIBRARIES_AT_A_TIME == 0:
+            await trio.lowlevel.checkpoint()
         if matches is None or matches(library.name.lower()):
             functions = [_function_reply(function) for function in library.functions]
             reply = {b"library_name": library.name, b"engine": ENGINE, b"functions": functions}
@@ -320,12 +344,16 @@ async def function_restore(context: Context, args: Args) -> Reply:
             b"ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE."
         )
     libraries: dict[bytes, Library] = {}
+    taken: set[bytes] = set()
     for text in load_libraries(args[2]):
         name, _ = parse_library(text)
         if name in libraries:
             raise CommandError(_LIBRARY_EXISTS % name)
         library = _register(text)
-        check_names(library, index(libraries.values()))
+        for function in library.functions:
+            if function.name.lower() in taken:
+                raise CommandError(b"ERR Function " + function.name + b" already exists")
+        taken.update(function.name.lower() for function in library.functions)
         libraries[name] = library
     records = map(encode_library, libraries.values())
     await _change(context, [b"_functionkeep", policy, _me(context), *records])

@@ -1,17 +1,26 @@
 """The libraries of functions that a node knows, and the rules by which they live beside each other.
 
 Libraries belong to group 0 (cluster/state.py), an entry each: `function:` and the library's name. Every node follows
-them into a `Functions`, which answers what its clients ask; group 0's leader applies `merge` to what it holds when
-they are to change. Names of libraries are told apart by case, names of functions are not.
+them into a `Functions`, which answers what its clients ask. Whose a function is stands in an entry of its own,
+`functionname:` and the function's name, so that group 0's leader need not look at all libraries when one is to change:
+`keep_libraries`. Names of libraries are told apart by case, names of functions are not.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Sequence
+from typing import TYPE_CHECKING
 
+from server.cluster import state
 from server.errors import CommandError
-from server.scripting.library import Function, Library, decode_library
+from server.scripting.library import Function, Library, decode_library, encode_library
+
+if TYPE_CHECKING:
+    from server.keyspace.view import View
 
 PREFIX = b"function:"
 """Of the entries of group 0."""
+_NAMES = b"functionname:"
+_INDEXED = b"functionnames"
+"""The entry that says that all functions have an entry of their name. Data of older versions has none."""
 
 
 class Functions:
@@ -20,49 +29,101 @@ class Functions:
     def __init__(self) -> None:
         self.libraries: dict[bytes, Library] = {}
         """By name."""
-        self._functions: dict[bytes, tuple[Library, Function]] | None = {}
-        """By name in lower case; None when it has to be made again."""
+        self._functions: dict[bytes, tuple[Library, Function]] = {}
+        """By name in lower case."""
 
     def changed(self, name: bytes, record: bytes | None) -> None:
         """For ClusterState.watch: the library `name` is now this, or is gone."""
-        self._functions = None
-        if record is None:
-            self.libraries.pop(name, None)
-        else:
-            self.libraries[name] = decode_library(record)
+        before = self.libraries.pop(name, None)
+        for function in before.functions if before is not None else ():
+            found = self._functions.get(function.name.lower())
+            if (
+                found is not None and found[0] is before
+            ):  # or another library has the name, and was told first
+                del self._functions[function.name.lower()]
+        if record is not None:
+            library = self.libraries[name] = decode_library(record)
+            for function in library.functions:
+                self._functions[function.name.lower()] = library, function
 
     def find(self, name: bytes) -> tuple[Library, Function] | None:
         """The function of that name and its library."""
-        if self._functions is None:
-            self._functions = index(self.libraries.values())
         return self._functions.get(name.lower())
 
     def count(self) -> int:
         """How many functions there are."""
-        return sum(len(library.functions) for library in self.libraries.values())
+        return len(self._functions)
 
 
-def index(libraries: Iterable[Library]) -> dict[bytes, tuple[Library, Function]]:
-    """The functions of these libraries by name in lower case."""
-    return {
-        function.name.lower(): (library, function) for library in libraries for function in library.functions
-    }
+# -- for the handlers of group 0 -----------------------------------------------------------------------------------
 
 
-def merge(present: dict[bytes, Library], new: Sequence[Library], *, replace: bool) -> None:
-    """Add `new` libraries to those that are `present`, by name, in the place of such with the same name if `replace`.
-    Raises CommandError when a name is taken; then `present` is of no use any more."""
-    for library in new:
-        if present.pop(library.name, None) is not None and not replace:
-            raise CommandError(b"ERR Library " + library.name + b" already exists")
-    taken = index(present.values())
-    for library in new:
-        check_names(library, taken)
-    present.update((library.name, library) for library in new)
+def read_library(view: "View", name: bytes) -> Library | None:
+    """The library of that name."""
+    record = state.read(view, PREFIX + name)
+    return None if record is None else decode_library(record)
 
 
-def check_names(library: Library, taken: dict[bytes, tuple[Library, Function]]) -> None:
-    """Raises CommandError when one of the functions' names is `taken`."""
+def write_library(view: "View", library: Library) -> None:
+    """Let this be the library of that name."""
+    state.write(view, PREFIX + library.name, encode_library(library))
+
+
+def forget_library(view: "View", library: Library) -> None:
+    """Delete a library."""
+    state.forget(view, PREFIX + library.name)
     for function in library.functions:
-        if function.name.lower() in taken:
-            raise CommandError(b"ERR Function " + function.name + b" already exists")
+        state.forget(view, _NAMES + function.name.lower())
+
+
+def forget_libraries(view: "View", but: Container[bytes]) -> None:
+    """Delete all libraries but those with these names."""
+    for name, record in state.entries(view, PREFIX).items():
+        if name not in but:
+            forget_library(view, decode_library(record))
+
+
+def owner(view: "View", name: bytes) -> Library | None:
+    """The library that has a function of that name."""
+    library = (
+        _read_names(view).get(name.lower())
+        if not _is_indexed(view)
+        else state.read(view, _NAMES + name.lower())
+    )
+    return None if library is None else read_library(view, library)
+
+
+def add_libraries(view: "View", new: Sequence[Library], *, replace: bool) -> None:
+    """Add libraries to those that are there, in the place of such with the same name if `replace`. Raises CommandError
+    when a name is taken."""
+    if not _is_indexed(view):
+        state.write(view, _INDEXED, b"")
+        for function_name, library_name in _read_names(view).items():
+            state.write(view, _NAMES + function_name, library_name)
+    for library in new:
+        old = read_library(view, library.name)
+        if old is not None:
+            if not replace:
+                raise CommandError(b"ERR Library " + library.name + b" already exists")
+            forget_library(view, old)
+    for library in new:
+        for function in library.functions:
+            if owner(view, function.name) is not None:
+                raise CommandError(b"ERR Function " + function.name + b" already exists")
+    for library in new:
+        write_library(view, library)
+        for function in library.functions:
+            state.write(view, _NAMES + function.name.lower(), library.name)
+
+
+def _is_indexed(view: "View") -> bool:
+    return state.read(view, _INDEXED) is not None
+
+
+def _read_names(view: "View") -> dict[bytes, bytes]:
+    """What the entries of names say, from the libraries: each function's name in lower case, and its library's."""
+    return {
+        function.name.lower(): name
+        for name, record in state.entries(view, PREFIX).items()
+        for function in decode_library(record).functions
+    }

@@ -50,7 +50,7 @@ class Replica:
         self.clock_ms = 0
         """The leaders' clock as the applied entries tell it: no later leader's time for this group is before
         it."""
-        self.changes = 0
+        self.writes = 0
         """Grows before and after each change of what is stored, so that it is odd during one."""
         self.observed = 0
         self.pending: dict[bytes, tuple[int, bytes | None]] = {}
@@ -64,6 +64,9 @@ class Replica:
         """What this node calls itself in receipts."""
         self.receipts: deque[Receipt] = deque()
         """Those of this node that were applied. They are here before `applied_index` says so."""
+        self.changes: deque[dict[bytes, bytes | None] | None] | None = None
+        """For whoever follows the data and has put a deque here: what each batch has written; None: all may be another.
+        It is here before `applied_index` says so."""
         self.deletions = Deletions(self.applied_index)
         """In log indexes, for the view of the leader that this replica may become."""
         self._applied_key = APPLIED_KEY.pack(b"a", group)
@@ -127,9 +130,11 @@ class Replica:
                         self._note_flush(key, written)
         applied = max(self.applied_index, entries[-1].index)
         batch.put(self._applied_key, APPLIED.pack(applied, self.consistent_index, self.generation))
-        self.changes += 1
+        self.writes += 1
         self._store.write(batch)
-        self.changes += 1
+        self.writes += 1
+        if self.changes is not None:
+            self.changes.append(newest)
         self.applied_index = applied
 
     def _note_flush(self, note: bytes, written: list[tuple[int, dict[bytes, bytes | None]]]) -> None:
@@ -188,6 +193,8 @@ class Replica:
         self._store.sync()
         self.generation = staging.generation
         self.prefix = data_prefix(self.group, self.generation)
+        if self.changes is not None:
+            self.changes.append(None)
         self.applied_index = meta.index
         self.consistent_index = consistent_index
         self.deletions = Deletions(meta.index)

@@ -44,16 +44,16 @@ class StaleReads:
             return None
         replica = self._replica
         for _ in range(attempts_max):
-            changes = replica.changes
+            writes = replica.writes
             try:
                 reply = self._read(command, args, db, protocol)
             except (TooLong, WouldBlock):
                 return None
             except Exception as error:
-                if not _changed(replica, changes):
+                if not _changed(replica, writes):
                     return failure(command, error, protocol, self._stats)
             else:
-                if not _changed(replica, changes):
+                if not _changed(replica, writes):
                     return reply
         return None
 
@@ -69,6 +69,6 @@ class StaleReads:
             end_attempt()
 
 
-def _changed(replica: Replica, changes: int) -> bool:
-    """Whether something was, or may have been, applied since `changes`."""
-    return replica.changes != changes or changes % 2 == 1
+def _changed(replica: Replica, writes: int) -> bool:
+    """Whether something was, or may have been, applied since `writes`."""
+    return replica.writes != writes or writes % 2 == 1

@@ -19,7 +19,7 @@ from server.keyspace.meta import Meta
 from server.keyspace.store import MemoryStore
 from server.keyspace.view import View
 from server.scripting import script
-from server.scripting.functions import PREFIX, Functions, merge
+from server.scripting.functions import PREFIX, Functions
 from server.scripting.interpreter import Interpreter
 from server.scripting.library import (
     Function,
@@ -240,10 +240,39 @@ def test_a_function_that_moves_to_another_library_is_never_lost() -> None:
         assert functions.count() == 1
 
 
-def test_merging_is_all_or_nothing() -> None:
-    present = {b"a": library("a", "f")}
-    with pytest.raises(CommandError, match="Function F already exists"):
-        merge(dict(present), [library("b", "g"), library("c", "F")], replace=True)
+def test_adding_is_all_or_nothing() -> None:
+    group = Group()
+    assert keep(group, "load", library("a", "f")) == OK
+    refused = keep(group, "replace", library("b", "g"), library("c", "F"))
+    assert refused == Error(b"ERR Function F already exists")
+    assert group.run("_functionfind", "g") is None
+
+
+def test_loading_and_deleting_looks_at_no_other_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = Group()
+    assert keep(group, "load", library("a", "f")) == OK
+
+    def scan(*_: object) -> None:
+        pytest.fail("all libraries were read")
+
+    monkeypatch.setattr(group.store, "scan", scan)
+    assert keep(group, "load", library("b", "g")) == OK
+    assert keep(group, "replace", library("b", "h")) == OK
+    assert group.run("_functionfind", "g") is None
+    assert decode_library(group.run("_functionfind", "h")).name == b"b"
+    assert group.run("_functiondelete", "a", "0") == OK
+
+
+def test_libraries_of_an_older_version_have_their_names_found() -> None:
+    """It kept no entries of names."""
+    group = Group()
+    state.write(group.begin(), PREFIX + b"a", encode_library(library("a", "f")))
+    group.commit()
+    assert decode_library(group.run("_functionfind", "F")).name == b"a"
+    assert keep(group, "load", library("b", "F")) == Error(b"ERR Function F already exists")
+    assert keep(group, "replace", library("a", "g")) == OK
+    assert group.run("_functionfind", "f") is None
+    assert keep(group, "load", library("b", "f")) == OK
 
 
 # -- texts and payloads ------------------------------------------------------------------------------------------
