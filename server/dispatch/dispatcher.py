@@ -10,8 +10,9 @@ who runs it (`where` in the command table).
 import logging
 from collections.abc import Callable, Iterable
 from functools import partial
-from inspect import isawaitable
+from itertools import islice
 from time import perf_counter_ns
+from types import CoroutineType
 from typing import Any
 
 import trio
@@ -161,40 +162,38 @@ class Dispatcher:
 
     # -- the hot path ----------------------------------------------------------------------------------------
 
-    def answer_hot(self, session: Session, requests: list[Args], start: int, output: list[bytes]) -> int:
-        """Append to `output` the replies to the requests of one command, one of HOT, that stand at `start` of
-        `requests`, as far as they are at hand (keyspace/cache.py). Where it stopped. Only for a session without guards
-        while nobody is attentive."""
+    def answer_hot(self, session: Session, requests: list[Args], start: int) -> list[bytes]:
+        """The replies to the requests of one command, one of HOT, that stand at `start` of `requests`, as far as they
+        are at hand (keyspace/cache.py). Only for a session without guards while nobody is attentive."""
         began_ns = perf_counter_ns()
         row = HOT[requests[start][0]]
         found = (
             self._found_parts(session, requests, start) if row.kept else self._found(session, requests, start)
         )
-        count = len(found)
-        if not count:
-            return start
-        if self._hot_turn != self._clock.turn:
-            self._hot_turn = self._clock.turn
+        if not found:
+            return found
+        turn = self._clock.turn
+        if self._hot_turn != turn:
+            self._hot_turn = turn
             self._hot_until_us = self._router.lease_until_us()
         # As in Shard: the proof of leadership is looked at after the value was read.
         if self._hot_until_us != NEVER_ENDS_US and boot_time_us() >= self._hot_until_us:
-            return start
-        output += found
+            return []
+        count = len(found)
         row.calls += count
         session.last_command = row.name
         elapsed_ns = perf_counter_ns() - began_ns
         row.elapsed_ns += elapsed_ns
         row.buckets[(elapsed_ns // (1000 * count)).bit_length()] += count
-        return start + count
+        return found
 
     def _found(self, session: Session, requests: list[Args], start: int) -> list[bytes]:
         """The replies to GETs that are at hand."""
         replies = self._hot[session.db]
         null = NULL[session.protocol]
         found = []
-        for at in range(start, len(requests)):
-            args = requests[at]
-            if args[0] not in _GET or len(args) != 2:
+        for args in requests if not start else islice(requests, start, None):
+            if len(args) != 2 or args[0] not in _GET:
                 break
             reply = replies.get(args[1])
             if reply is None:
@@ -374,11 +373,14 @@ class Dispatcher:
     def _busy(self, row: Command) -> bytes | None:
         """What is said because a script takes too long here. In a cluster it holds up its group alone, but who asks how
         the node is (PING) hears of it, and no transaction is made here meanwhile."""
-        if row.flags & Flag.ALLOW_BUSY or (
-            self._clustered and (row.group not in _TELLING or row.flags & Flag.ADMIN)
+        text = self._node.busy_script()
+        if (
+            text is None
+            or row.flags & Flag.ALLOW_BUSY
+            or (self._clustered and (row.group not in _TELLING or row.flags & Flag.ADMIN))
         ):
             return None
-        return self._node.busy_script()
+        return text
 
     def _needs_memory(self, session: Session, row: Command, args: Args) -> bool:
         if row.name == "exec":
@@ -591,7 +593,7 @@ class Dispatcher:
         except Exception:
             self.log_failure(row)
             return self._failed(encode(Error(INTERNAL), session.protocol))
-        if isawaitable(value):
+        if isinstance(value, CoroutineType):
             connection.start(value, connection.defer(args), session.protocol)
             return None
         return encode(value, session.protocol)

@@ -13,8 +13,8 @@ Error semantics: https://redis.io/docs/latest/develop/interact/transactions/#err
 """
 
 from collections.abc import Callable
-from inspect import isawaitable
 from time import perf_counter_ns
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -349,7 +349,7 @@ class Transactions:
             began_ns = perf_counter_ns()
             value = self._dispatcher.value_of(queued.command, context, queued.args)
             self._dispatcher.took(queued.command, queued.args, connection.session, began_ns)
-            return await value if isawaitable(value) else value
+            return await value if isinstance(value, CoroutineType) else value
         except CommandError as error:
             self._dispatcher.count_failure(queued.command, error.text)
             return Error(error.text)

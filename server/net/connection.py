@@ -136,27 +136,30 @@ class Connection:
             self.mark()
             return
         reactor = self._reactor
-        reactor.clock.refresh()
-        reactor.stats.net_input_bytes += len(data)
-        self.session.last_active_s = reactor.clock.now_s
-        self._feed(data, pending + len(data) >= reactor.large_request_bytes)
+        clock = reactor.clock
+        clock.refresh()
+        size = len(data)
+        reactor.stats.net_input_bytes += size
+        self.session.last_active_s = clock.now_s
+        self._feed(data, pending + size >= reactor.large_request_bytes)
         if self._output or not self._waiting or self._backlog is not None or self._blocked or self._closing:
             self.mark()
 
     def _feed(self, data: bytes, large: bool = False) -> None:
         """`large`: one of the requests that this completes may be one for the log of such."""
-        self._parser.authenticated = self.session.authenticated
+        parser, session = self._parser, self.session
+        parser.authenticated = not session.guards or session.authenticated
         try:
-            requests = self._parser.feed(data)
+            requests = parser.feed(data)
         except ProtocolError as error:
             self._run_all(error.requests)
-            if error.lifted_by_authentication and self.session.authenticated:
+            if error.lifted_by_authentication and session.authenticated:
                 self._feed(b"")
                 return
             if isinstance(error, QueryBufferOverflow):
                 self._reactor.stats.query_limit_disconnections += 1
             else:
-                self._emit(encode(error.reply, self.session.protocol))
+                self._emit(encode(error.reply, session.protocol))
             self._closing = True
             return
         self._run_all(requests)
@@ -180,16 +183,19 @@ class Connection:
         waiting = self._waiting
         session = self.session
         large_bytes = self._reactor.large_reply_bytes
+        count = len(requests)
         number = 0
-        while number < len(requests):
+        while number < count:
             args = requests[number]
             if args[0] in HOT and not (
                 waiting or session.guards or session.reply_mode or dispatcher.attentive
             ):
-                had = len(output)
-                number = dispatcher.answer_hot(session, requests, number, output)
-                if len(output) > had:
-                    self._output_bytes += sum(map(len, output[had:]))
+                replies = dispatcher.answer_hot(session, requests, number)
+                if replies:
+                    number += len(replies)
+                    found = b"".join(replies)  # one alone stays what it is
+                    output.append(found)
+                    self._output_bytes += len(found)
                     if self._output_bytes > output_pause_bytes:
                         self._keep(requests[number:])
                         return
@@ -218,8 +224,8 @@ class Connection:
             ):
                 self._keep(requests[number:])
                 return
-        session.total_commands += len(requests)
-        self._reactor.stats.commands_processed += len(requests)
+        session.total_commands += count
+        self._reactor.stats.commands_processed += count
 
     def _run_muted(self, args: list[bytes]) -> None:
         """CLIENT REPLY OFF or SKIP is in force."""
@@ -307,17 +313,14 @@ class Connection:
             return
         if self._output and not self._send():
             return
-        if (
-            self._backlog is not None
-            and not self._blocked
-            and self._output_bytes <= output_pause_bytes
+        if self._backlog is not None:
+            if not self._blocked and self._output_bytes <= output_pause_bytes and len(waiting) < self._window:
+                self._run_backlog()
+                self.mark()
+        elif (
+            not (self._blocked or self._closing or self._ended or self._output)
             and len(waiting) < self._window
         ):
-            self._run_backlog()
-            self.mark()
-        if not (
-            self._blocked or self._closing or self._ended or self._output or self._backlog is not None
-        ) and (len(waiting) < self._window):
             if self.mask != READABLE:
                 self._reactor.watch(self, reading=True, writing=False, blocked=False)
             return

@@ -161,12 +161,12 @@ class Reactor:
                 elif descriptor in self._listeners:
                     self._accept(self._listeners[descriptor])
                 continue
-            if events & ~select.EPOLLOUT:
+            if events & ~_OUT:
                 if connection.mask & _IN:
                     connection.readable()
                 elif events & (_GONE | select.EPOLLHUP | select.EPOLLERR):
                     connection.close()
-            if events & select.EPOLLOUT:
+            if events & _OUT:
                 connection.mark()
         self.end_turn()
         return True

@@ -30,8 +30,8 @@ class TurnClock:
 
     def refresh(self) -> None:
         """Bytes were received just now."""
-        self.now_s = time.time()
-        self.now_ms = int(self.now_s * 1000)
+        self.now_s = now_s = time.time()
+        self.now_ms = int(now_s * 1000)
 
 
 def boot_time_us() -> int:

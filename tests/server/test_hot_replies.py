@@ -46,8 +46,8 @@ class World:
         self.session = Session(1, outlet, "", "", 0.0)
 
     def answer(self, start: int = 0) -> tuple[int, list[bytes]]:
-        output: list[bytes] = []
-        return self.dispatcher.answer_hot(self.session, GETS, start, output), output
+        replies = self.dispatcher.answer_hot(self.session, GETS, start)
+        return start + len(replies), replies
 
 
 @pytest.mark.parametrize(("protocol", "null"), [(2, b"$-1\r\n"), (3, b"_\r\n")])
