@@ -244,7 +244,8 @@ class RaftLog:
 
     def commit_to_save(self, durable_commit: int) -> bool:
         """Return whether a membership change waits for its commit index to get to the disk."""
-        return any(durable_commit < index <= self.commit for index in self.conf_changes)
+        changes = self.conf_changes
+        return bool(changes) and any(durable_commit < index <= self.commit for index in changes)
 
     def _high(self, durable_commit: int) -> int:
         """The index below which everything may be handed out."""
@@ -267,11 +268,12 @@ class RaftLog:
 
         `durable_commit` is the commit index on disk.
         """
-        if not self.has_committed(durable_commit):
-            return []
         low = self.handed + 1
         high = self._high(durable_commit)
-        entries = self.reader.entries(low, high, self.apply_bytes_max - self._applying_bytes)
+        room_bytes = self.apply_bytes_max - self._applying_bytes
+        if low >= high or room_bytes <= 0:
+            return []
+        entries = self.reader.entries(low, high, room_bytes)
         self.handed = entries[-1].index
         size = sum([len(entry.data) for entry in entries])
         self._applying.append((self.handed, size))

@@ -218,6 +218,16 @@ class RaftNode:
             return
         _HANDLERS[message.kind](state, message)
 
+    @property
+    def can_propose(self) -> bool:
+        """Whether `propose` would take something now, if it is not too much."""
+        state = self._state
+        return (
+            state.role is Role.LEADER
+            and not state.transfer_target
+            and state.uncommitted_bytes < state.config.uncommitted_bytes_max
+        )
+
     def propose(self, data: bytes, now_us: int) -> int:
         """Append `data` to our log as one entry and return its index.
 

@@ -111,13 +111,7 @@ class Group:
     @property
     def can_propose(self) -> bool:
         """`propose` would take something now."""
-        node = self.node
-        return (
-            node.role is Role.LEADER
-            and not node.transfer_target
-            and node.uncommitted_bytes < self._host.options.uncommitted_bytes_max
-            and not self._host.failed
-        )
+        return self.node.can_propose and not self._host.failed
 
     def term_at(self, index: int) -> int | None:
         """Term of the entry at `index`; None when it was compacted. Raises Unavailable past the end."""

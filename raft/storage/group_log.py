@@ -98,11 +98,14 @@ class GroupLog:
             raise Unavailable(high - 1)
         if low >= high:
             return []
-        found = self._read(low, min(high, self._cache_first), bytes_max) if low < self._cache_first else []
-        size_bytes = sum(len(entry.data) for entry in found)
-        low += len(found)
+        found: list[Entry] = []
+        size_bytes = 0
         if low < self._cache_first:
-            return found
+            found = self._read(low, min(high, self._cache_first), bytes_max)
+            size_bytes = sum(len(entry.data) for entry in found)
+            low += len(found)
+            if low < self._cache_first:
+                return found
         for entry in self._cache[low - self._cache_first : high - self._cache_first]:
             size_bytes += len(entry.data)
             if size_bytes > bytes_max and found:
@@ -210,7 +213,8 @@ class GroupLog:
         if hard_state is not None:
             self.hard_state = hard_state
         if entries:
-            self._truncate(entries[0].index)
+            if entries[0].index <= self._last_index:
+                self._truncate(entries[0].index)
             for entry in entries:
                 self._append(entry)
             self._trim()
@@ -239,8 +243,6 @@ class GroupLog:
 
     def _truncate(self, index: int) -> None:
         """Forget the entries from `index` on: they are about to be replaced."""
-        if index > self._last_index:
-            return
         assert index > self._base.index, (index, self._base.index)
         keep = max(index - self._cache_first, 0)
         cut_bytes = sum(len(entry.data) + ENTRY_OVERHEAD_BYTES for entry in self._cache[keep:])

@@ -62,7 +62,7 @@ from server.keyspace.store import Store, prefix_end
 derived_size_max = 100_000
 """Records that Derived stands for: about ten megabytes."""
 fresh_max = 4096
-"""Records of one command that go into the cache: the last."""
+"""A command that writes more heads leaves none in the cache: they would drive out all others."""
 _NULL_BYTES_MAX = 5
 """A null is shorter than any string's reply."""
 _ATTACHED = EXPIRES | SPREAD | ELEMENTS_EXPIRE
@@ -170,8 +170,8 @@ class View:
         self.committed = 0
         """A revision up to which everything is committed."""
         self._deleted = Deletions(first_index << 16)
-        self._fresh: list[tuple[bytes, bytes]] = []
-        """(key, where) of heads that this command has put in the present space, for the cache."""
+        self._fresh: dict[bytes, bytes] = {}
+        """Key to head that this command has put in the present space, for the cache."""
         self._hot = hot or HotReplies(DATABASES, 1)
         self._replies = self._hot.databases[0]
         self._parts = self._hot.parts[0]
@@ -184,7 +184,8 @@ class View:
         self.protocol = 2
         """The client's RESP version, for the few replies whose shape hangs on it."""
         self.revision = 0
-        """Of what the present command writes: (index << 16 | its number in the entry)."""
+        """Of what the present command writes: (index << 16 | its number in the entry). The executor ends the entry
+        before it has seen 65,536 commands."""
         self.effects: dict[bytes, bytes | None] = {}
         """Store key to new value, or None to delete it."""
         self._order: Order | None = None
@@ -222,11 +223,6 @@ class View:
         self.now_ms = now_ms
         self.revision = index << 16
 
-    @property
-    def commands(self) -> int:
-        """How many commands the present entry has seen; the executor ends it before they are 65,536."""
-        return self.revision & 0xFFFF
-
     def begin(self, db: int, protocol: int) -> None:
         """Start a command on database `db` (0 to 15) for a client that speaks RESP `protocol`."""
         if db != self.db:
@@ -260,14 +256,13 @@ class View:
         effects = self.effects
         self.effects = {}
         self._order = None
-        if self._fresh:
-            if len(self._fresh) > fresh_max:
-                del self._fresh[:-fresh_max]
-            for key, where in self._fresh:
-                record = effects[where]
-                if record is not None:
-                    self._cache.keep(key, record)
-            self._fresh.clear()
+        fresh = self._fresh
+        if fresh:
+            if len(fresh) <= fresh_max:
+                keep = self._cache.keep
+                for key, record in fresh.items():
+                    keep(key, record)
+            fresh.clear()
         if self._undo:
             self._undo.clear()
             self._counts_index = self.revision >> 16
@@ -288,6 +283,7 @@ class View:
                 dict.__setitem__(
                     effects, where, record[:REVISION_OFFSET] + after + record[_REVISION_BYTES.stop :]
                 )
+        self._fresh.clear()
         self._deleted.restamp(old, revision)
 
     def keep(self) -> None:
@@ -658,10 +654,10 @@ class View:
         if expire_ms:
             effects[expiry_key(expire_ms, where)] = b""
             encoding |= EXPIRES
-        effects[where] = record = HEADER.pack(type_, encoding, self.revision, expire_ms) + payload
+        record = HEADER.pack(type_, encoding, self.revision, expire_ms) + payload
+        effects[where] = self._fresh[key] = record
         if encoding & ELEMENTS_EXPIRE:
             effects[elements_expiry_key(record, where)] = b""
-        self._fresh.append((key, where))
 
     def put_strings(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
         """`put` of plain strings that do not expire, many at once; while nobody listens to events."""
@@ -678,8 +674,7 @@ class View:
             elif old[1] & _ATTACHED:
                 self.put(key, STRING, value)
                 continue
-            effects[where] = header + value
-            fresh.append((key, where))
+            effects[where] = fresh[key] = header + value
         if added:
             self._count(self.db, added, 0)
 
@@ -699,6 +694,7 @@ class View:
         if self.notify & TRACKED:
             self.events.append((TRACKED, self.origin, self.db, key))
         effects[where] = None
+        self._fresh.pop(key, None)
         self._count(self.db, -1, -1 if old[1] & EXPIRES else 0)
         if old[1] & SPREAD and not keep_elements:
             effects[orphans_key(spread_id(old))] = b""

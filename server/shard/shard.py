@@ -324,7 +324,7 @@ class Shard:
             pending[key] = (index, value)
             size += len(key) + (len(value) if value is not None else 0) + 10
         self._operations_bytes = size
-        if self.waiters:
+        if self.waiters.keys:
             self.waiters.note(effects, self._meta.databases)
 
     def _catch_up(self) -> None:
@@ -357,7 +357,7 @@ class Shard:
         self._operations.update(effects)
         self._operations_bytes += size
         self._on_dirty(self)
-        if self.waiters:
+        if self.waiters.keys:
             self.waiters.note(effects, self._meta.databases)
 
     def _keep_events(self) -> None:
@@ -388,7 +388,7 @@ class Shard:
         call.wrote = self.wrote
         if call.wrote or boot_time_us() < self._lease_until_us:
             self._wait_for_commit(call)
-            if self._operations_bytes > entry_bytes_max or self._view.commands >= entry_commands_max:
+            if self._operations_bytes > entry_bytes_max or self._view.revision & 0xFFFF >= entry_commands_max:
                 self._propose()
         else:
             call.proof = self._next_index
@@ -598,7 +598,7 @@ class Shard:
         view = self._view
         changes = len(operations)
         if view.meta_changed:
-            operations[META_KEY] = self._meta.encode()
+            operations[META_KEY] = meta = self._meta.encode()
         try:
             index = self.group.propose(encode_effects(self._now_ms, operations, self._receipts))
         except EntryTooLarge:
@@ -611,7 +611,7 @@ class Shard:
         assert index == self._next_index, "effects were evaluated for another index"
         if view.meta_changed:
             view.meta_changed = False
-            self._meta_proposed = self._meta.encode()
+            self._meta_proposed = meta
         self._base.proposed(index, operations)
         self._stats.evaluated_batches += 1
         self._stats.unsaved_changes += changes
@@ -658,18 +658,14 @@ class Shard:
     def committed(self, index: int) -> None:
         """Everything up to `index` is committed: release the replies that waited for it."""
         self._commit = index
-        # Replies are released under the term that made them only; under another one they are orphans in a
-        # moment.
-        gates = self._gates
-        while gates and self.group.term == self._leading_term:
-            at = next(iter(gates))
-            if at > index:
-                break
-            for call in gates.pop(at):
-                call.slot.fill(call.reply)
-        events = self._events
-        while events and events[0][0] <= index and self.group.term == self._leading_term:
-            self._on_events(events.popleft()[1])
+        if self.group.term == self._leading_term:
+            # Under another term than the one that made them the replies are orphans in a moment.
+            gates, events = self._gates, self._events
+            while gates and (at := next(iter(gates))) <= index:
+                for call in gates.pop(at):
+                    call.slot.fill(call.reply)
+            while events and events[0][0] <= index:
+                self._on_events(events.popleft()[1])
         if happened := self.orphans.take_events(self.group):
             self._on_events(happened)
         if self.orphans:
