@@ -175,13 +175,14 @@ _IN_SCRIPTS: dict[str, Callable[[View, Args], Reply]] = {
 }
 
 
-def _check_home(view: View, row: Command, args: Args, before: int) -> None:
+def _check_home(view: View, row: Command, args: Args) -> None:
     """Raises CommandError when a script's command has keys that are not here, or Elsewhere."""
     for at in row.keys.indexes(args):
         if not view.home.owns(args[at]):
-            if view.wanders and len(view.effects) <= before:
+            if view.wanders:
                 raise Elsewhere(key_slot(args[at]))
             raise CommandError(CROSS_SLOT)
+        view.wanders = False
 
 
 def _find(view: View, args: Args, readonly: bool) -> Command:
@@ -239,7 +240,7 @@ def call_command(
                 if not view.home.is_all:
                     raise CommandError(CROSS_SLOT)
             else:
-                _check_home(view, row, args, before)
+                _check_home(view, row, args)
         if row.is_write and view.home.node is not None and view.home.node.short_of_replicas:
             raise CommandError(NO_REPLICAS)
         if row.needs_space and len(view.effects) <= before and (refusal := _refusal(view)):

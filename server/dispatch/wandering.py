@@ -1,8 +1,9 @@
 """Scripts that name no keys, in a cluster: they run where the keys are that they touch.
 
-A script without keys goes to the first group. When the first key that it touches lives in another one, and nothing has
-been written yet, it has done nothing there: its leader answers with WANDERS and the key's slot, whatever the script may
-catch, and the script begins anew in that slot's group. There it has to stay: the keys of one script live in one group.
+A script without keys goes to the first group. When the first key that it touches lives in another one, it has done
+nothing there (what it has published is forgotten): its leader answers with WANDERS and the key's slot, whatever the
+script may catch, and the script begins anew in that slot's group. There it has to stay: the keys of one script live in
+one group.
 The client's next command waits meanwhile, as it may be about the same keys.
 
 A script that names keys goes to theirs, and one in a transaction to the group of the transaction.

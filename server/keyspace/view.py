@@ -193,9 +193,9 @@ class View:
         self.expired: list[tuple[int, bytes]] = []
         """(space, key) of keys that a read found past their time."""
         self.notify = 0
+        """Classes of keyspace events (events.py) that somebody wants to hear of."""
         self.monitored = False
         """Somebody MONITORs this node: what scripts do is to be told."""
-        """Classes of keyspace events (events.py) that somebody wants to hear of."""
         self.events: list[Event] = []
         """(class, name, db, key) of events since the last take; the executor publishes and clears them."""
         self.script_reads: ScriptReads | None = None
@@ -208,9 +208,9 @@ class View:
         self.caller: object = None
         """The access.caller.Caller for whom scripts run; None: one who may do everything."""
         self.home = home
+        """Which keys live in this group, for scripts, whose keys nobody has looked at."""
         self.wanders = False
         """The command is a script that may still run in another group: see dispatch/wandering.py."""
-        """Which keys live in this group, for scripts, whose keys nobody has looked at."""
         self.limits = limits
         """What OBJECT ENCODING hangs on; the server changes it in place."""
         self._kept_events = 0

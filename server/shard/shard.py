@@ -291,7 +291,10 @@ class Shard:
             if not error.keep_effects:
                 self._view.rollback()
             return encode(error.empty, protocol)  # type: ignore[arg-type]
-        self._view.rollback()
+        if isinstance(error, Elsewhere):
+            self._view.abandon()  # what it published too: there it begins anew
+        else:
+            self._view.rollback()
         return failure(command, error, protocol, self._stats, counted=not self._visited)
 
     def _begin_turn(self) -> None:
