@@ -194,6 +194,7 @@ def _stats(context: Context) -> Fields:
         "rejected_connections": stats.rejected_connections,
         **_zeros("sync_full sync_partial_ok sync_partial_err"),
         "expired_keys": stats.expired_keys,
+        "expired_fields": stats.expired_fields,
         "expired_stale_perc": "0.00",
         **_zeros("expired_time_cap_reached_count expire_cycle_cpu_milliseconds"),
         **_zeros("evicted_keys evicted_clients evicted_scripts"),
@@ -262,13 +263,14 @@ def _replication(context: Context) -> Fields:
 
 def _cpu(context: Context) -> Fields:
     mine, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    loop = resource.getrusage(resource.RUSAGE_THREAD)
     return {
         "used_cpu_sys": f"{mine.ru_stime:.6f}",
         "used_cpu_user": f"{mine.ru_utime:.6f}",
         "used_cpu_sys_children": f"{children.ru_stime:.6f}",
         "used_cpu_user_children": f"{children.ru_utime:.6f}",
-        "used_cpu_sys_main_thread": f"{mine.ru_stime:.6f}",
-        "used_cpu_user_main_thread": f"{mine.ru_utime:.6f}",
+        "used_cpu_sys_main_thread": f"{loop.ru_stime:.6f}",
+        "used_cpu_user_main_thread": f"{loop.ru_utime:.6f}",
     }
 
 

@@ -206,6 +206,7 @@ REMEMBERED = (
     _text("ignore-warnings"),
     _yes_no("import-mode", "no"),
     _number("io-threads", 1, 1, 256),
+    _yes_no("io-threads-always-active", "no", hidden=True),
     _yes_no("io-threads-do-reads", "no", hidden=True),
     _yes_no("jemalloc-bg-thread", "yes"),
     _number("key-load-delay", 0, INT_MIN, INT_MAX, hidden=True),

@@ -68,7 +68,9 @@ class Expirer:
         for row, _ in list(islice(base.scan(start, stop), left)):
             view.begin(0, 2)
             key = view.select_due(row)
-            left -= 1 if key is None else max(hashes.expire_due(view, key, left), 1)
+            deleted = 0 if key is None else hashes.expire_due(view, key, left)
+            self._stats.expired_fields += deleted
+            left -= max(deleted, 1)
             self._shard.take_in()
             if left <= 0:
                 return True

@@ -15,6 +15,7 @@ class Stats:
         "error_counts",
         "error_replies",
         "evaluated_batches",
+        "expired_fields",
         "expired_keys",
         "forwarded_commands",
         "keyspace_hits",
@@ -47,6 +48,7 @@ class Stats:
         self.rejected_connections = 0
         self.error_replies = 0
         self.evaluated_batches = 0
+        self.expired_fields = 0
         self.expired_keys = 0
         self.forwarded_commands = 0
         self.keyspace_hits = 0
