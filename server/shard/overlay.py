@@ -8,12 +8,14 @@ future.
 
 from collections import deque
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 
 from server.keyspace.leveldb import DataStore
 from server.keyspace.order import Order, few_max, in_range, overlaid
 from server.keyspace.store import prefix_end
 
+leaving_max = 20_000
+"""Keys that leave at once: a few milliseconds."""
 scans_min = 8
 """So many scans between two rounds of applying are worth an order of the pending keys."""
 
@@ -21,7 +23,18 @@ scans_min = 8
 class Overlay:
     """The Store (keyspace/store.py) of one group at its leader. Keys are relative to the group."""
 
-    __slots__ = ("_get", "_order", "_prefix", "_scans", "_store", "_unapplied", "observed", "pending")
+    __slots__ = (
+        "_get",
+        "_leaving",
+        "_leaving_keys",
+        "_order",
+        "_prefix",
+        "_scans",
+        "_store",
+        "_unapplied",
+        "observed",
+        "pending",
+    )
 
     def __init__(self, store: DataStore, prefix: bytes) -> None:
         self._store = store
@@ -32,6 +45,9 @@ class Overlay:
         them."""
         self._unapplied: deque[tuple[int, dict[bytes, bytes | None]]] = deque()
         """(index, effects) of proposed entries, in log order."""
+        self._leaving: deque[tuple[int, Iterator[bytes]]] = deque()
+        """(index, keys) of applied entries of which `pending` may still hold some: they say what the store says."""
+        self._leaving_keys = 0
         self._scans = 0
         """Since something was applied, with much in `pending`."""
         self._order: Order | None = None
@@ -96,23 +112,39 @@ class Overlay:
     def applied(self, index: int) -> None:
         """Everything up to `index` is in the data store."""
         unapplied = self._unapplied
-        pending = self.pending
+        while unapplied and unapplied[0][0] <= index:
+            at, operations = unapplied.popleft()
+            self._leaving.append((at, iter(operations)))
+            self._leaving_keys += len(operations)
         if self._scans < scans_min:
             self._order = None
         self._scans = 0
-        order = self._order
-        while unapplied and unapplied[0][0] <= index:
-            at, operations = unapplied.popleft()
-            for key in operations:
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Drop what is applied, a bounded number: a command may have written a million elements. For whenever nothing
+        is at work on what lies here."""
+        leaving, pending, order = self._leaving, self.pending, self._order
+        left = leaving_max
+        while leaving and left:
+            at, keys = leaving[0]
+            before = left
+            for key in islice(keys, left):
+                left -= 1
                 found = pending.get(key)
                 if found is not None and found[0] == at:
                     del pending[key]
                     if order is not None:
                         order.discard(key)
+            self._leaving_keys -= before - left
+            if left:
+                leaving.popleft()
 
     def forget(self) -> None:
         """Drop the effects that were never proposed."""
         self.pending.clear()
+        self._leaving.clear()
+        self._leaving_keys = 0
         self._order = None
         for index, operations in self._unapplied:
             for key, value in operations.items():
@@ -120,4 +152,4 @@ class Overlay:
 
     def __len__(self) -> int:
         """How many keys have an effect that is not applied."""
-        return len(self.pending)
+        return max(len(self.pending) - self._leaving_keys, 0)

@@ -106,5 +106,7 @@ class Router:
             self.forwarder.settle(self._clock.now_s)
         for route in self.routes.values():
             route.check_deadlines()
+            if route.shard is not None:
+                route.shard.tidy()
             if self.forwarder is not None and route.shard is not None and route.shard.is_full:
                 self.forwarder.tell_busy(route.group)

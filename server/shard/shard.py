@@ -688,6 +688,11 @@ class Shard:
         if self.role == Role.LEADER and not self.ready:
             self.refresh()
 
+    def tidy(self) -> None:
+        """Now and then: drop what is left here of large entries that are applied."""
+        if self.work is None:
+            self._base.tidy()
+
     def reads_confirmed(self, context: int) -> None:
         """We were the leader after every read of `context` was evaluated."""
         for call in self._proofs.take(context):

@@ -86,6 +86,7 @@ def test_elements_that_are_not_applied_yet_lie_over_those_that_are(
     monkeypatch.setattr(overlay_module, "scans_min", 0 if ordered else 8)
     for key in list(store.db.iterator(include_value=False)):
         store.db.delete(key)
+    monkeypatch.setattr(overlay_module, "leaving_max", 2)
     overlay = Overlay(store, b"group")
     state = MemoryStore()
     entries: deque[tuple[int, dict[bytes, bytes | None]]] = deque()
