@@ -234,7 +234,7 @@ def mset(view: View, args: Args) -> Reply:
     if len(args) % 2 == 0:
         raise wrong_arity(b"mset")
     if not view.notify:
-        view.put_strings(zip(args[1::2], args[2::2], strict=True))
+        view.put_strings(args[1::2], args[2::2])
         return OK
     for at in range(1, len(args), 2):
         breathe()

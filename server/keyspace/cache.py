@@ -41,7 +41,7 @@ class RecordCache:
     __slots__ = ("_limit", "_old", "young")
 
     def __init__(self, limit: int) -> None:
-        """`limit`: records in each generation, at least 1."""
+        """`limit`: records in each generation, at least 1; a command's go into the same one."""
         self.young: dict[bytes, bytes] = {}
         """The hot path looks in here by itself."""
         self._old: dict[bytes, bytes] = {}
@@ -59,11 +59,18 @@ class RecordCache:
     def keep(self, key: bytes, record: bytes) -> None:
         """Remember a record."""
         if len(record) <= record_bytes_max:
-            young = self.young
-            if len(young) >= self._limit:
-                self._old, self.young = young, {}
-                young = self.young
-            young[key] = record
+            if len(self.young) >= self._limit:
+                self._old, self.young = self.young, {}
+            self.young[key] = record
+
+    def keep_all(self, records: dict[bytes, bytes]) -> None:
+        """Remember what a command has written."""
+        if len(self.young) >= self._limit:
+            self._old, self.young = self.young, {}
+        young = self.young
+        for key, record in records.items():
+            if len(record) <= record_bytes_max:
+                young[key] = record
 
     def take(self, key: bytes) -> bytes | None:
         """Forget the record of `key`, which is about to change, and return it if it was kept."""

@@ -36,6 +36,7 @@ raise it with every change that makes what was written before unreadable, here o
 """
 
 from binascii import crc32
+from collections.abc import Iterable
 from struct import Struct
 from typing import NamedTuple
 
@@ -97,6 +98,12 @@ class Head(NamedTuple):
 def head_key(space: int, key: bytes) -> bytes:
     """Where the head of `key` lies in `space`."""
     return HEAD_PREFIX.pack(b"h", space, key_slot(key), crc32(key)) + key
+
+
+def head_keys(space: int, keys: Iterable[bytes]) -> list[bytes]:
+    """`head_key` of many."""
+    pack = HEAD_PREFIX.pack
+    return [pack(b"h", space, key_slot(key), crc32(key)) + key for key in keys]
 
 
 def head_range(space: int, first_slot: int, first_crc: int, stop_slot: int) -> tuple[bytes, bytes]:

@@ -12,7 +12,7 @@ A key whose time has come is gone for every read here at once, exactly; its reco
 deletes it through the log (`expired` collects those that a command stumbled upon).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 
 from server.errors import WRONG_TYPE, CommandError
@@ -50,6 +50,7 @@ from server.keyspace.layout import (
     elements_expiry_key,
     expiry_key,
     head_key,
+    head_keys,
     head_range,
     orphans_key,
     spread_id,
@@ -259,9 +260,7 @@ class View:
         fresh = self._fresh
         if fresh:
             if len(fresh) <= fresh_max:
-                keep = self._cache.keep
-                for key, record in fresh.items():
-                    keep(key, record)
+                self._cache.keep_all(fresh)
             fresh.clear()
         if self._undo:
             self._undo.clear()
@@ -659,15 +658,15 @@ class View:
         if encoding & ELEMENTS_EXPIRE:
             effects[elements_expiry_key(record, where)] = b""
 
-    def put_strings(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+    def put_strings(self, keys: list[bytes], values: list[bytes]) -> None:
         """`put` of plain strings that do not expire, many at once; while nobody listens to events."""
         assert not self.notify
-        effects, fresh, space, take = self.effects, self._fresh, self._space, self._take
+        effects, fresh, take = self.effects, self._fresh, self._take
         header = HEADER.pack(STRING, 0, self.revision, 0)
         added = 0
-        for key, value in pairs:
-            breathe()
-            where = head_key(space, key)
+        for key, where, value in paced(
+            zip(keys, head_keys(self._space, paced(iter(keys))), values, strict=True)
+        ):
             old = take(key, where)
             if old is None:
                 added += 1
