@@ -154,6 +154,8 @@ def format_double(number: float) -> bytes:
         return b"%d" % number
     if not isfinite(number):
         return b"nan" if isnan(number) else b"inf" if number > 0 else b"-inf"
+    if 0.001 <= abs(number) < 10000:  # here Python's layout is the same
+        return repr(number).encode()
     return _shortest(number).encode()
 
 

@@ -9,6 +9,7 @@ from server.types.numbers import INT64_MIN as INT64_MIN
 from server.types.numbers import parse_int64 as parse_int64
 
 INT32_RANGE = b"ERR value is out of range, value must between -2147483648 and 2147483647"
+_UNDERSCORE = ord("_")
 
 
 def integer(text: bytes, error: bytes = NOT_INTEGER) -> int:
@@ -51,7 +52,7 @@ def timeout_ms(text: bytes, now_ms: int) -> int:
 def _number(text: bytes, error: bytes) -> float:
     """The nearest double."""
     try:
-        if not text or text[:1].isspace() or text[-1:].isspace() or b"_" in text:
+        if not text or text[:1].isspace() or text[-1:].isspace() or _UNDERSCORE in text:
             raise ValueError
         value = float(text)
     except ValueError:

@@ -387,10 +387,13 @@ def value(view: View, key: bytes, field: bytes) -> bytes | None:
     record = view.value_in(key, HASH, _element(field))
     if record is None:
         return None
-    if not record[0]:
+    kind = record[0]
+    if not kind:
         return record[1:]
+    if kind != 1:
+        return record[_NUMBERED_VALUE_AT:]
     found = _decode(record)
-    return None if 0 < found.expire_ms <= view.now_ms else found.value
+    return None if found.expire_ms <= view.now_ms else found.value
 
 
 def set_all(view: View, key: bytes, pairs: list[tuple[bytes, bytes]]) -> int:
