@@ -421,7 +421,7 @@ class Node:
 
     def paused_until_ms(self) -> int:
         """See Protocol."""
-        return self.dispatcher.paused_until_ms
+        return self.dispatcher.pausing.until_ms
 
     def unblock(self, client_id: int, error: bool) -> bool:
         """See Protocol."""
@@ -573,7 +573,7 @@ class Node:
 
     def expire_due(self) -> bool:
         """Let every group that is led here delete some of what is past its time; whether there may be more."""
-        if not self.active_expire or self.dispatcher.paused_until_ms:
+        if not self.active_expire or self.dispatcher.pausing.until_ms:
             return False
         self.clock.advance()
         more = [shard.expirer.expire_due() for shard in self.shards.values() if shard.ready]

@@ -30,7 +30,6 @@ from server.commands.table import (
     CLUSTER,
     COMMANDS,
     PLAIN,
-    REPLICATED,
     SHARD,
     SPREAD_ALL,
     SPREAD_KEYS,
@@ -43,6 +42,7 @@ from server.dispatch.blocking import BlockedSlot
 from server.dispatch.caching import GO_ON, Caching
 from server.dispatch.connection import Connection
 from server.dispatch.observers import Observers
+from server.dispatch.pause import Pause
 from server.dispatch.texts import SCRIPT_CALLS, Texts
 from server.dispatch.transactions import Transactions
 from server.dispatch.wandering import names_no_keys, wandering
@@ -91,8 +91,6 @@ HOT: dict[bytes, Command] = {}
 _GET = frozenset((b"GET", b"get"))
 found_bytes_max = 1 << 18
 """No more of large replies are gathered at once."""
-
-
 everywhere_wait_s = 0.5
 """How long the reply to a change of what all nodes share waits for those that the client does not talk to."""
 shown_bytes_max = 128
@@ -106,6 +104,38 @@ def _shown(argument: bytes, bytes_max: int = shown_bytes_max) -> bytes:
 
 class Dispatcher:
     """Takes requests of all connections of a node."""
+
+    __slots__ = (
+        "_caching",
+        "_clock",
+        "_clustered",
+        "_get",
+        "_hot",
+        "_hot_parts",
+        "_hot_turn",
+        "_hot_until_us",
+        "_node",
+        "_redirect",
+        "_router",
+        "_sent_on",
+        "_slot_groups",
+        "_slot_routes",
+        "_stats",
+        "_topology",
+        "_transactions",
+        "anywhere",
+        "attentive",
+        "data_groups",
+        "databases",
+        "end_turn",
+        "nodes",
+        "observers",
+        "out_of_memory",
+        "pausing",
+        "routes",
+        "short_of_replicas",
+        "texts",
+    )
 
     def __init__(
         self,
@@ -141,7 +171,6 @@ class Dispatcher:
         self._hot_until_us = 0
         self._get = COMMANDS[b"get"]
         HOT.update((name, row) for name, row in PLAIN.items() if row is self._get or row.kept)
-        self._exec = COMMANDS[b"exec"]
         self.texts = Texts(self, node.functions, clock)
         self._transactions = Transactions(self)
         self._caching = Caching(self, node.tracking)
@@ -152,9 +181,7 @@ class Dispatcher:
         """Commands that may need more memory are refused."""
         self.short_of_replicas = False
         """Writes are refused."""
-        self.paused_until_ms = 0
-        self._paused_writes_only = False
-        self._paused: list[Connection] = []
+        self.pausing = Pause(self.texts)
         self.observers = Observers(node)
         self._sent_on = False
         """The command is done elsewhere, or later: how long it took is told then."""
@@ -269,7 +296,8 @@ class Dispatcher:
                 shard.hold(Call(row, args, session.db, session.protocol, connection.defer(args)), reply)  # type: ignore[union-attr]
                 return None
             return self._elsewhere(connection, route, row, args, key_slot(args[1]))
-        reply_or_later = self._run(connection, row, args)
+        run = self._run_node if row.is_node else self._run
+        reply_or_later = run(connection, row, args)
         self.took(row, args, session, began_ns)
         return reply_or_later
 
@@ -350,13 +378,11 @@ class Dispatcher:
             return self._refused(session, row, OUT_OF_MEMORY)
         if self.short_of_replicas and self._needs_replicas(session, row, args):
             return self._refused(session, row, NO_REPLICAS)
-        if self.paused_until_ms and self._must_pause(session, row, args):
-            connection.postpone(args)
-            session.paused = True
-            self._paused.append(connection)
+        if self.pausing.until_ms and self.pausing.concerns(session, row, args):
+            self.pausing.hold(connection, args)
             return None
         if session.queue is not None and row.name not in _IN_MULTI:
-            busy = self._busy(self._exec)
+            busy = self._busy(COMMANDS[b"exec"])
             if busy is not None and not row.flags & (Flag.ALLOW_BUSY | Flag.NO_MULTI):
                 return self._refused(session, row, busy)
             reply = self._transactions.queue(session, row, args)
@@ -699,13 +725,11 @@ class Dispatcher:
             with trio.move_on_after(everywhere_wait_s):
                 await done.wait()
 
-    # -- CLIENT PAUSE ----------------------------------------------------------------------------
-
     def watch_everything(self) -> None:
         """Look again whether anybody monitors or clients are paused."""
         self.attentive = bool(
             self._node.monitors
-            or self.paused_until_ms
+            or self.pausing.until_ms
             or self.out_of_memory
             or self.short_of_replicas
             or self._node.large_replies.threshold <= part_bytes_max  # replies at hand may be large
@@ -713,27 +737,5 @@ class Dispatcher:
 
     def pause(self, until_ms: int, writes_only: bool) -> None:
         """CLIENT PAUSE until Unix time `until_ms`; 0 ends it."""
-        self.paused_until_ms = until_ms
-        self._paused_writes_only = writes_only
+        self.pausing.set(until_ms, writes_only)
         self.watch_everything()
-        if not until_ms:
-            paused, self._paused = self._paused, []
-            for connection in paused:
-                connection.session.paused = False
-                connection.unblock()
-
-    def _must_pause(self, session: Session, row: Command, args: Args) -> bool:
-        if row.name == "client" or row.name.startswith("client|"):
-            return False
-        if not self._paused_writes_only:
-            return True
-        if row.name == "exec":
-            return any(self._may_write(queued.command, queued.args) for queued in session.queue or ())
-        return session.queue is None and self._may_write(row, args)
-
-    def _may_write(self, row: Command, args: Args) -> bool:
-        """What CLIENT PAUSE WRITE holds up. A script that says that it writes nothing is taken at its word."""
-        if row.name in SCRIPT_CALLS:
-            flags = self.texts.flags(row, args)
-            return flags is None or b"no-writes" not in flags
-        return row.is_write or row.name in REPLICATED

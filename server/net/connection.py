@@ -138,11 +138,13 @@ class Connection:
         reactor = self._reactor
         clock = reactor.clock
         clock.refresh()
+        self.session.last_active_s = clock.now_s
         size = len(data)
         reactor.stats.net_input_bytes += size
-        self.session.last_active_s = clock.now_s
         self._feed(data, pending + size >= reactor.large_request_bytes)
-        if self._output or not self._waiting or self._backlog is not None or self._blocked or self._closing:
+        if not self._marked and (
+            self._output or not self._waiting or self._backlog is not None or self._blocked or self._closing
+        ):
             self.mark()
 
     def _feed(self, data: bytes, large: bool = False) -> None:
@@ -309,8 +311,6 @@ class Connection:
                     self._window *= 2
                 if self._until_answered:
                     self._until_answered = self._blocked = False
-        if self._output_bytes > self._reactor.output_checked_from and not self.check_output_limit():
-            return
         if self._output and not self._send():
             return
         if self._backlog is not None:
@@ -340,10 +340,14 @@ class Connection:
 
     def _send(self) -> bool:
         """Send what the socket takes; False: the connection is closed now."""
+        reactor = self._reactor
+        size = self._output_bytes
+        if size > reactor.output_checked_from and not self.check_output_limit():
+            return False
         output = self._output
         if len(output) == 1:
             data = output[0]
-        elif self._output_bytes <= output_pause_bytes:
+        elif size <= output_pause_bytes:
             data = b"".join(output)
         else:
             data = output[0] if len(output[0]) > read_bytes else b"".join(output[:64])
@@ -354,9 +358,9 @@ class Connection:
         except OSError:
             self.close()
             return False
-        self._output_bytes -= sent
-        self._reactor.stats.net_output_bytes += sent
-        if not self._output_bytes:
+        reactor.stats.net_output_bytes += sent
+        self._output_bytes = size - sent
+        if sent == size:
             output.clear()
             self._soft_since_s = 0.0
             return True
