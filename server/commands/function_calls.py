@@ -86,9 +86,8 @@ def _run(view: View, args: Args, readonly: bool) -> Reply:
     running = InScript(view)
     readonly = readonly or b"no-writes" in flags
     call = partial(call_command, view, running.failures, readonly, effects_before(view, flags))
-    keys, argv = args[first : first + count], args[first + count :]
     with running as protocol:
-        return answered(lua.call_function(digest, text, name, keys, argv, protocol, call))
+        return answered(lua.call_function(digest, text, name, args[first:], count, protocol, call))
 
 
 @command(

@@ -14,7 +14,7 @@ from functools import partial
 from hashlib import sha1
 from inspect import iscoroutine, iscoroutinefunction
 from time import monotonic, sleep
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import hiredis
 import trio
@@ -30,6 +30,7 @@ from server.commands.table import (
     LOADING,
     NODE,
     NOSCRIPT,
+    PLAIN,
     READONLY,
     REPLICATED,
     SKIP_MONITOR,
@@ -38,6 +39,7 @@ from server.commands.table import (
     Args,
     Command,
     Flag,
+    Handler,
     Keys,
     Reply,
     command,
@@ -51,9 +53,9 @@ from server.keyspace.slots import key_slot
 from server.keyspace.view import View
 from server.pubsub.hub import CHANNEL
 from server.pubsub.hub import SHARD as SHARD_CHANNEL
-from server.scripting.interpreter import interpreter
+from server.scripting.interpreter import Compiled, Interpreter, interpreter
 from server.scripting.library import ENGINE
-from server.scripting.script import EVALUATED, LOADED, find_text, forget_texts, keep_text
+from server.scripting.script import EVALUATED, LOADED, find_text, forget_texts, has_text, keep_text
 from server.scripting.wording import NOT_ALLOWED, UNKNOWN, WRONG_COUNT
 from server.session import Session
 from server.telemetry.diagnostics import monitored_words
@@ -175,9 +177,9 @@ _IN_SCRIPTS: dict[str, Callable[[View, Args], Reply]] = {
 }
 
 
-def _check_home(view: View, row: Command, args: Args) -> None:
+def _check_home(view: View, keys: Keys, args: Args) -> None:
     """Raises CommandError when a script's command has keys that are not here, or Elsewhere."""
-    for at in row.keys.indexes(args):
+    for at in keys.indexes(args):
         if not view.home.owns(args[at]):
             if view.wanders:
                 raise Elsewhere(key_slot(args[at]))
@@ -185,8 +187,8 @@ def _check_home(view: View, row: Command, args: Args) -> None:
         view.wanders = False
 
 
-def _find(view: View, args: Args, readonly: bool) -> Command:
-    """The command that a script calls. Raises CommandError."""
+def _resolve(args: Args) -> Command:
+    """The command of a request that is not among PLAIN. Raises CommandError."""
     row = lookup(args)
     if row is None or not row.open:
         raise CommandError(UNKNOWN)
@@ -195,13 +197,49 @@ def _find(view: View, args: Args, readonly: bool) -> Command:
             raise CommandError(WRONG_COUNT)
         name = row.name.upper().encode()
         raise CommandError(b"ERR unknown subcommand '" + args[1][:128] + b"'. Try " + name + b" HELP.")
+    return row
+
+
+class _Callee(NamedTuple):
+    """What is run when a script calls a command."""
+
+    handler: Handler
+    keys: Keys | None
+    """They have to live here; None: that is not to be asked."""
+    everywhere: bool
+    """Only where every key lives."""
+
+
+_callees: dict[str, _Callee] = {}
+"""By the command's name; made when one is called first."""
+
+
+def _callee(row: Command) -> _Callee:
+    found = _callees.get(row.name)
+    if found is None:
+        handler: Handler | None = _IN_SCRIPTS.get(row.name)
+        if handler is not None:
+            found = _Callee(handler, None, False)
+        else:
+            inner = COMMANDS.get(b"_" + row.error_name, row)
+            handler = partial(_on_node, inner) if inner.is_node else inner.handler
+            assert handler is not None
+            everywhere = not inner.is_node and inner.where is SPREAD_ALL
+            found = _Callee(handler, None if inner.is_node or everywhere else inner.keys, everywhere)
+        _callees[row.name] = found
+    return found
+
+
+def _check(view: View, row: Command, args: Args, readonly: bool) -> None:
+    """Raises CommandError when a script may not call a command so."""
     if (row.arity > 0 and len(args) != row.arity) or len(args) < -row.arity:
         raise CommandError(WRONG_COUNT)
     if row.no_script and not (view.home.node is not None and view.home.node.scripts_run_anything):
         raise CommandError(NOT_ALLOWED)
     if readonly and (row.is_write or row.name in REPLICATED):
         raise CommandError(READ_ONLY)
-    return row
+    if view.caller is not None and (refusal := cast("Caller", view.caller).refusal(row, args, view.db)):
+        raise CommandError(refusal)
 
 
 class Caller(Protocol):
@@ -219,38 +257,33 @@ def call_command(
 ) -> Any:
     """One command of a script; `protocol` 0 only asks whether there is such a command, and whether it is allowed.
     `failures`: see InScript. `before`: see `effects_before`."""
-    caller = cast("Caller | None", view.caller)
     if not protocol:
         row = lookup(args)
+        caller = cast("Caller | None", view.caller)
         return Error(UNKNOWN) if row is None else caller is None or caller.may(row, args, view.db)
     view.protocol = protocol
     called: Command | None = None
+    home = view.home
     try:
-        named = row = _find(view, args, readonly)
-        refusal = caller and caller.refusal(row, args, view.db)
-        if refusal:
-            raise CommandError(refusal)
-        handler: Any = _IN_SCRIPTS.get(row.name)
-        if handler is None:
-            row = COMMANDS.get(b"_" + row.error_name, row)
-            handler = row.handler
-            if row.is_node:
-                handler = partial(_on_node, row)
-            elif row.where is SPREAD_ALL:
-                if not view.home.is_all:
-                    raise CommandError(CROSS_SLOT)
-            else:
-                _check_home(view, row, args)
-        if row.is_write and view.home.node is not None and view.home.node.short_of_replicas:
+        row = PLAIN.get(args[0]) or _resolve(args)
+        _check(view, row, args, readonly)
+        handler, keys, everywhere = _callee(row)
+        if not home.is_all:
+            if everywhere:
+                raise CommandError(CROSS_SLOT)
+            if keys is not None:
+                _check_home(view, keys, args)
+        elif keys is not None and keys.find is not None:
+            keys.find(args)  # it may know of none
+        if row.is_write and home.node is not None and home.node.short_of_replicas:
             raise CommandError(NO_REPLICAS)
         if row.needs_space and len(view.effects) <= before and (refusal := _refusal(view)):
             raise CommandError(refusal)
-        called = named
-        named.calls += 1
+        called = row
+        row.calls += 1
         if view.monitored:
             view.show(monitored_words(args))
-        work = current()
-        if work is not None and row.is_write:
+        if row.is_write and (work := current()) is not None:
             work.wrote = True
         if view.script_reads is not None and row.flags & READONLY:
             view.script_reads.keys.update(args[at] for at in row.keys.indexes(args))
@@ -267,7 +300,7 @@ def call_command(
         log.exception("A command of a script failed; the script was told so")
         return Error(INTERNAL)
     if view.notify & KEY_MISS:
-        view.choose_events(partial(told, named, args))
+        view.choose_events(partial(told, called, args))
     if view.effects or view.events:
         view.keep()
     return reply
@@ -341,34 +374,34 @@ class InScript:
             view.select(self._db)
 
 
-def answered(reply: Raw) -> Raw:
+def answered(reply: bytes | Raw) -> bytes | Raw:
     """What a script has answered. Raises CommandError when that is an error."""
-    if reply.value[:1] == b"-":
+    if type(reply) is Raw and reply.value[:1] == b"-":
         raise CommandError(reply.value[1:-2])
     return reply
 
 
-def _run(view: View, args: Args, keys_end: int, digest: bytes, text: bytes, readonly: bool) -> Reply:
-    lua = interpreter()
-    script = lua.compile(digest, text)
+def _run(
+    view: View, args: Args, keys_end: int, lua: Interpreter, compiled: Compiled, readonly: bool
+) -> Reply:
+    script = compiled.script
     if script.declared:
         check_flags(view, script.flags, readonly)
-    readonly = readonly or b"no-writes" in script.flags
+        readonly = readonly or b"no-writes" in script.flags
     running = InScript(view)
     call = partial(call_command, view, running.failures, readonly, effects_before(view, script.flags))
     with running as protocol:
-        return answered(lua.run(digest, text, args[3:keys_end], args[keys_end:], protocol, call))
+        return answered(lua.run(compiled, args[3:], keys_end - 3, protocol, call))
 
 
 def _eval(view: View, args: Args, readonly: bool) -> Reply:
-    text = args[1]
     keys_end = _keys_end(args)
-    digest = sha1(text).digest()
-    interpreter().compile(digest, text)
-    if find_text(view, digest) is None:
-        keep_text(view, digest, text, EVALUATED)
+    lua = interpreter()
+    compiled = lua.compile(args[1])
+    if not has_text(view, compiled.digest):
+        keep_text(view, compiled.digest, args[1], EVALUATED)
         view.keep()
-    return _run(view, args, keys_end, digest, text, readonly)
+    return _run(view, args, keys_end, lua, compiled, readonly)
 
 
 def _digest(text: bytes) -> bytes | None:
@@ -385,7 +418,8 @@ def _evalsha(view: View, args: Args, readonly: bool) -> Reply:
     text = None if digest is None else find_text(view, digest)
     if digest is None or text is None:
         raise CommandError(NO_SCRIPT)
-    return _run(view, args, keys_end, digest, text, readonly)
+    lua = interpreter()
+    return _run(view, args, keys_end, lua, lua.compiled(digest, text), readonly)
 
 
 DEPENDS = "Depends on the script that is executed."
@@ -516,10 +550,9 @@ container(
 )
 async def script_load(context: Context, args: Args) -> Reply:
     """Loads a server-side Lua script to the script cache."""
-    digest = sha1(args[2])
-    interpreter().compile(digest.digest(), args[2])
+    digest = interpreter().compile(args[2]).digest
     await _ask_all(context, [b"_scriptload", args[2]])
-    return digest.hexdigest().encode()
+    return digest.hex().encode()
 
 
 @command(

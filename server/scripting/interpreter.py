@@ -1,16 +1,15 @@
 """Runs scripts: a Lua 5.1 state, a sandbox in it (sandbox.lua), and the way from there to commands.
 
-A script calls back through `Host.call`, a function that the caller of `run` gives: it takes the words of a command and
+A script calls back through a function that the caller of `run` gives: it takes the words of a command and
 the RESP version, and returns a value of resp.values, or an Error. So this room knows no command. Values go to
-Lua here, and come back as encoded RESP (reply.lua), which reads tables raw.
+Lua here; a string comes back as it is, and what else a script returns as encoded RESP (reply.lua), which reads tables
+raw. To cross between the two costs more than what is done on either side, so all words of a script cross at once.
 
 A script may take as long as it likes: every 20,000 instructions, and with each command that it calls, it breathes
 (keyspace/breath.py), and meanwhile another script may come to run, which gets another Lua state. SCRIPT KILL ends it
 with an error that it can not catch, and so does whoever ends the work that it is. That, and the number of bytes that
 Lua may have, are the only things that are not a function of the view. One long call into C (a pattern that backtracks
 for ever) is not interrupted.
-
-lupa: a Python exception that passes through Lua is userdata there; the sandbox asks `pending` for its error table.
 """
 
 import logging
@@ -21,7 +20,7 @@ from hashlib import sha1
 from math import inf
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import lupa.lua51 as lua51
 
@@ -53,6 +52,8 @@ memory_bytes_max = 256 << 20
 """What Lua may have, for all scripts of a state together; a script that wants more fails."""
 compiled_max = 500
 """Compiled scripts that are kept, the last used; and so many libraries."""
+words_max = 100
+"""Keys and arguments that go to a script as they are; more go in a table."""
 load_time_max_s = 0.4
 """What the text of a library may take to register its functions while a client waits for just that."""
 _EXACT = 1 << 53
@@ -61,6 +62,16 @@ _LEVELS = (logging.DEBUG, logging.DEBUG, logging.INFO, logging.WARNING)
 
 class ScriptFailure(Exception):
     """Carries an error through Lua; the error itself is `pending` then."""
+
+
+class Compiled(NamedTuple):
+    """A script that is ready to run."""
+
+    digest: bytes
+    """Sha1 of its text."""
+    text: bytes
+    script: Script
+    function: Any
 
 
 class Interpreter:
@@ -74,7 +85,10 @@ class Interpreter:
             attribute_filter=_no_attributes,
             max_memory=memory_bytes_max,
         )
-        self._compiled: OrderedDict[bytes, tuple[Script, Any]] = OrderedDict()
+        self._compiled: OrderedDict[bytes, Compiled] = OrderedDict()
+        """By digest."""
+        self._by_text: dict[bytes, Compiled] = {}
+        """The same."""
         self._loaded: OrderedDict[bytes, dict[bytes, tuple[Function, Any]]] = OrderedDict()
         """By sha1 of a library's text: its functions by name."""
         self._pending: Any = None
@@ -100,7 +114,6 @@ class Interpreter:
                 b"sha1hex": lambda text: sha1(text).hexdigest().encode(),
                 b"log": _log,
                 b"setresp": self._set_resp,
-                b"resp": lambda: self._resp,
                 b"is_flag": lambda text: text in FLAGS,
                 b"may_run": self._may_run,
                 b"format_double": lambda number: format_double(float(number)),
@@ -117,14 +130,19 @@ class Interpreter:
 
         sandbox: Any = chunk("sandbox.lua")(host, chunk("cjson.lua")(), chunk("reply.lua")())
         self._sandbox: dict[bytes, Any] = {
-            name: sandbox[name] for name in (b"compile", b"run", b"call", b"load")
+            name: sandbox[name] for name in (b"compile", b"run", b"run_many", b"load")
         }
 
-    def compile(self, digest: bytes, text: bytes) -> Script:
-        """The script `text`, whose sha1 is `digest`, ready to run. Raises CommandError for one that is none."""
-        return self._find(digest, text)[0]
+    def compile(self, text: bytes) -> Compiled:
+        """The script `text`, ready to run. Raises CommandError for one that is none."""
+        found = self._by_text.get(text)
+        if found is None:
+            return self.compiled(sha1(text).digest(), text)
+        self._compiled.move_to_end(found.digest)
+        return found
 
-    def _find(self, digest: bytes, text: bytes) -> tuple[Script, Any]:
+    def compiled(self, digest: bytes, text: bytes) -> Compiled:
+        """The script `text`, whose sha1 is `digest`. Raises CommandError for one that is none."""
         found = self._compiled.get(digest)
         if found is not None:
             self._compiled.move_to_end(digest)
@@ -136,17 +154,18 @@ class Interpreter:
             function, problem = None, str(error).encode()
         if function is None:
             raise CommandError(b"ERR Error compiling script (new function): " + problem)
-        self._compiled[digest] = script, function
+        new = self._compiled[digest] = self._by_text[text] = Compiled(digest, text, script, function)
         if len(self._compiled) > compiled_max:
-            self._compiled.popitem(last=False)
-        return script, function
+            _, old = self._compiled.popitem(last=False)
+            del self._by_text[old.text]
+        return new
 
     def run(
-        self, digest: bytes, text: bytes, keys: list[bytes], argv: list[bytes], protocol: int, call: Call
-    ) -> Raw:
-        """What the script returns, encoded in RESP `protocol`. Raises CommandError when it fails."""
-        _, function = self._find(digest, text)
-        return self._run(b"run", function, keys, argv, protocol, call)
+        self, compiled: Compiled, words: list[bytes], count: int, protocol: int, call: Call
+    ) -> bytes | Raw:
+        """What the script returns: a string, or what it is encoded in RESP `protocol`. The first `count` words are its
+        keys. Raises CommandError when it fails."""
+        return self._run(False, compiled.function, words, count, protocol, call)
 
     def load(self, digest: bytes, text: bytes) -> tuple[Function, ...]:
         """Run the text of a library, whose sha1 is `digest`: what it registers. Raises CommandError."""
@@ -165,32 +184,38 @@ class Interpreter:
         digest: bytes,
         text: bytes,
         name: bytes,
-        keys: list[bytes],
-        argv: list[bytes],
+        words: list[bytes],
+        count: int,
         protocol: int,
         call: Call,
-    ) -> Raw:
-        """What the function `name` of a library (see `load`) returns, encoded in RESP `protocol`. Raises CommandError
-        when it fails."""
-        return self._run(b"call", self._load(digest, text)[name][1], keys, argv, protocol, call)
+    ) -> bytes | Raw:
+        """What the function `name` of a library (see `load`) returns, as `run`."""
+        return self._run(True, self._load(digest, text)[name][1], words, count, protocol, call)
 
     def _run(
-        self, entry: bytes, function: Any, keys: list[bytes], argv: list[bytes], protocol: int, call: Call
-    ) -> Raw:
-        lua = self._lua
+        self, is_function: bool, function: Any, words: list[bytes], count: int, protocol: int, call: Call
+    ) -> bytes | Raw:
         self._begin(call)
         try:
-            done, *said = self._sandbox[entry](function, lua.table_from(keys), lua.table_from(argv), protocol)
+            if len(words) <= words_max:
+                said = self._sandbox[b"run"](is_function, function, protocol, count, *words)
+            else:
+                table = self._lua.table_from(words)
+                said = self._sandbox[b"run_many"](is_function, function, protocol, count, table)
         except (lua51.LuaError, ScriptFailure) as error:
-            done, said = False, [b"ERR " + str(error).encode(errors="replace"), 1]
+            said = b"ERR " + str(error).encode(errors="replace"), 1
         finally:
             self.running = False
             self._call = _nobody
-        self._check_end()
-        if done:
-            return Raw(said[0])
-        unit = b"user_script" if entry == b"run" else b"user_function"
-        raise CommandError(b"%b script: on @%b:%d." % (said[0], unit, said[1]))
+        if self._over is not None:
+            self._check_end()
+        if type(said) is bytes:
+            return said
+        text, line = said
+        if line is True:
+            return Raw(text)
+        unit = b"user_function" if is_function else b"user_script"
+        raise CommandError(b"%b script: on @%b:%d." % (text, unit, line))
 
     def _load(self, digest: bytes, text: bytes) -> dict[bytes, tuple[Function, Any]]:
         found = self._loaded.get(digest)
@@ -246,7 +271,7 @@ class Interpreter:
         def answering(*arguments: Any) -> tuple[Any, ...]:
             try:
                 return True, *map(self._table, function(*arguments))
-            except ValueError as error:
+            except (ValueError, ArithmeticError, MemoryError, lua51.LuaError) as error:
                 return False, str(error).encode()
             except Ended as ended:
                 self._over = ended
@@ -271,14 +296,16 @@ class Interpreter:
 
     def _run_command(self, wording: Wording, *words: Any) -> Any:
         reply = self._evaluate(words)
-        if isinstance(reply, Error):
+        if type(reply) is bytes:
+            return reply
+        if type(reply) is Error:
             self._pending = self._error_table(reply, wording)
             raise ScriptFailure
         return self._to_lua(reply)
 
     def _try_command(self, wording: Wording, *words: Any) -> Any:
         reply = self._evaluate(words)
-        return self._error_table(reply, wording) if isinstance(reply, Error) else self._to_lua(reply)
+        return self._error_table(reply, wording) if type(reply) is Error else self._to_lua(reply)
 
     def _may_run(self, *words: Any) -> bool | None:
         """Whether the script's user may run the command; None for none."""
@@ -303,18 +330,18 @@ class Interpreter:
     def _evaluate(self, words: tuple[Any, ...], resp: int | None = None) -> Any:
         if self._over is not None:
             return Error(str(self._over).encode())
-        if not words:
-            return Error(NO_WORDS)
-        args = []
-        for word in words:
+        args = list(words)
+        for at, word in enumerate(words):
             if type(word) is bytes:
-                args.append(word)
-            elif type(word) is int:
-                args.append(b"%d" % word if abs(word) < 1 << 63 else format_double(float(word)))
+                continue
+            if type(word) is int:
+                args[at] = b"%d" % word if abs(word) < 1 << 63 else format_double(float(word))
             elif type(word) is float:
-                args.append(format_double(word))
+                args[at] = format_double(word)
             else:
                 return Error(WRONG_WORDS)
+        if not args:
+            return Error(NO_WORDS)
         try:
             breathe()
             return self._call(args, self._resp if resp is None else resp)

@@ -7,9 +7,13 @@ local function clean(text)
   return (text:gsub('[\r\n]', ' '))
 end
 
-return function(host) return function(value, protocol)
-  if type(value) == 'string' then return '$' .. #value .. '\r\n' .. value .. '\r\n' end
+-- `format_double`: a number's text. Then: encode `value` in RESP `protocol`, as a script says it that speaks `version`.
+return function(format_double) return function(value, protocol, version)
   if type(value) == 'number' then return format(':%d\r\n', value) end
+  if type(value) == 'table' and rawget(value, 'err') == nil then
+    local ok = rawget(value, 'ok')
+    if type(ok) == 'string' then return '+' .. clean(ok) .. '\r\n' end
+  end
 
   local out, n = {}, 0
 
@@ -40,7 +44,7 @@ return function(host) return function(value, protocol)
     if type(ok) == 'string' then return put('+' .. clean(ok) .. '\r\n') end
     local double = rawget(t, 'double')
     if type(double) == 'number' then
-      local text = host.format_double(double)
+      local text = format_double(double)
       if protocol == 3 then return put(',' .. text .. '\r\n') end
       return bulk(text)
     end
@@ -91,7 +95,7 @@ return function(host) return function(value, protocol)
       put(format(':%d\r\n', v))
     elseif kind == 'table' then
       walk_table(v, depth)
-    elseif kind == 'boolean' and host.resp() == 3 then
+    elseif kind == 'boolean' and version == 3 then
       if protocol == 3 then put(v and '#t\r\n' or '#f\r\n') else put(v and ':1\r\n' or ':0\r\n') end
     elseif kind == 'boolean' and v then
       put(':1\r\n')

@@ -2,7 +2,8 @@
 --
 -- Globals live in `real`, behind an empty proxy that refuses writes; so do the libraries. `hidden` leads from a
 -- proxy to what it stands for. A call into the server that fails raises a Python exception, which Lua sees as
--- userdata: `translate` makes the error table of it, wherever a script could catch one.
+-- userdata: `translate` makes the error table of it, wherever a script could catch one. (Were redis.call a function in
+-- Lua, which could raise that itself, `return redis.call(...)` would lose the line that error texts name.)
 --
 -- Scripts are called user_script in error texts, the text of a library user_function. A tail call loses the caller's
 -- line; then line 1 is named.
@@ -204,6 +205,8 @@ local function field(name)
   end
 end
 
+local version = 2 -- of RESP, as the script has chosen
+
 -- The library goes by two names, Valkey's and Redis's, and speaks of itself by the one that the script uses.
 local function make_library(name)
   local library = {
@@ -248,10 +251,11 @@ local function make_library(name)
   end
 
   function library.setresp(...)
-    local version = ...
+    local chosen = ...
     if select('#', ...) ~= 1 then refuse(name .. '.setresp() requires one argument.') end
-    if version ~= 2 and version ~= 3 then refuse('RESP version must be 2 or 3.') end
-    host.setresp(version)
+    if chosen ~= 2 and chosen ~= 3 then refuse('RESP version must be 2 or 3.') end
+    version = chosen
+    host.setresp(chosen)
   end
 
   function library.acl_check_cmd(...)
@@ -409,7 +413,7 @@ local function on_error(e)
   return {type(text) == 'string' and text or 'ERR unknown error', at}
 end
 
-local encode = make_reply(host)
+local encode = make_reply(host.format_double)
 
 local sandbox = {}
 
@@ -420,33 +424,47 @@ function sandbox.compile(text)
 end
 
 local function start(source, env)
-  unit, globals = source, env
+  unit, globals, version = source, env, 2
   reset_cjson()
   running = true
 end
 
-local function finish(ok, value, protocol)
+local function finish()
   running = false
   if ending then
     ending = false
     sethook(tick, '', TICKS)
   end
-  if ok then return true, protocol and encode(value, protocol) end
-  if type(value) ~= 'table' then return false, 'ERR ' .. tostring(value), 1 end -- out of memory: no handler ran
-  return false, value[1], value[2]
 end
 
-function sandbox.run(f, keys, argv, protocol)
-  real.KEYS, real.ARGV = keys, argv
-  start('@user_script', real._G)
-  local ok, value = raw.xpcall(f, on_error)
-  return finish(ok, value, protocol)
+-- Run `f`, a script, or a function of a library if it `is_function`, with `count` keys, which are the first of the
+-- `words`. Returns a string that it returned; what else it returned, encoded, and true; or an error and its line.
+local function run_script(is_function, f, protocol, count, words)
+  local keys, argv, ok, value = {}, {}, nil, nil
+  for at = 1, count do keys[at] = words[at] end
+  for at = count + 1, #words do argv[at - count] = words[at] end
+  if is_function then
+    start('@user_function', function_proxy)
+    ok, value = raw.xpcall(function() return f(keys, argv) end, on_error)
+  else
+    real.KEYS, real.ARGV = keys, argv
+    start('@user_script', real._G)
+    ok, value = raw.xpcall(f, on_error)
+  end
+  finish()
+  if ok then
+    if type(value) == 'string' then return value end
+    return encode(value, protocol, version), true
+  end
+  if type(value) ~= 'table' then return 'ERR ' .. tostring(value), 1 end -- out of memory: no handler ran
+  return value[1], value[2]
 end
 
-function sandbox.call(f, keys, argv, protocol)
-  start('@user_function', function_proxy)
-  local ok, value = raw.xpcall(function() return f(keys, argv) end, on_error)
-  return finish(ok, value, protocol)
+sandbox.run_many = run_script
+
+-- As run_many, with the words as they are, which takes less than to make a table of them outside.
+function sandbox.run(is_function, f, protocol, count, ...)
+  return run_script(is_function, f, protocol, count, {...})
 end
 
 -- Run the text of a library: true and what it registers, or false and why not.
@@ -461,9 +479,10 @@ function sandbox.load(text)
   local found = registered
   registered = nil
   function_index.__index = function_globals
-  ok, problem = finish(ok, value)
+  finish()
   if ok then return true, found end
-  return false, 'Error registering functions: ' .. problem
+  return false, 'Error registering functions: ' .. (type(value) == 'table' and value[1] or 'ERR ' .. tostring(value))
 end
 
+debug = nil -- or a traceback would be made for every error that leaves Lua
 return sandbox

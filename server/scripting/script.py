@@ -75,6 +75,11 @@ def find_text(view: View, digest: bytes, table: bytes = SCRIPTS) -> bytes | None
     return None if record is None else text_in(record)
 
 
+def has_text(view: View, digest: bytes) -> bool:
+    """Whether the group has the text with sha1 `digest`."""
+    return view.element(SCRIPTS + digest) is not None
+
+
 def text_in(record: bytes) -> bytes:
     """The text of a record of the table."""
     return record[_HEADER.size :]

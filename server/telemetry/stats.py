@@ -69,7 +69,7 @@ class Stats:
     def count_error(self, reply: bytes) -> None:
         """An error was sent."""
         self.error_replies += 1
-        code = reply[1:].split(None, 1)[0]
+        code = _code(reply)
         counts = self.error_counts
         if code in counts or len(counts) < error_codes_max:
             counts[code] = counts.get(code, 0) + 1
@@ -77,9 +77,15 @@ class Stats:
     def discount_error(self, reply: bytes) -> None:
         """One that was counted will be again."""
         self.error_replies -= 1
-        code = reply[1:].split(None, 1)[0]
+        code = _code(reply)
         counts = self.error_counts
         if counts.get(code) == 1:
             del counts[code]
         elif code in counts:
             counts[code] -= 1
+
+
+def _code(reply: bytes) -> bytes:
+    """The first word of an error; a script may return one without any."""
+    words = reply[1:].split(None, 1)
+    return words[0] if words else b""

@@ -15,6 +15,14 @@ SHA = sha1(GET.encode()).hexdigest()
 
 CASES = (
     _scripts(
+        "scripts: errors without a text",
+        "return {err=''}",
+        "return {err='  '}",
+        "return {{err=''}}",
+        "return redis.error_reply('')",
+        "error({err=''})",
+    ),
+    _scripts(
         "scripts: what is returned",
         "return 3.99",
         "return -3.99",
