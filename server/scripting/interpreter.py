@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import partial
 from hashlib import sha1
-from math import inf
+from math import copysign, inf, isnan
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
@@ -337,7 +337,7 @@ class Interpreter:
             if type(word) is int:
                 args[at] = b"%d" % word if abs(word) < 1 << 63 else format_double(float(word))
             elif type(word) is float:
-                args[at] = format_double(word)
+                args[at] = b"-nan" if isnan(word) and copysign(1.0, word) < 0 else format_double(word)
             else:
                 return Error(WRONG_WORDS)
         if not args:

@@ -17,6 +17,9 @@ from server.scripting.msgpack import pack, unpack, unpack_limit, unpack_one
 Result = tuple[Any, ...]
 
 
+_NO_FRACTION = float(3 << 51)
+
+
 def _kind(value: Any) -> str:
     if value is None:
         return "nil"
@@ -43,13 +46,12 @@ def _number(values: Result, at: int, function: str, missing: str = "no value") -
 
 
 def _bits(values: Result, at: int, function: str) -> int:
-    """An argument as 32 bits without sign."""
-    value = _number(values, at, function)
-    if isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):
-            return 0
-        value = round(value)
-    return int(value) & 0xFFFFFFFF
+    """An argument as 32 bits without sign: the lowest of a double to which so much was added that it has no fraction,
+    as BitOp does it."""
+    lowest: tuple[int] = struct.unpack_from(
+        "<I", struct.pack("<d", _number(values, at, function) + _NO_FRACTION)
+    )
+    return lowest[0]
 
 
 def _signed(value: int) -> Result:
@@ -98,6 +100,7 @@ BIT: dict[bytes, Callable[..., Result]] = {
 
 _SIZES = {"b": 1, "B": 1, "h": 2, "H": 2, "l": 8, "L": 8, "T": 8, "i": 4, "I": 4, "f": 4, "d": 8, "x": 1}
 _INTEGERS_MAX_BYTES = 32
+_SIZE_MAX = (1 << 31) - 1
 _PACKABLE = "bBhHlLTiI"
 
 
@@ -120,10 +123,12 @@ def _options(format_: bytes, function: str) -> Any:
         if option == "!":
             align = 8 if number is None else number
             if not align or align & (align - 1):
-                raise ValueError("alignment is not a power of 2")
+                raise ValueError(f"alignment {align} is not a power of 2")
             continue
         if option == "c":
             size = 1 if number is None else number
+            if size > _SIZE_MAX:
+                raise ValueError("integral size overflow")
         elif option == "s":
             size = 0
         elif option in _SIZES:
@@ -185,7 +190,7 @@ def _struct_pack(format_: Any = None, *values: Any) -> Result:
             value = text()
             size = size or len(value)
             if len(value) < size:
-                raise ValueError(f"bad argument #{at + 1} to 'pack' (string too short)")
+                raise ValueError(f"bad argument #{at + 2} to 'pack' (string too short)")  # so it counts
             out.extend(value[:size])
         return len(out)
 
@@ -200,7 +205,7 @@ def _struct_size(format_: Any = None, *_: Any) -> Result:
         nonlocal total
         if option == "s" or (option == "c" and not size):
             kind = "'s'" if option == "s" else "'c0'"
-            raise ValueError(f"bad argument #1 to 'size' (variable-size format in {kind})")
+            raise ValueError(f"bad argument #1 to 'size' (option {kind} has no fixed size)")
         total += padding + size
         return total
 
@@ -209,6 +214,8 @@ def _struct_size(format_: Any = None, *_: Any) -> Result:
 
 
 def _struct_unpack(format_: Any = None, data: Any = None, start: Any = 1, *_: Any) -> Result:
+    if isinstance(data, (int, float)) and not isinstance(data, bool):
+        data = b"%.14g" % data
     if not isinstance(data, bytes):
         raise ValueError(f"bad argument #2 to 'unpack' (string expected, got {_kind(data)})")
     offset = int(start) - 1

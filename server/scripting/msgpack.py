@@ -6,6 +6,7 @@ written and read with breaths in between (keyspace/breath.py).
 """
 
 import struct
+from math import isfinite
 from typing import Any
 
 from lupa.lua51 import lua_type
@@ -52,8 +53,8 @@ def _write(value: Any, out: bytearray, depth: int) -> None:
 
 
 def _write_number(value: float, out: bytearray) -> None:
-    if value != value or value in (float("inf"), float("-inf")) or value != int(value) or abs(value) >= 2**63:
-        single = struct.pack(">f", value) if abs(value) < 3.4e38 or value != value else b""
+    if not isfinite(value) or value != int(value) or not -(2**63) <= value < 2**63:
+        single = struct.pack(">f", value) if abs(value) < 3.4e38 or not isfinite(value) else b""
         if single and struct.unpack(">f", single)[0] == value:
             out.extend(b"\xca" + single)
         else:
@@ -128,7 +129,9 @@ def unpack_one(data: Any = None, offset: Any = 0, *_: Any) -> Result:
 
 
 def unpack_limit(data: Any = None, limit: Any = 0, offset: Any = 0, *_: Any) -> Result:
-    """The offset behind `limit` values (-1 at the end), and the values."""
+    """The offset behind `limit` values (-1 at the end), and the values. Without a limit all values, and no offset."""
+    if not int(limit) and not int(offset):
+        return unpack(data)
     return _limited(_text(data, "unpack_limit"), int(limit), int(offset))
 
 
@@ -142,6 +145,8 @@ def _limited(data: bytes, limit: int, offset: int) -> Result:
 
 
 def _text(data: Any, function: str) -> bytes:
+    if isinstance(data, (int, float)) and not isinstance(data, bool):
+        return b"%.14g" % data
     if not isinstance(data, bytes):
         raise ValueError(f"bad argument #1 to '{function}' (string expected)")
     return data

@@ -44,7 +44,7 @@ return function(format_double) return function(value, protocol, version)
     if type(ok) == 'string' then return put('+' .. clean(ok) .. '\r\n') end
     local double = rawget(t, 'double')
     if type(double) == 'number' then
-      local text = format_double(double)
+      local text = double == 0 and 1 / double < 0 and '-0' or format_double(double)
       if protocol == 3 then return put(',' .. text .. '\r\n') end
       return bulk(text)
     end

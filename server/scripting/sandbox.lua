@@ -47,8 +47,12 @@ local function protect(library)
   return setmetatable(proxy, metatable), metatable
 end
 
+-- What a script learns of an error. One that was raised in here names the script's line.
 local function translate(e)
   if type(e) == 'userdata' then return host.pending() or e end
+  if type(e) == 'string' and e:sub(1, 12) == 'sandbox.lua:' then
+    return (e:gsub('^sandbox%.lua:%d+', function() return unit:sub(2) .. ':' .. line() end))
+  end
   return e
 end
 
@@ -78,7 +82,9 @@ function real.pcall(...)
   return caught(raw.pcall(...))
 end
 
-function real.xpcall(f, handler)
+function real.xpcall(...)
+  local f, handler = ...
+  if select('#', ...) < 2 then fail("bad argument #2 to 'xpcall' (value expected)") end
   return raw.xpcall(f, function(e) return handler(translate(e)) end)
 end
 
@@ -110,13 +116,23 @@ function real.getmetatable(t)
   return raw.getmetatable(t)
 end
 
-function real.loadstring(text, name)
-  if type(text) ~= 'string' then fail("bad argument #1 to 'loadstring' (string expected, got " .. type(text) .. ')') end
-  return load_text(text, name)
+local function kind_of_first(...)
+  return select('#', ...) == 0 and 'no value' or type((...))
 end
 
-function real.load(f, name)
-  if type(f) ~= 'function' then fail("bad argument #1 to 'load' (function expected, got " .. type(f) .. ')') end
+function real.loadstring(...)
+  local text, name = ...
+  if type(text) ~= 'string' and type(text) ~= 'number' then
+    fail("bad argument #1 to 'loadstring' (string expected, got " .. kind_of_first(...) .. ')')
+  end
+  return load_text(tostring(text), name)
+end
+
+function real.load(...)
+  local f, name = ...
+  if type(f) ~= 'function' then
+    fail("bad argument #1 to 'load' (function expected, got " .. kind_of_first(...) .. ')')
+  end
   local pieces = {}
   while true do
     local piece = f()
@@ -234,13 +250,16 @@ local function make_library(name)
 
   function library.sha1hex(...)
     if select('#', ...) ~= 1 then refuse('wrong number of arguments') end
-    return host.sha1hex(tostring((...)))
+    local text = ...
+    if type(text) ~= 'string' and type(text) ~= 'number' then text = '' end
+    return host.sha1hex(tostring(text))
   end
 
   function library.log(...)
     local level = ...
     if select('#', ...) < 2 then refuse(name .. '.log() requires two arguments or more.') end
-    if type(level) ~= 'number' then refuse('First argument must be a number (log level).') end
+    level = tonumber(level)
+    if not level then refuse('First argument must be a number (log level).') end
     if level < 0 or level > 3 then refuse('Invalid log level.') end
     local words = {}
     for at = 2, select('#', ...) do
@@ -251,7 +270,7 @@ local function make_library(name)
   end
 
   function library.setresp(...)
-    local chosen = ...
+    local chosen = math.floor(tonumber((...)) or 0)
     if select('#', ...) ~= 1 then refuse(name .. '.setresp() requires one argument.') end
     if chosen ~= 2 and chosen ~= 3 then refuse('RESP version must be 2 or 3.') end
     version = chosen
@@ -408,8 +427,8 @@ local function on_error(e)
   running = false
   e = translate(e)
   local at = line()
-  if type(e) == 'string' or type(e) == 'number' then return {'ERR ' .. e, at} end
-  local text = type(e) == 'table' and rawget(e, 'err')
+  if type(e) ~= 'table' then return {'ERR ' .. tostring(e), at} end
+  local text = rawget(e, 'err')
   return {type(text) == 'string' and text or 'ERR unknown error', at}
 end
 
