@@ -12,7 +12,7 @@ all of them, redirects to the same client's connection there, and listens for in
 tells of all keys, so that home alone does; and all of them tell when all keys are gone.
 
 What such a client library or its user would do as well: CLIENT UNBLOCK goes to the node where that client waits, CONFIG
-SET and RESETSTAT to all, and of a few counters INFO tells the sum.
+SET, RESETSTAT and DEBUG SET-ACTIVE-EXPIRE to all, and of a few counters INFO tells the sum.
 """
 
 import re
@@ -425,7 +425,7 @@ class Client(threading.Thread):
             self.repeated[name] = args
             for link in self._others():
                 self._ask(link, self._worded(args, link.port))
-        elif name in TO_ALL:
+        elif name in TO_ALL or (name == b"debug" and args[1].lower() == b"set-active-expire"):
             for port in self.ports[1:]:
                 self._ask(self._link(port), raw)
 
