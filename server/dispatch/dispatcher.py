@@ -89,6 +89,8 @@ NULL = {protocol: encode(None, protocol) for protocol in (2, 3)}
 HOT: dict[bytes, Command] = {}
 """What `answer_hot` answers, as clients spell it: GET, and what is `kept`."""
 _GET = frozenset((b"GET", b"get"))
+hot_ns_max = 20_000
+"""What `answer_hot` answers has not taken longer, and is in no slow log that asks for more."""
 found_bytes_max = 1 << 18
 """No more of large replies are gathered at once."""
 everywhere_wait_s = 0.5
@@ -175,8 +177,8 @@ class Dispatcher:
         self._transactions = Transactions(self)
         self._caching = Caching(self, node.tracking)
         self.attentive = False
-        """Somebody MONITORs, clients are paused, memory or replicas are short, or small replies count as large: every
-        command is looked at twice."""
+        """Somebody MONITORs, clients are paused, memory or replicas are short, small replies count as large or
+        quick ones as slow: every command is looked at twice."""
         self.out_of_memory = False
         """Commands that may need more memory are refused."""
         self.short_of_replicas = False
@@ -733,6 +735,7 @@ class Dispatcher:
             or self.out_of_memory
             or self.short_of_replicas
             or self._node.large_replies.threshold <= part_bytes_max  # replies at hand may be large
+            or self.observers.slow_ns <= hot_ns_max  # … or slow
         )
 
     def pause(self, until_ms: int, writes_only: bool) -> None:

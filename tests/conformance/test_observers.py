@@ -228,6 +228,16 @@ def test_a_command_that_waits_is_slow_when_it_is_answered(server: Server, client
     assert b"BLPOP l 0" in entries
 
 
+def test_with_a_threshold_of_zero_everything_is_slow_replies_at_hand_too(client: Connection) -> None:
+    client.ask("CONFIG", "SET", "slowlog-log-slower-than", "0")
+    client.ask("SLOWLOG", "RESET")
+    for _ in range(3):
+        client.ask("GET", "nothing")
+    count = sum(entry.value[3].value[0].value == b"GET" for entry in client.ask("SLOWLOG", "GET").value)
+    client.ask("CONFIG", "SET", "slowlog-log-slower-than", "10000")
+    assert count == 3
+
+
 def test_scripts_that_are_kept_are_counted(client: Connection) -> None:
     client.ask("SCRIPT", "FLUSH")
     client.ask("SCRIPT", "LOAD", "return 1")
