@@ -4,22 +4,24 @@ LevelDB knows the order of a table and not how many keys lie before one. So besi
 keeps counts of intervals, in levels: a B+ tree whose leaves are the table itself.
 
     level 0      bound -> count     elements in [bound, next bound of level 0)
-    level 1      bound -> count     elements in [bound, next bound of level 1), which is some 45 intervals of level 0
+    level 1      bound -> count     elements in [bound, next bound of level 1), which is some 280 intervals of level 0
     …
     the root     not stored         the intervals of the highest level
 
     record: index prefix, level:u8, bound -> count:u32, in the same collection
 
 The first bound of every level is empty, and the bounds of a level are bounds of the level below too: each interval is
-divided by those below it and never cut by them. A node is an interval with the intervals directly below it; the number
-of levels is `height`, which the owner of the index keeps with its own meta (1 for a new one).
+divided by those below it and never cut by them. A bound is the shortest key that lies between two elements, as it is
+written whenever something near it comes or goes. A node is an interval with the intervals directly below it, wide so
+that there are few levels, each of which is a record more to write. How many there are is `height`, which the owner of
+the index keeps with its own meta (1 for a new one).
 
-Nodes are read when they are walked through, one range of up to FANOUT_MAX records each, and changed in memory: `add`
-only counts. `save` then sets right what has grown or shrunk: an interval of level 0 with too many elements is read once
-and cut into as many parts as it takes (which is also how an index over a table that was there already is built: `add`
-all its elements to a new one, then `save`); a node with too many intervals is divided, small neighbours of one node are
-joined; the root grows and loses levels. Only records that are not as they were are written. After `save`, or when
-nothing was added, an index is good for further commands on the same state: see Derived in keyspace/cache.py.
+Nodes are read when they are walked through, one range of records each, and changed in memory: `add` only counts. Then
+`save` sets right what has grown or shrunk. An interval of level 0 with too many elements is read once and cut into as
+many parts as it takes (which is also how an index over a table that was there already is built: `add` all of it to a
+new one, then `save`). A node with too many intervals is divided, small neighbours of one node are joined, the root grows
+and loses levels. Only records that are not as they were are written. After `save`, or when nothing was added, an index
+is good for further commands on the same state: see Derived in keyspace/cache.py.
 
 The edges of the table are remembered, too: `lowest` and `highest`, outside of which nothing lies. Who takes the first
 element again and again, as a queue does, would else step over all that LevelDB has not yet thrown away. And he finds
@@ -29,20 +31,31 @@ Usable for any ordered table of a Collection: the prefix of the elements and a p
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from struct import Struct
+from typing import NamedTuple
 
 from server.keyspace.collection import Collection
 
-FANOUT_MAX = 64
-"""Elements of an interval of level 0, and intervals of a node, before they are divided."""
-_FANOUT_NEW = 40
-"""About what the parts of a division hold: room to grow, and not soon small enough to be joined."""
+
+class Fanout(NamedTuple):
+    """How much is directly below an interval."""
+
+    most: int
+    """More are divided."""
+    new: int
+    """About what the parts of a division hold: room to grow, and not soon few enough to be joined."""
+    fewest: int
+    """Fewer are joined with a neighbour, if both together are at most `new`."""
+
+
+ELEMENTS = Fanout(64, 40, 16)
+"""In an interval of level 0: what a rank costs is a scan of half of them."""
+NODES = Fanout(400, 250, 100)
+"""Intervals in a node."""
 INTERVAL_EXPECTED = 45
 """About what an interval of level 0 holds on average."""
-_FANOUT_MIN = 16
-"""Fewer than this are joined with a neighbour if both together are at most _FANOUT_NEW."""
 EDGE_MAX = 64
 """Elements at an edge that are read at once."""
 _COUNT = Struct(">I")
@@ -172,7 +185,7 @@ class RankIndex:
             if not level:
                 break
             node = node.kids[at] or self._kid(node, at, level)
-        if counts[at] > FANOUT_MAX or (count < 0 and self._joinable(node, at)):
+        if counts[at] > ELEMENTS.most or (count < 0 and self._joinable(node, at)):
             self._unsettled = True
 
     def rank(self, key: bytes) -> int:
@@ -315,89 +328,86 @@ class RankIndex:
     def _settle(self, node: _Node, level: int) -> list[_Node]:
         """`node`, whose intervals are of `level`, with no interval below it too large or too small; as several nodes
         if it is too large then."""
-        changed, node.changed = node.changed, set()
-        settled: dict[int, list[_Node]] = {}
-        fine = True
-        for at in changed:
+        changed, node.changed = sorted(node.changed, reverse=True), set()
+        bounds = [node.bounds[at] for at in changed]
+        for at in changed:  # from behind: the others stay where they are
             if level:
-                parts = settled[at] = self._settle(self._kid(node, at, level), level - 1)
-                fine = fine and len(parts) == 1 and len(parts[0].bounds) >= _FANOUT_MIN
-            else:
-                fine = fine and _FANOUT_MIN <= node.counts[at] <= FANOUT_MAX
-        if fine:
-            return [node]
-        before = dict(zip(node.bounds, node.counts, strict=True))
-        bounds: list[bytes] = []
-        counts: list[int] = []
-        kids: list[_Node | None] = []
-        for at, (bound, count, kid) in enumerate(zip(node.bounds, node.counts, node.kids, strict=True)):
-            if at in settled:
-                for part in settled[at]:
-                    bounds.append(part.bounds[0])
-                    counts.append(sum(part.counts))
-                    kids.append(part)
-            elif level == 0 and count > FANOUT_MAX:
-                cuts = self._cut(bound, node.stop_of(at), count)
-                bounds += [cut for cut, _ in cuts]
-                counts += [size for _, size in cuts]
-                kids += [None] * len(cuts)
-            else:
-                bounds.append(bound)
-                counts.append(count)
-                kids.append(kid)
-        node.bounds, node.counts, node.kids = bounds, counts, kids
-        self._join(node, level)
-        after = dict(zip(node.bounds, node.counts, strict=True))
-        for bound in before.keys() | after.keys():
-            if before.get(bound) != after.get(bound):
-                self._touched.setdefault(self._place(level, bound), before.get(bound))
+                parts = self._settle(self._kid(node, at, level), level - 1)
+                if len(parts) > 1:
+                    pieces = [(part.bounds[0], sum(part.counts)) for part in parts]
+                    self._replace(node, level, at, at + 1, pieces, parts)
+            elif node.counts[at] > ELEMENTS.most:
+                pieces = self._cut(node.bounds[at], node.stop_of(at), node.counts[at])
+                self._replace(node, level, at, at + 1, pieces, [None] * len(pieces))
+        for bound in bounds:
+            self._join(node, level, bound)
         return self._divided(node)
+
+    def _replace(
+        self,
+        node: _Node,
+        level: int,
+        first: int,
+        stop: int,
+        pieces: list[tuple[bytes, int]],
+        kids: Sequence[_Node | None],
+    ) -> None:
+        """Put `pieces`, bounds and counts, and their `kids` where the intervals [first, stop) of `node` are."""
+        touched = self._touched
+        for at in range(first, stop):
+            touched.setdefault(self._place(level, node.bounds[at]), node.counts[at])
+        for bound, _ in pieces:
+            touched.setdefault(self._place(level, bound), None)
+        node.bounds[first:stop] = [bound for bound, _ in pieces]
+        node.counts[first:stop] = [count for _, count in pieces]
+        node.kids[first:stop] = kids
 
     def _cut(self, start: bytes, stop: bytes | None, count: int) -> list[tuple[bytes, int]]:
         """An interval of level 0 in several, as (bound, count)."""
-        parts = _sizes(count)
         elements = self._elements(start, stop)
-        cuts = []
-        for number, size in enumerate(parts):
+        bound = start
+        cuts: list[tuple[bytes, int]] = []
+        last = b""
+        for size in _sizes(count, ELEMENTS):
             first = next(elements)
-            cuts.append((first if number else start, size))
-            next(islice(elements, size - 1, size - 1), None)
+            if cuts:
+                bound = _between(last, first)
+            cuts.append((bound, size))
+            last = next(islice(elements, size - 2, None))
         return cuts
 
-    def _join(self, node: _Node, level: int) -> None:
-        """Join intervals of `node` that have become small with a neighbour."""
-        at = 0
-        while at < len(node.bounds) and len(node.bounds) > 1:
-            if not self._small(node, at, level):
-                at += 1
-                continue
-            first = at if at + 1 < len(node.bounds) else at - 1
-            if self._size(node, first, level) + self._size(node, first + 1, level) > _FANOUT_NEW:
-                at += 1
-                continue
+    def _join(self, node: _Node, level: int, bound: bytes) -> None:
+        """Join the interval that `bound` lies in with a neighbour, if it has become small."""
+        new = (NODES if level else ELEMENTS).new
+        at = bisect_right(node.bounds, bound) - 1
+        while len(node.bounds) > 1 and self._small(node, at, level):
+            at = min(at, len(node.bounds) - 2)
+            if self._size(node, at, level) + self._size(node, at + 1, level) > new:
+                return
+            left = None
             if level:
-                left, right = self._kid(node, first, level), self._kid(node, first + 1, level)
+                left, right = self._kid(node, at, level), self._kid(node, at + 1, level)
                 left.bounds += right.bounds
                 left.counts += right.counts
                 left.kids += right.kids
                 left.stop = right.stop
-            node.counts[first] += node.counts[first + 1]
-            for column in (node.bounds, node.counts, node.kids):
-                del column[first + 1]
-            at = first
+            joined = node.bounds[at], node.counts[at] + node.counts[at + 1]
+            self._replace(node, level, at, at + 2, [joined], [left])
 
     def _joinable(self, node: _Node, at: int) -> bool:
         """Whether interval `at` of a node of level 0 has become so small that it can be joined with a neighbour."""
         counts = node.counts
-        if counts[at] >= _FANOUT_MIN or len(counts) == 1:
+        if counts[at] >= ELEMENTS.fewest or len(counts) == 1:
             return not counts[at]
-        return counts[at] + counts[at + 1 if at + 1 < len(counts) else at - 1] <= _FANOUT_NEW
+        return counts[at] + counts[at + 1 if at + 1 < len(counts) else at - 1] <= ELEMENTS.new
 
     def _small(self, node: _Node, at: int, level: int) -> bool:
         """Whether interval `at` is known to be small: one that was not read has not become so."""
         kid = node.kids[at]
         return (
-            len(kid.bounds) < _FANOUT_MIN if kid is not None else level == 0 and node.counts[at] < _FANOUT_MIN
+            len(kid.bounds) < NODES.fewest
+            if kid is not None
+            else level == 0 and node.counts[at] < ELEMENTS.fewest
         )
 
     def _size(self, node: _Node, at: int, level: int) -> int:
@@ -406,17 +416,25 @@ class RankIndex:
 
     def _divided(self, node: _Node) -> list[_Node]:
         """`node`, or if it is too large its parts."""
-        if len(node.bounds) <= FANOUT_MAX:
+        if len(node.bounds) <= NODES.most:
             return [node]
         parts: list[_Node] = []
         first = 0
-        for size in _sizes(len(node.bounds)):
+        for size in _sizes(len(node.bounds), NODES):
             parts.append(node.part(first, first + size))
             first += size
         return parts
 
 
-def _sizes(count: int) -> list[int]:
-    """`count`, more than FANOUT_MAX, in parts that are alike and hold about _FANOUT_NEW."""
-    parts = -(-count // _FANOUT_NEW)
+def _sizes(count: int, fanout: Fanout) -> list[int]:
+    """`count`, more than `fanout.most`, in parts that are alike and hold about `fanout.new`."""
+    parts = -(-count // fanout.new)
     return [count // parts + (number < count % parts) for number in range(parts)]
+
+
+def _between(low: bytes, high: bytes) -> bytes:
+    """The shortest key that lies behind `low` and not behind `high`."""
+    same = next(
+        (at for at, (one, other) in enumerate(zip(low, high, strict=False)) if one != other), len(low)
+    )
+    return high[: same + 1]

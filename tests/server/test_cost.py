@@ -17,7 +17,7 @@ import pytest
 
 from server.commands import all as all_commands
 from server.keyspace.store import MemoryStore
-from server.types.rank_index import FANOUT_MAX
+from server.types.rank_index import ELEMENTS, NODES
 from tests.server.harness import Group
 
 assert all_commands.loaded
@@ -151,6 +151,8 @@ def test_it_touches_no_more_of_a_large_one(
 def test_what_goes_by_rank_touches_a_node_for_each_level(
     small: Counted, large: Counted, make: Callable[[Random, int, int], list[str]]
 ) -> None:
-    assert average(small, SMALL, make) <= 2 * FANOUT_MAX
-    levels = ceil(log(LARGE / SMALL, 40))
-    assert average(large, LARGE, make) <= average(small, SMALL, make) + 2 * FANOUT_MAX * levels
+    assert average(small, SMALL, make) <= 2 * ELEMENTS.most
+    levels = ceil(log(LARGE / SMALL, NODES.new))
+    assert (
+        average(large, LARGE, make) <= average(small, SMALL, make) + 2 * ELEMENTS.most + NODES.most * levels
+    )

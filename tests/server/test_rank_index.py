@@ -10,10 +10,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from server.keyspace.layout import ZSET
-from server.types.rank_index import FANOUT_MAX, RankIndex
+from server.types import rank_index
+from server.types.rank_index import ELEMENTS, NODES, RankIndex
 from tests.server.harness import Group
 
 TABLE, INDEX = b"s", b"t"
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes that few elements divide and join."""
+    monkeypatch.setattr(rank_index, "NODES", ELEMENTS)
 
 
 class Indexed:
@@ -77,11 +84,12 @@ class Indexed:
             places = [bisect_left(self.model, bound) for bound in bounds] + [len(self.model)]
             assert counts == [stop - start for start, stop in pairwise(places)]
             edges = [bisect_left(below, bound) for bound in bounds] + [len(below)]
-            assert all(stop - start <= FANOUT_MAX for start, stop in pairwise(edges))
+            most = rank_index.NODES.most if level else ELEMENTS.most
+            assert all(stop - start <= most for start, stop in pairwise(edges))
             assert level == 0 or set(bounds) <= set(below)
             below = bounds
         assert collection.range(INDEX + bytes((self.height,)), INDEX + b"\xff") == []
-        assert len(below) <= FANOUT_MAX
+        assert len(below) <= rank_index.NODES.most
 
 
 class Changes(RuleBasedStateMachine):
@@ -149,3 +157,18 @@ def test_one_change_writes_a_record_a_level() -> None:
     assert indexed.height == 2
     indexed.change({b"010000x"}, set())
     assert len(indexed.group.written) == indexed.height + 2  # and the element, and the head
+
+
+def test_bounds_are_short_and_nodes_wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each change writes bounds: they are no longer than it takes to lie between two elements."""
+    monkeypatch.setattr(rank_index, "NODES", NODES)
+    indexed = Indexed()
+    indexed.change({b"%05d and more" % number for number in range(30_000)}, set())
+    indexed.check_records()
+    assert indexed.height == 2
+    collection = indexed.group.begin().collection(b"k", ZSET)
+    assert collection is not None
+    assert all(len(place) <= len(INDEX) + 1 + 5 for place, _ in collection.scan(INDEX))
+    indexed.change(set(), {b"%05d and more" % number for number in range(500, 29_000)})
+    indexed.check_records()
+    assert indexed.height == 1
