@@ -90,7 +90,7 @@ def encode(value: Value, protocol: int) -> bytes:
         return leaf(item)
     try:
         if kind is list:
-            if item and type(item[0]) is bytes:
+            if item and type(item[0]) is bytes and type(item[-1]) is bytes:
                 return _bulks(b"*%d" % len(item), item if len(item) <= _LONG_FROM else _paced(item))
             if item and type(item[0]) is list and len(item) <= _LONG_FROM:
                 return _rows(item)

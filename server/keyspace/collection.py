@@ -133,6 +133,13 @@ class Collection:
         if self._size_bytes > COMPACT_BYTES_MAX or len(compact) > COMPACT_ELEMENTS_MAX:
             self._spread(as_record)
 
+    def put_all(self, values: dict[bytes, bytes]) -> None:
+        """Set some few elements, while spread."""
+        breathe()
+        prefix, effects = self._prefix, self._view.effects
+        for element, value in values.items():
+            effects[prefix + element] = value
+
     def delete(self, element: bytes) -> None:
         """Delete `element`; nothing when it is not there."""
         compact = self._compact

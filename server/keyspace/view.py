@@ -70,10 +70,20 @@ _ATTACHED = EXPIRES | SPREAD | ELEMENTS_EXPIRE
 """A head with one of these has more than its record."""
 _decode_prefix = HEAD_PREFIX.unpack_from
 _HEAD = ord("h")
+_ID_END = HEADER_BYTES + ID_BYTES
 _REVISION_BYTES = slice(REVISION_OFFSET, REVISION_OFFSET + REVISION_AT.size)
 
 
 DEFAULTS = Limits()
+
+
+def _same_elements(old: bytes, payload: bytes, expire_ms: int, encoding: int) -> bool:
+    """Whether all that hangs on the head `old`, and will hang on the one that follows, is one collection's elements."""
+    return (
+        old[1] & _ATTACHED == SPREAD == encoding & _ATTACHED
+        and not expire_ms
+        and payload[:ID_BYTES] == old[HEADER_BYTES:_ID_END]
+    )
 
 
 class ScriptReads:
@@ -431,10 +441,14 @@ class View:
     def _typed(self, key: bytes, type_: int) -> bytes | None:
         """`record` of a key that has to be of `type_`."""
         record = self._cache.young.get(key)
-        if record is None or self._pending or record[1] & EXPIRES:
+        if record is None or record[1] & EXPIRES:
             record = self.record(key)
             if record is None:
                 return None
+        elif self._pending:
+            index = REVISION_AT.unpack_from(record, REVISION_OFFSET)[0] >> 16
+            if index > self._base.observed:
+                self._base.observed = index
         if record[0] != type_:
             raise CommandError(WRONG_TYPE)
         return record
@@ -640,7 +654,7 @@ class View:
             self._count(self.db, 1, 1 if expire_ms else 0)
             if self.notify:
                 self.event(NEW, b"new", key)
-        elif old[1] & _ATTACHED or expire_ms:
+        elif (old[1] & _ATTACHED or expire_ms) and not _same_elements(old, payload, expire_ms, encoding):
             old_ms = EXPIRE_AT.unpack_from(old, EXPIRE_OFFSET)[0]
             self._replace_expiry(where, old_ms, expire_ms)
             if self.notify and 0 < old_ms <= self.now_ms:

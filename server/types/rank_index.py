@@ -18,10 +18,10 @@ the index keeps with its own meta (1 for a new one).
 
 Nodes are read when they are walked through, one range of records each, and changed in memory: `add` only counts. Then
 `save` sets right what has grown or shrunk. An interval of level 0 with too many elements is read once and cut into as
-many parts as it takes (which is also how an index over a table that was there already is built: `add` all of it to a
-new one, then `save`). A node with too many intervals is divided, small neighbours of one node are joined, the root grows
-and loses levels. Only records that are not as they were are written. After `save`, or when nothing was added, an index
-is good for further commands on the same state: see Derived in keyspace/cache.py.
+many parts as it takes (which is also how an index over a table that was there already is built: `add` all of it to
+a new one, then `save`). A node with too many intervals is divided, small neighbours of one node are joined, the root
+grows and loses levels. Only records that are not as they were are written. After `save`, or when nothing was added, an
+index is good for further commands on the same state: see Derived in keyspace/cache.py.
 
 The edges of the table are remembered, too: `lowest` and `highest`, outside of which nothing lies. Who takes the first
 element again and again, as a queue does, would else step over all that LevelDB has not yet thrown away. And he finds
@@ -238,11 +238,13 @@ class RankIndex:
         if self._unsettled:
             self._save_settled()
         else:
-            put, touched = self._collection.put, self._touched
+            pack, touched = _COUNT.pack, self._touched
+            changed = {}
             for place, (node, at) in self._walked.items():
                 count = node.counts[at]
                 if count != touched[place]:
-                    put(place, _COUNT.pack(count))
+                    changed[place] = pack(count)
+            self._collection.put_all(changed)
         self.size += len(self._touched)
         self._touched.clear()
         self._walked.clear()
