@@ -98,6 +98,14 @@ class DataStore:
     def _scan_under_reverse(self, prefix: bytes, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
         cut = len(prefix)
         low = prefix + start
+        # LevelDB goes forward from `stop` to the next key that is there, over all that was deleted of late, before it
+        # turns: over everything that was taken off this end. Who gives the end as a key that is there spares it that.
+        last = stop[:-1]
+        if stop[-1:] == b"\0" and last >= low:
+            value = self.get(last)
+            if value is not None:
+                yield last[cut:], value
+                stop = last
         with self.db.iterator(stop=stop, reverse=True) as iterator:  # without a start: see `scan`
             for key, value in iterator:
                 if key < low:

@@ -143,8 +143,11 @@ class ListValue:
             few = range(self._first + start, self._first + stop)
             values = [get(_POSITION(at)) for at in (reversed(few) if reverse else few)]
             return (value for value in values if value is not None)  # None: beyond the ends
-        low, high = _POSITION(self._first + start), _POSITION(self._first + stop)
-        return map(_VALUE, self._collection.scan(low, high, reverse))
+        low, high = _POSITION(self._first + start), _POSITION(self._first + stop - 1) + b"\0"
+        rows = islice(
+            self._collection.scan(low, high, reverse), stop - start
+        )  # no step into what was taken off
+        return map(_VALUE, rows)
 
     def push(self, values: Sequence[bytes], end: End) -> None:
         """Add `values`, one after the other, at `end`."""
@@ -190,7 +193,7 @@ class ListValue:
             elif end is End.LEFT:
                 ahead.read(collection.scan(where, _POSITION(at + _AHEAD_MAX)))
             else:
-                ahead.read(collection.scan(_POSITION(at + 1 - _AHEAD_MAX), _POSITION(at + 1), reverse=True))
+                ahead.read(collection.scan(_POSITION(at + 1 - _AHEAD_MAX), where + b"\0", reverse=True))
             step = max(len(ahead.values), 1) if value is None else 1
             ahead.next = at + step if end is End.LEFT else at - step
             if value is None:

@@ -24,8 +24,9 @@ grows and loses levels. Only records that are not as they were are written. Afte
 index is good for further commands on the same state: see Derived in keyspace/cache.py.
 
 The edges of the table are remembered, too: `lowest` and `highest`, outside of which nothing lies. Who takes the first
-element again and again, as a queue does, would else step over all that LevelDB has not yet thrown away. And he finds
-some of the elements that come next read already (`edge`).
+element again and again, as a queue does, would else step over all that LevelDB has not yet thrown away; or the last
+one, for LevelDB comes to the end of a range by going forward to it from behind. And he finds some of the elements that
+come next read already (`edge`).
 
 Usable for any ordered table of a Collection: the prefix of the elements and a prefix for the index are all it knows.
 """
@@ -126,7 +127,7 @@ class RankIndex:
         self.lowest = b""
         """No element lies before it. Owners that read the table from its beginning set it to what they have found."""
         self.highest: bytes | None = None
-        """No element lies behind it; None: not known."""
+        """The last element; None: not known."""
         self._first: _Edge | None = None
         self._last: _Edge | None = None
         self._touched: dict[bytes, int | None] = {}
@@ -156,8 +157,8 @@ class RankIndex:
         before the first `save`. The table is to be changed by the caller, before `save`."""
         if key < self.lowest:
             self.lowest = key
-        if self.highest is not None and key > self.highest:
-            self.highest = key
+        if self.highest is not None and key >= self.highest:
+            self.highest = key if count > 0 else None
         edge = self._first
         if edge is not None and key < edge.bound:
             edge.change(key, count)
@@ -218,14 +219,12 @@ class RankIndex:
         are more. Not between `add` and `save`."""
         edge = self._last if reverse else self._first
         if edge is None or len(edge.keys) < count:
-            table, low = self._table, self.lowest
-            end = self._end() if self.highest is None else table + self.highest + b"\0"
-            rows = self._collection.range(table + low, end, reverse, limit=EDGE_MAX)
-            keys = [row[0][len(table) :] for row in rows]
+            # The last ones, too, forwards and no step further: behind them lies what was taken off before.
+            first = self.key_at(max(len(self) - EDGE_MAX, 0)) if reverse else self.lowest
+            keys = list(islice(self._elements(first, None), EDGE_MAX))
             self.size += len(keys)
             if reverse:
-                self.highest = keys[0]
-                keys.reverse()
+                self.highest = keys[-1]
                 edge = self._last = _Edge(keys, keys[0])
             else:
                 self.lowest = keys[0]

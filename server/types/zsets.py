@@ -292,19 +292,18 @@ class SortedSet:
         """`rows` while spread; learns where the set begins and ends."""
         ranks = self._ranks()
         low = max(start, ranks.lowest)
+        if reverse and ranks.highest is None:
+            ranks.highest = ranks.key_at(self.count - 1)
         high = stop
         if ranks.highest is not None and (stop is None or ranks.highest < stop):
             high = ranks.highest + b"\0"
         rows = self._collection.scan(_SORTED + low, _SORTED_END if high is None else _SORTED + high, reverse)
-        if not ((high is None or high != stop) if reverse else low == ranks.lowest):
+        if reverse or low != ranks.lowest:
             return rows
         edge = next(rows, None)
         if edge is None:
             return iter(())
-        if reverse:
-            ranks.highest = edge[0][1:]
-        else:
-            ranks.lowest = edge[0][1:]
+        ranks.lowest = edge[0][1:]
         return chain((edge,), rows)
 
     def slice_rows(self, first: int, stop: int, reverse: bool = False) -> Iterator[Row]:
