@@ -1,11 +1,12 @@
-"""What a client is told when a command's handler raised."""
+"""What a client is told when a command's handler raised, and when it has written too much."""
 
 import logging
 
 from resp import Error, encode
 from server.commands.table import Command
-from server.errors import INTERNAL, CommandError
+from server.errors import INTERNAL, TOO_MUCH_WRITTEN, CommandError
 from server.keyspace.breath import Elsewhere
+from server.shard.call import Call
 from server.telemetry.stats import Stats
 
 log = logging.getLogger("redraft.shard")
@@ -32,3 +33,11 @@ def failure(
     )
     stats.unexpected_errors += 1
     return encode(Error(INTERNAL), protocol)
+
+
+def refuse_the_last(calls: list[Call] | None) -> None:
+    """An entry is too large to be one. As it is closed by the command that makes it large, that is to blame: the last
+    of its calls, which are in order. Those before it stay, to be done again."""
+    if calls:
+        call = calls.pop()
+        call.slot.fill(encode(Error(TOO_MUCH_WRITTEN), call.protocol))

@@ -25,10 +25,10 @@ from raft.core.errors import EntryTooLarge, NotLeader, ProposalDropped
 from raft.core.messages import ConfChange, Entry
 from raft.core.node import Role
 from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
-from resp import Error, encode
+from resp import encode
 from server.commands.misses import told
 from server.commands.table import Args, Command
-from server.errors import DISK_FULL, TOO_MUCH_WRITTEN, CommandError, WouldBlock
+from server.errors import DISK_FULL, CommandError, WouldBlock
 from server.keyspace.breath import Elsewhere, Ended, TooLong, begin_attempt, breathe, end_attempt
 from server.keyspace.cache import HotReplies
 from server.keyspace.events import FLUSHED, KEY_MISS, Event
@@ -41,7 +41,7 @@ from server.shard.call import Call, Transaction
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.effects import encode_effects
 from server.shard.expirer import Expirer
-from server.shard.failure import failure
+from server.shard.failure import failure, refuse_the_last
 from server.shard.orphans import Orphans
 from server.shard.overlay import Overlay
 from server.shard.proofs import Proofs
@@ -605,7 +605,7 @@ class Shard:
         try:
             index = self.group.propose(encode_effects(self._now_ms, operations, self._receipts))
         except EntryTooLarge:
-            self._refuse_the_last()
+            refuse_the_last(self._gates.get(self._next_index))
             self._forget_operations()
             return
         except (NotLeader, ProposalDropped):
@@ -623,14 +623,6 @@ class Shard:
         self._operations_bytes = 0
         self._next_index = index + 1
         view.begin_entry(self._now_ms, self._next_index)
-
-    def _refuse_the_last(self) -> None:
-        """The entry is too large to be one. As it is closed by the command that makes it large, that is to blame, and
-        those before it are done again."""
-        calls = self._gates.get(self._next_index)
-        if calls:
-            call = calls.pop()
-            call.slot.fill(encode(Error(TOO_MUCH_WRITTEN), call.protocol))
 
     def _forget_operations(self) -> None:
         """What was evaluated since the last entry did not happen: Raft does not take it now."""
