@@ -67,11 +67,12 @@ class Ahead:
         """What is taken after the last one that was not here: if it is not here either, it is time to read."""
         self.size = 1
 
-    def read(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        """Positions and values, as far as they are worth it."""
+    def read(self, rows: Iterable[tuple[bytes, bytes]], length: int) -> None:
+        """Positions and values, as far as they are worth it, of a list of `length`: beyond its other end, too, lies what
+        was taken off."""
         size_bytes = 0
         self.values = values = {}
-        for where, value in islice(rows, _AHEAD_MAX):
+        for where, value in islice(rows, min(length, _AHEAD_MAX)):
             values[int.from_bytes(where, "big")] = value
             size_bytes += len(value)
             if size_bytes > _AHEAD_BYTES_MAX:
@@ -191,9 +192,11 @@ class ListValue:
             if ahead.next != at:
                 value = collection.get(where)
             elif end is End.LEFT:
-                ahead.read(collection.scan(where, _POSITION(at + _AHEAD_MAX)))
+                rows = collection.scan(where, _POSITION(at + _AHEAD_MAX))
+                ahead.read(rows, self.length)
             else:
-                ahead.read(collection.scan(_POSITION(at + 1 - _AHEAD_MAX), where + b"\0", reverse=True))
+                rows = collection.scan(_POSITION(at + 1 - _AHEAD_MAX), where + b"\0", reverse=True)
+                ahead.read(rows, self.length)
             step = max(len(ahead.values), 1) if value is None else 1
             ahead.next = at + step if end is End.LEFT else at - step
             if value is None:

@@ -198,8 +198,8 @@ class RankIndex:
             before += sum(node.counts[:at])
             if level:
                 node = self._kid(node, at, level)
-        table = self._table
-        return before + len(list(self._collection.scan(table + node.bounds[at], table + key)))
+        table, low = self._table, max(node.bounds[at], self.lowest)
+        return before + (len(list(self._collection.scan(table + low, table + key))) if low < key else 0)
 
     def key_at(self, rank: int) -> bytes:
         """The element before which `rank` others lie; there must be one. Not between `add` and `save`."""
@@ -309,6 +309,7 @@ class RankIndex:
     def _elements(self, start: bytes, stop: bytes | None) -> Iterator[bytes]:
         """The elements in [start, stop)."""
         table = self._table
+        start = max(start, self.lowest)
         end = self._end() if stop is None else table + stop
         return (key[len(table) :] for key, _ in self._collection.scan(table + start, end))
 

@@ -1,8 +1,8 @@
 """What an operation costs hangs on the elements it touches, not on those that are there: records read and written are
 counted, at a thousand elements and at many more. No clock is looked at.
 
-Most operations touch as many whatever the size. What goes by rank walks down an index, one node of some 40 records for
-each of its levels, of which there is one more for every 40 times as many members: O(log n).
+Most operations touch as many whatever the size. What goes by rank walks down an index, one node of some records for
+each of its levels, of which there is one more for every 250 times as many members: O(log n).
 
 REDRAFT_COST_ELEMENTS=1000000 makes the large one really large; that takes some minutes.
 """
@@ -17,6 +17,8 @@ import pytest
 
 from server.commands import all as all_commands
 from server.keyspace.store import MemoryStore
+from server.keyspace.view import View
+from server.types import zsets
 from server.types.rank_index import ELEMENTS, NODES
 from tests.server.harness import Group
 
@@ -156,3 +158,36 @@ def test_what_goes_by_rank_touches_a_node_for_each_level(
     assert (
         average(large, LARGE, make) <= average(small, SMALL, make) + 2 * ELEMENTS.most + NODES.most * levels
     )
+
+
+def test_what_was_taken_off_is_not_walked_over_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LevelDB keeps what was deleted for a while, and a range that begins or ends there walks over it: a window that
+    slides over a sorted set, a queue that is read from its right end."""
+    scans: list[tuple[bytes, bytes | None]] = []
+    elements_under = View.elements_under
+
+    def noted(
+        view: View, prefix: bytes, start: bytes, stop: bytes | None, reverse: bool
+    ) -> Iterator[tuple[bytes, bytes]]:
+        scans.append((start, stop))
+        return elements_under(view, prefix, start, stop, reverse)
+
+    group = Group()
+    for number in range(400):
+        group.run("ZADD", "window", str(number), f"event {number:03}")
+        group.run("LPUSH", "queue", f"job {number:03}")
+    group.run("ZREMRANGEBYSCORE", "window", "-inf", "(380")
+    group.run("ZRANGE", "window", "0", "0")
+    for number in range(300):
+        assert group.run("RPOP", "queue") == b"job %03d" % number
+    monkeypatch.setattr(View, "elements_under", noted)
+    assert group.run("ZCOUNT", "window", "390", "+inf") == 10
+    assert group.run("ZRANK", "window", "event 399") == 19
+    first = zsets.place_of_score(380)
+    assert scans and all(start[1:] >= first for start, _ in scans)
+    scans.clear()
+    ends = set()
+    for number in range(300, 399):
+        ends.add((2**63 - 1 - number).to_bytes(8, "big") + b"\0")
+        assert group.run("RPOP", "queue") == b"job %03d" % number
+    assert scans and all(stop in ends for _, stop in scans)
