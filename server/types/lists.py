@@ -68,8 +68,8 @@ class Ahead:
         self.size = 1
 
     def read(self, rows: Iterable[tuple[bytes, bytes]], length: int) -> None:
-        """Positions and values, as far as they are worth it, of a list of `length`: beyond its other end, too, lies what
-        was taken off."""
+        """Positions and values, as far as they are worth it, of a list of `length`: no step beyond its other end, where
+        what was taken off may lie."""
         size_bytes = 0
         self.values = values = {}
         for where, value in islice(rows, min(length, _AHEAD_MAX)):

@@ -186,8 +186,7 @@ class Stream:
         start, end = max(start, self.first), min(end, self.last)
         if start > end or not self.length:
             return iter(())
-        stop = b"e" + id_bytes(end + 1) if end < ID_MAX else b"f"
-        return self.collection.scan(b"e" + id_bytes(start), stop, reverse)
+        return self.collection.scan(b"e" + id_bytes(start), b"e" + id_bytes(end) + b"\0", reverse)
 
     def top(self) -> Id:
         """The id of the last entry that is there; 0 when there is none."""
