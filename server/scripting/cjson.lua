@@ -197,7 +197,7 @@ local function make(fail)
       local lower = special and special:lower()
       if lower == 'nan' or lower == '-nan' then
         at = start + #special
-        return 'T_NUMBER', -(0 / 0), start -- without a sign, which 0 / 0 has
+        return 'T_NUMBER', lower == 'nan' and -(0 / 0) or 0 / 0, start -- it is 0 / 0 that has a sign
       elseif lower == 'inf' or lower == 'infinity' then
         at = start + #special
         return 'T_NUMBER', math.huge, start
