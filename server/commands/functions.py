@@ -16,7 +16,7 @@ import hiredis
 import trio
 from msgspec import msgpack, structs
 
-from resp.values import OK, Simple
+from resp.values import OK, Members, Simple
 from server.cluster import state
 from server.cluster.topology import SYSTEM_GROUP
 from server.commands.context import Context
@@ -240,7 +240,7 @@ def _function_reply(function: Function) -> Reply:
     return {
         b"name": function.name,
         b"description": function.description,
-        b"flags": {Simple(flag) for flag in function.flags},
+        b"flags": Members([Simple(flag) for flag in function.flags]),
     }
 
 

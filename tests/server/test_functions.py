@@ -9,9 +9,10 @@ import pytest
 import server.commands.function_calls
 import server.commands.functions
 import server.commands.pubsub  # noqa: F401
+from resp import encode
 from resp.values import OK, Error, Raw
 from server.cluster import state
-from server.commands.functions import gone_ms
+from server.commands.functions import function_list, gone_ms
 from server.commands.scripting import eval_
 from server.errors import DISK_FULL, CommandError
 from server.keyspace.home import Home
@@ -22,6 +23,7 @@ from server.scripting import script
 from server.scripting.functions import PREFIX, Functions
 from server.scripting.interpreter import Interpreter
 from server.scripting.library import (
+    FLAGS,
     Function,
     Library,
     decode_library,
@@ -284,6 +286,14 @@ def test_names_of_functions_differ_by_more_than_case() -> None:
         loaded(
             text("redis.register_function('a', function() end) redis.register_function('A', function() end)")
         )
+
+
+async def test_flags_are_listed_in_one_order() -> None:
+    known = Functions()
+    known.changed(b"a", encode_library(Library(b"a", b"", (Function(b"f", None, FLAGS),))))
+    context: Any = SimpleNamespace(node=SimpleNamespace(functions=known))
+    (listed,) = await function_list(context, [b"function", b"list"])
+    assert b"".join(b"+" + flag + b"\r\n" for flag in FLAGS) in encode(listed, 2)
 
 
 def test_a_text_that_goes_on_for_ever_is_ended() -> None:
