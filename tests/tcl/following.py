@@ -192,15 +192,14 @@ class Client(threading.Thread):
         self.caching = b""
         """CLIENT CACHING, when it was the last request; it is for the next one, wherever that goes."""
         self.protocol = 2
-        for port in ports:
-            self._link(port)
-        self.home = self.links[ports[0]]
-        self.id = self.ids[ports[0]]
-        self.by_id[self.id] = self
+        self.home: Link
+        """Set by `_connect`, as what follows from it."""
+        self.id = b""
 
     def run(self) -> None:
         """Until one side closes."""
         try:
+            self._connect()
             while True:
                 self._handle(*self._next_request())
         except (Gone, OSError):
@@ -211,6 +210,13 @@ class Client(threading.Thread):
                 with suppress(OSError):
                     each.shutdown(socket.SHUT_RDWR)
                 each.close()
+
+    def _connect(self) -> None:
+        for port in self.ports:
+            self._link(port)
+        self.home = self.links[self.ports[0]]
+        self.id = self.ids[self.ports[0]]
+        self.by_id[self.id] = self
 
     # -- the wire --------------------------------------------------------------------------------------------
 
