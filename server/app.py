@@ -4,11 +4,11 @@ Exit codes: 0 after a clean shutdown, 1 when the node can not start or can not g
 standard error says why and what to do.
 """
 
+import dataclasses
 import errno
 import gc
 import logging
 import os
-import signal
 import sys
 from contextlib import suppress
 from functools import partial
@@ -22,7 +22,8 @@ from server.config.file import Config, ConfigError
 from server.cron import run_cron
 from server.keyspace.leveldb import DataStoreError
 from server.node import Node
-from server.parameters.settings import make_room_for_clients
+from server.parameters.settings import clients_with_room
+from server.telemetry.process import stop_signals
 
 log = logging.getLogger("redraft")
 
@@ -43,11 +44,17 @@ def run(config: Config, node_name: str | None) -> int:
     )
     sys.setswitchinterval(switch_interval_s)
     assert all_commands.loaded
+    wanted = int(config.redis_parameters()["maxclients"])
     try:
-        make_room_for_clients(config.clients.maxclients)
+        clients = clients_with_room(wanted)
     except ValueError as error:
         print(f"redraft: clients.maxclients: {error}", file=sys.stderr)
         return 1
+    if clients < wanted:
+        log.warning(
+            "The limit of open files (ulimit -n) leaves room for %d clients, not for %d", clients, wanted
+        )
+        config = dataclasses.replace(config, redis={**config.redis, "maxclients": str(clients)})
     try:
         return trio.run(_main, config, config.node_name(node_name))
     except (ConfigError, StorageError, DataStoreError, Corrupted) as error:
@@ -162,7 +169,7 @@ async def _drain(node: Node) -> None:
 
 
 async def _signals(node: Node) -> None:
-    with suppress(ValueError), trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with suppress(ValueError), trio.open_signal_receiver(*stop_signals()) as signals:
         async for _ in signals:
             log.info("Told to stop: handing over")
             await node.hand_over()

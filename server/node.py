@@ -24,14 +24,14 @@ from raft.runtime.links import Links
 from raft.runtime.options import HostOptions
 from raft.storage import LogStore
 from resp import Limits
-from server.access.rules import User
-from server.access.users import STORED, Users, read_users
+from server.access.users import STORED, Users
 from server.cluster.identity import PeerCheck, check_identity
 from server.cluster.membership import Membership
 from server.cluster.state import ClusterState
 from server.cluster.topology import SYSTEM_GROUP, Topology
 from server.commands.context import GroupInfo
-from server.config.file import MIB, Config, ConfigError
+from server.config.file import MIB, Config
+from server.config.users import configured_users
 from server.dispatch.dispatcher import Dispatcher
 from server.errors import DISK_FULL, OUT_OF_MEMORY
 from server.keyspace.cache import HotReplies
@@ -47,7 +47,7 @@ from server.pubsub.tracking import Tracking
 from server.scripting.functions import PREFIX as FUNCTIONS_PREFIX
 from server.scripting.functions import Functions
 from server.scripting.script import SCRIPT_TEXTS
-from server.session import DEFAULT_USER, Session
+from server.session import Session
 from server.shard.call import Call
 from server.shard.clock import TurnClock
 from server.shard.digest import DIGEST_BYTES, digest
@@ -201,7 +201,7 @@ class Node:
         self.reactor.connect(self.dispatcher)
         self.pubsub.on_monitored = self.dispatcher.observers.show_scripted
         self.users = Users(
-            self.settings, self.sessions, _configured_users(config, self.settings), self._open_to_all
+            self.settings, self.sessions, configured_users(config, self.settings), self._open_to_all
         )
         if not config.acl.ignore_stored:
             self.state.watch(STORED, self.users.stored)
@@ -591,24 +591,6 @@ class Node:
             shard.worker.end(INTERRUPTED)
         self.store.close()
         self.log_store.close()
-
-
-def _configured_users(config: Config, settings: Settings) -> dict[bytes, User]:
-    """The default user, and those of [acl]. Raises ConfigError."""
-    acl = config.acl
-    source, text = b"acl.users", acl.users.encode()
-    if acl.file:
-        source = acl.file.encode()
-        try:
-            text = Path(acl.file).read_bytes()
-        except OSError as error:
-            raise ConfigError(f"acl.file: {acl.file} can not be read: {error.strerror}") from error
-    try:
-        users = read_users(text, source, channels=settings.value("acl-pubsub-default") == b"allchannels")
-    except ValueError as error:
-        raise ConfigError(f"acl: {error}".rstrip()) from error
-    users.setdefault(DEFAULT_USER, User.default(settings.requirepass))
-    return users
 
 
 def _host_options(config: Config) -> HostOptions:

@@ -110,7 +110,9 @@ class LogStore:
         except plyvel.IOError as error:
             check_refusal(f"the log in {directory}", error)
             if "lock" in str(error).lower():
-                raise LogLocked(f"the log in {directory} is in use by another process: {error}") from error
+                raise LogLocked(
+                    f"the log in {directory} is in use by another process: stop that, or use another directory"
+                ) from error
             raise _unreadable(directory, error) from error
         store = cls(db, str(directory))
         try:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from server.cluster.topology import NodeAddress, Topology
-from server.config.reader import ConfigError, Problems, hint, read_section, setting
+from server.config.reader import ConfigError, Problems, hint, read_section, rules_of, setting
 from server.config.sections import Acl, Clients, Log, NodeConfig, Raft, Storage
 from server.parameters.settings import PARAMETER
 
@@ -240,12 +240,18 @@ def _config_of(document: dict[str, Any], source: str, problems: Problems) -> Con
     nodes = _nodes_of(document.get("nodes", {}), problems)
     top.setdefault("replicas", min(3, len(nodes)))
     sections = {
-        key: read_section(section, document.get(key, {}), (key,), problems)
+        key: read_section(section, document.get(key, {}), (key,), problems, _homes())
         for key, section in SECTIONS.items()
     }
-    base = read_section(Config, top, (), problems)
+    base = read_section(Config, top, (), problems, _homes())
     redis = _redis_of(document.get("redis", {}), problems)
     return dataclasses.replace(base, nodes=nodes, redis=redis, source=source, **sections)
+
+
+def _homes() -> dict[str, str]:
+    """Every setting of a table, and the table. What stands in front of all tables needs no such help."""
+    tables: dict[str, type[Any]] = {"nodes.NAME": NodeConfig, **SECTIONS}
+    return {setting: f"[{table}]" for table, section in tables.items() for setting in rules_of(section)}
 
 
 def _nodes_of(tables: object, problems: Problems) -> dict[str, NodeConfig]:
@@ -258,7 +264,7 @@ def _nodes_of(tables: object, problems: Problems) -> dict[str, NodeConfig]:
     nodes = {}
     for name, table in tables.items():
         path = ("nodes", name)
-        given = read_section(NodeConfig, table, path, problems)
+        given = read_section(NodeConfig, table, path, problems, _homes())
         computed: dict[str, Any] = {
             "peer_port": peer_port_of(given.port),
             "bind": given.host,

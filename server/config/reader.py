@@ -16,6 +16,7 @@ import dataclasses
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -142,8 +143,17 @@ def rules_of(section: type[Section]) -> dict[str, Rule]:
     return rules
 
 
-def read_section(section: type[S], table: object, path: tuple[str, ...], problems: Problems) -> S:
-    """The TOML `table` found at `path` as a `section`. What is wrong goes to `problems` and keeps its default."""
+def read_section(
+    section: type[S],
+    table: object,
+    path: tuple[str, ...],
+    problems: Problems,
+    homes: Mapping[str, str] = MappingProxyType({}),
+) -> S:
+    """The TOML `table` found at `path` as a `section`. What is wrong goes to `problems` and keeps its default.
+
+    `homes`: settings of other sections and the names of those, for who puts one into the wrong place.
+    """
     if not isinstance(table, Mapping):
         problems.add(
             path, f"must be a table: write [{'.'.join(path)}] on a line of its own and the settings below it"
@@ -154,7 +164,8 @@ def read_section(section: type[S], table: object, path: tuple[str, ...], problem
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in rules:
-            problems.add((*path, key), f"there is no such setting{hint(key, rules)}")
+            elsewhere = f" here, it belongs to {homes[key]}" if key in homes else hint(key, rules)
+            problems.add((*path, key), f"there is no such setting{elsewhere}")
             continue
         text = _type_refusal(defaults[key], value) or rules[key].refusal(value)
         if text:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from server.config.reader import setting
 
+_HOST = r"[A-Za-z0-9_.-]{1,255}|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*(%[A-Za-z0-9_.-]+)?"
+"""A name or an IPv4 address, which have no colon, or an IPv6 address, which has at least two."""
+
 
 @dataclass(frozen=True, slots=True)
 class NodeConfig:
@@ -17,7 +20,7 @@ class NodeConfig:
         "127.0.0.1",
         "",
         "Host name or address at which clients and the other nodes reach this node.",
-        pattern=r"[A-Za-z0-9_.:%-]{1,255}",
+        pattern=_HOST,
         pattern_words="a host name or an IP address, without port",
     )
     port: int = setting(6379, "", "TCP port for clients.", low=1, high=65535)
@@ -34,7 +37,7 @@ class NodeConfig:
         "",
         'Address to listen on, for both ports; "0.0.0.0" is every IPv4 one, "::" every address.'
         " When not given: the host.",
-        pattern=r"[A-Za-z0-9_.:%-]{1,255}",
+        pattern=_HOST,
         pattern_words="a host name or an IP address, without port",
     )
     data: str = setting(

@@ -78,10 +78,13 @@ def config_group() -> None:
 @click.argument("file", type=_FILE)
 def config_check(file: str) -> None:
     """Say what is wrong with FILE, or that nothing is."""
+    from server.config.users import configured_users
     from server.operator.supervisor import local_nodes
+    from server.parameters.settings import Settings
 
     try:
         config = load(file)
+        configured_users(config, Settings(config.redis_parameters()))
         for name in local_nodes(config):
             check_data_directory(config, name)
     except ConfigError as error:

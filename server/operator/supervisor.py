@@ -5,9 +5,10 @@ front. One that dies is started again, after a pause that doubles with every dea
 code 0 was asked to (SHUTDOWN, SIGTERM), and stays down. Once all nodes answer and every group has a leader, a table of
 them is printed.
 
-Ctrl-C, SIGTERM or a closed terminal ends everything: SIGTERM to each node, so that it hands over its leaderships and
-closes its files, and SIGKILL to those that need longer than STOP_TIMEOUT_S; a second Ctrl-C does that at once. The
-nodes are in process groups of their own, so that the terminal's Ctrl-C reaches only the supervisor.
+Ctrl-C, SIGTERM or a closed terminal (unless nohup guards from that) ends everything: SIGTERM to each node, so that it
+hands over its leaderships and closes its files, and SIGKILL to those that need longer than STOP_TIMEOUT_S; a second
+Ctrl-C does that at once. The nodes are in process groups of their own, so that the terminal's Ctrl-C reaches only the
+supervisor.
 """
 
 import signal
@@ -23,6 +24,7 @@ from rich.text import Text
 
 from server.config.file import Config, ConfigError
 from server.operator.status import TABLE_WIDTH_MIN, ClusterStatus, StatusError, cluster_status, tables
+from server.telemetry.process import stop_signals
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 30.0
@@ -133,7 +135,7 @@ class _Supervisor:
     async def run(self) -> int:
         """Everything. If cancelled, the nodes are killed."""
         self.children = [_Child(name) for name in self.names]
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        with trio.open_signal_receiver(*stop_signals()) as signals:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._stop_on_signal, signals)
                 nursery.start_soon(self._show_when_up)

@@ -16,6 +16,8 @@ from server.types.glob import compile_glob
 
 _RESERVED_FILES = 1100
 """Open files that are not clients: two LevelDB stores' tables, logs, peers, listeners."""
+_CLIENTS_MIN = 32
+"""With room for fewer, a node does not start."""
 
 PARAMETER: dict[str, Parameter] = {
     name: parameter for parameter in PARAMETERS for name in (parameter.name, *parameter.aliases)
@@ -173,16 +175,36 @@ class Settings:
 
 def make_room_for_clients(count: int) -> None:
     """Raise the process's limit of open files so that `count` clients fit; raises ValueError when that can not be."""
+    room = _room_for_clients(count)
+    if room < count:
+        raise ValueError(
+            "The operating system is not able to handle the specified number of clients, "
+            f"try with {max(room, 1)}"
+        )
+
+
+def clients_with_room(count: int) -> int:
+    """As many of `count` clients as the system has open files for; raises ValueError when that is next to none."""
+    room = _room_for_clients(count)
+    if room < min(count, _CLIENTS_MIN):
+        raise ValueError(
+            f"the limit of open files (ulimit -n) is {room + _RESERVED_FILES}: "
+            f"raise it to {count + _RESERVED_FILES}, or at least to {_RESERVED_FILES + _CLIENTS_MIN}"
+        )
+    return room
+
+
+def _room_for_clients(count: int) -> int:
+    """How many of `count` clients fit, once the process's limit of open files is as high as it needs to be and can
+    be. Negative when not even the node's own files fit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = count + _RESERVED_FILES
     if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return
+        return count
     if hard != resource.RLIM_INFINITY and hard < wanted:
-        raise ValueError(
-            "The operating system is not able to handle the specified number of clients, "
-            f"try with {max(hard - _RESERVED_FILES, 1)}"
-        )
+        return hard - _RESERVED_FILES
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return count
 
 
 def _refused(name: bytes, reason: str) -> CommandError:

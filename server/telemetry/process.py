@@ -1,9 +1,19 @@
-"""Figures of the operating system about this process and its machine, for INFO and MEMORY."""
+"""What the operating system says of this process and its machine, for INFO and MEMORY, and says to it."""
 
 import os
+import signal
 from pathlib import Path
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def stop_signals() -> list[signal.Signals]:
+    """What ends this process in order: SIGTERM, Ctrl-C, and a terminal that closes, unless nohup or its like has said
+    that this one is to outlive its terminal."""
+    signals = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
+    return signals
 
 
 def resident_bytes() -> int:

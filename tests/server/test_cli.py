@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from server.config.file import Config
 from server.operator import cli
+from server.telemetry.process import stop_signals
 from tests.server.info_node import info_raft, serve
 
 ROOT = Path(__file__).parents[2]
@@ -120,6 +122,30 @@ def test_config_check_looks_at_the_data_directories_of_this_machine(tmp_path) ->
     assert result.exit_code == 1
     assert "nodes.a.data: /dev/null is not a directory" in result.stderr
     assert "nodes.b" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('users = "user ann +nosuch"', "acl.users:1: Error in applying operation '+nosuch'"),
+        ('file = "/nowhere/at.all"', "acl.file: /nowhere/at.all can not be read: No such file or directory"),
+    ],
+)
+def test_config_check_reads_the_users(tmp_path, line: str, problem: str) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(f"[acl]\n{line}\n")
+    result = redraft("config", "check", str(path))
+    assert result.exit_code == 1
+    assert f"redraft: {path}: {problem}" in result.stderr
+
+
+@pytest.mark.parametrize(("under_nohup", "heeded"), [(False, True), (True, False)])
+def test_a_closed_terminal_stops_what_nohup_does_not_guard(
+    monkeypatch, under_nohup: bool, heeded: bool
+) -> None:
+    monkeypatch.setattr(signal, "getsignal", lambda _: signal.SIG_IGN if under_nohup else signal.SIG_DFL)
+    assert (signal.SIGHUP in stop_signals()) == heeded
+    assert {signal.SIGTERM, signal.SIGINT} <= set(stop_signals())
 
 
 def test_status_speaks_json() -> None:

@@ -117,6 +117,19 @@ def test_what_is_no_toml_is_reported_with_its_place(problems) -> None:
         ("[clients]\nmaxclients = true", "redraft.toml:2: clients.maxclients: true is not a whole number"),
         ("groups = 2000", "redraft.toml:1: groups: 2000 is too large, it must be 1 to 1024"),
         ("replicas = 2", "redraft.toml:1: replicas: 2 copies need as many nodes, there are 1: standalone"),
+        (
+            '[nodes.a]\nhost = "127.0.0.1:7001"',
+            'redraft.toml:2: nodes.a.host: "127.0.0.1:7001" will not do,'
+            " it must be a host name or an IP address, without port",
+        ),
+        (
+            "port = 6380",
+            "redraft.toml:1: port: there is no such setting here, it belongs to [nodes.NAME]",
+        ),
+        (
+            "[raft]\nmaxclients = 5",
+            "redraft.toml:2: raft.maxclients: there is no such setting here, it belongs to [clients]",
+        ),
         ("[nodes.a]\nprot = 1", "redraft.toml:2: nodes.a.prot: there is no such setting, did you mean port?"),
         (
             "[nodes.a]\nport = 65536",
@@ -186,6 +199,11 @@ def test_what_is_no_toml_is_reported_with_its_place(problems) -> None:
 )
 def test_one_mistake_gives_one_clear_sentence(problems, text: str, problem: str) -> None:
     assert problems(text) == [problem]
+
+
+@pytest.mark.parametrize("host", ["db-1.example.org", "127.0.0.1", "::1", "fe80::1%eth0", "::ffff:10.0.0.1"])
+def test_a_host_is_a_name_or_an_address(load_text, host: str) -> None:
+    assert load_text(f'[nodes.a]\nhost = "{host}"').nodes["a"].host == host
 
 
 def test_a_bad_value_of_a_redis_parameter_gets_redis_own_reason(problems) -> None:

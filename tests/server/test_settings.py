@@ -5,7 +5,7 @@ import resource
 import pytest
 
 from server.errors import CommandError
-from server.parameters.settings import PARAMETER, Settings, make_room_for_clients
+from server.parameters.settings import PARAMETER, Settings, clients_with_room, make_room_for_clients
 from server.parameters.table import PARAMETERS
 
 
@@ -106,6 +106,17 @@ def test_more_clients_than_the_system_has_files_for_are_refused() -> None:
     with pytest.raises(ValueError, match="not able to handle the specified number of clients, try with"):
         make_room_for_clients(wanted)
     assert b"try with" in refusal(Settings(), (b"maxclients", b"%d" % wanted))
+
+
+def test_a_node_takes_the_clients_that_it_has_files_for(monkeypatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 4096))
+    assert clients_with_room(10_000) == 2996
+
+
+def test_a_node_that_has_files_for_hardly_a_client_says_what_it_needs(monkeypatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 64))
+    with pytest.raises(ValueError, match=r"\(ulimit -n\) is 64: raise it to 11100, or at least to 1132"):
+        clients_with_room(10_000)
 
 
 def test_room_for_a_few_clients_is_there_already() -> None:
