@@ -70,6 +70,8 @@ HEAD_PREFIX_BYTES = HEAD_PREFIX.size
 EXPIRY_PREFIX = Struct(">cQ")
 EXPIRY_PREFIX_BYTES = EXPIRY_PREFIX.size
 
+NEVER_MS = (1 << 63) - 1
+"""Nothing expires so late."""
 META_KEY = b"m"
 SWEEP_PREFIX = Struct(">cI")
 ELEMENT = ord("e")
@@ -136,9 +138,9 @@ def expiry_time(index_key: bytes) -> int:
     return EXPIRY_PREFIX.unpack_from(index_key)[1]  # type: ignore[no-any-return]
 
 
-def expiry_range(until_ms: int) -> tuple[bytes, bytes]:
-    """The range of everything that expires at or before `until_ms`."""
-    return b"x", EXPIRY_PREFIX.pack(b"x", until_ms + 1)
+def expiry_range(until_ms: int, from_ms: int = 0) -> tuple[bytes, bytes]:
+    """The range of everything that expires at `from_ms` or later, and at or before `until_ms`."""
+    return EXPIRY_PREFIX.pack(b"x", from_ms), EXPIRY_PREFIX.pack(b"x", until_ms + 1)
 
 
 def elements_expiry_key(record: bytes, head: bytes) -> bytes:
@@ -147,9 +149,9 @@ def elements_expiry_key(record: bytes, head: bytes) -> bytes:
     return EXPIRY_PREFIX.pack(b"y", EXPIRE_AT.unpack_from(record, meta)[0]) + head[1:]
 
 
-def elements_expiry_range(until_ms: int) -> tuple[bytes, bytes]:
-    """The range of the rows in 'y' of keys with an element that expires at or before `until_ms`."""
-    return b"y", EXPIRY_PREFIX.pack(b"y", until_ms + 1)
+def elements_expiry_range(until_ms: int, from_ms: int = 0) -> tuple[bytes, bytes]:
+    """The range of the rows in 'y' of keys whose first element to expire does so between these times, both included."""
+    return EXPIRY_PREFIX.pack(b"y", from_ms), EXPIRY_PREFIX.pack(b"y", until_ms + 1)
 
 
 def decode_head(record: bytes) -> Head:

@@ -49,6 +49,7 @@ from server.keyspace.layout import (
     element_range,
     elements_expiry_key,
     expiry_key,
+    expiry_time,
     head_key,
     head_keys,
     head_range,
@@ -127,7 +128,9 @@ class View:
         "committed",
         "db",
         "derived",
+        "due_ms",
         "effects",
+        "elements_due_ms",
         "events",
         "expired",
         "home",
@@ -201,6 +204,10 @@ class View:
         """Store key to new value, or None to delete it."""
         self._order: Order | None = None
         """Of the keys of `effects`, when there are many and somebody scans."""
+        self.due_ms = 0
+        """No key expires before this time. The view lowers it, the expirer, who looks, raises it."""
+        self.elements_due_ms = 0
+        """Likewise for fields of hashes."""
         self.expired: list[tuple[int, bytes]] = []
         """(space, key) of keys that a read found past their time."""
         self.notify = 0
@@ -666,11 +673,14 @@ class View:
                 effects[elements_expiry_key(old, where)] = None
         if expire_ms:
             effects[expiry_key(expire_ms, where)] = b""
+            if expire_ms < self.due_ms:
+                self.due_ms = expire_ms
             encoding |= EXPIRES
         record = HEADER.pack(type_, encoding, self.revision, expire_ms) + payload
         effects[where] = self._fresh[key] = record
         if encoding & ELEMENTS_EXPIRE:
-            effects[elements_expiry_key(record, where)] = b""
+            effects[row := elements_expiry_key(record, where)] = b""
+            self.elements_due_ms = min(self.elements_due_ms, expiry_time(row))
 
     def put_strings(self, keys: list[bytes], values: list[bytes]) -> None:
         """`put` of plain strings that do not expire, many at once; while nobody listens to events."""

@@ -2,13 +2,17 @@
 
 A key past its time is gone for every command at once (keyspace/view.py); its record is deleted through the log, when a
 command stumbles upon it, and otherwise by the node's cron in the order of time, a bounded number in one go.
+
+The cron asks ten times a second, and LevelDB walks over whatever was deleted lately to find that there is nothing: what
+has expired, and, behind the last row of a group, the keys and elements of the next. So the view knows a time before
+which nothing is due; until then nobody looks, and then from there on.
 """
 
 from collections.abc import Iterable
-from itertools import islice
 from typing import Protocol
 
 from server.keyspace.layout import (
+    NEVER_MS,
     decode_head,
     elements_expiry_range,
     expiry_key,
@@ -54,18 +58,22 @@ class Expirer:
     def expire_due(self) -> bool:
         """Delete keys whose time has come, a bounded number; whether there may be more. Only when `ready`."""
         view, base = self._shard.step_in()
-        start, stop = expiry_range(view.now_ms)
-        due = [key for key, _ in islice(base.scan(start, stop), expire_keys_per_turn_max)]
-        for key in due:
-            self._expire(key)
+        due: list[bytes] = []
+        if view.due_ms <= view.now_ms:
+            due, view.due_ms = _due(base, expiry_range(NEVER_MS, view.due_ms), view.now_ms)
+            for key in due:
+                self._expire(key)
         return self._expire_elements() or len(due) == expire_keys_per_turn_max
 
     def _expire_elements(self) -> bool:
         """As `expire_due`, for the fields of hashes."""
         view, base = self._shard.step_in()
-        start, stop = elements_expiry_range(view.now_ms)
+        if view.elements_due_ms > view.now_ms:
+            return False
+        span = elements_expiry_range(NEVER_MS, view.elements_due_ms)
+        rows, view.elements_due_ms = _due(base, span, view.now_ms)
         left = expire_keys_per_turn_max
-        for row, _ in list(islice(base.scan(start, stop), left)):
+        for row in rows:
             view.begin(0, 2)
             key = view.select_due(row)
             deleted = 0 if key is None else hashes.expire_due(view, key, left)
@@ -82,3 +90,15 @@ class Expirer:
         if 0 < expiry_time(index_key) <= view.now_ms and view.expire(index_key):
             self._stats.expired_keys += 1
         self._shard.take_in()
+
+
+def _due(base: Overlay, span: tuple[bytes, bytes], now_ms: int) -> tuple[list[bytes], int]:
+    """The first rows of an expiry index that are due, and a time before which there will be none when they are gone."""
+    due: list[bytes] = []
+    for row, _ in base.scan(*span):
+        if expiry_time(row) > now_ms:
+            return due, expiry_time(due[0] if due else row)
+        due.append(row)
+        if len(due) == expire_keys_per_turn_max:
+            break
+    return due, expiry_time(due[0]) if due else NEVER_MS

@@ -605,3 +605,48 @@ def test_a_command_that_writes_more_than_an_entry_holds_is_refused_and_those_bef
     bench.turn()
     bench.shard.retry.clear()
     assert bench.ask("EXISTS", "large") == [b":0\r\n"]
+
+
+def test_the_expirer_does_not_look_before_something_is_due(
+    make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make()
+    looks: list[bytes] = []
+    scan = Overlay.scan
+
+    def watched(
+        self: Overlay, start: bytes, stop: bytes, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        looks.append(start[:1])
+        return scan(self, start, stop, reverse)
+
+    monkeypatch.setattr(Overlay, "scan", watched)
+
+    def expire(later_ms: int) -> list[bytes]:
+        """Where the cron looks so much later than now."""
+        bench.turn()
+        bench.clock.advance()
+        bench.clock.now_ms += later_ms
+        looks.clear()
+        bench.shard.expirer.expire_due()
+        where = list(looks)
+        bench.turn()
+        bench.commit(bench.group.last_index)
+        bench.apply()
+        return where
+
+    assert expire(0) == [b"x", b"y"], "nothing is known"
+    assert expire(0) == []
+    bench.ask("SET", "late", "v", "PX", "900000")
+    bench.ask("SET", "soon", "v", "PX", "900000")
+    bench.ask("PEXPIRE", "soon", "300000")
+    bench.ask("HSETEX", "h", "PX", "600000", "FIELDS", "1", "goes", "v")
+    assert expire(0) == []
+    assert expire(400_000) == [b"x"]
+    assert bench.ask("DBSIZE") == [b":2\r\n"]
+    assert expire(700_000) == [b"x", b"y"], "the key that was due is gone, so it looks for the next"
+    assert bench.ask("DBSIZE") == [b":1\r\n"]
+    assert expire(700_000) == [b"y"]
+    assert expire(700_000) == []
+    assert expire(1_000_000) == [b"x"]
+    assert bench.ask("DBSIZE") == [b":0\r\n"]
