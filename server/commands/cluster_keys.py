@@ -5,6 +5,8 @@ CLUSTERSCAN is SCAN, which walks over the whole cluster anyway: its cursors are 
 carry no hash tag. Slots do not migrate, so nothing of what steers migrations does anything.
 """
 
+from typing import Any
+
 import hiredis
 
 from resp.values import OK
@@ -104,6 +106,14 @@ async def _counts(context: Context, slots: list[int]) -> dict[int, int]:
     return {slot: await cluster.ask_slot(context, slot, [b"_countslot", b"%d" % slot]) for slot in slots}
 
 
+async def _answer(context: Context, group: int, db: int, args: Args) -> Any:
+    """What a shard group answers. Raises CommandError with what it refuses."""
+    answer = await context.node.call(group, db, args)
+    if isinstance(answer, hiredis.ReplyError):
+        raise CommandError(str(answer).encode())
+    return answer
+
+
 @command(
     "cluster|flushslot",
     arity=-3,
@@ -125,11 +135,9 @@ async def cluster_flushslot(context: Context, args: Args) -> Reply:
     group = context.node.topology.slot_groups[slot]
     for db in range(DATABASES):
         while True:
-            found = await context.node.call(group, db, [b"_slotkeys", b"%d" % slot, b"%d" % _KEYS_AT_ONCE])
-            reply = await context.node.call(group, db, [b"DEL", *found]) if found else 0
-            for answer in (found, reply):
-                if isinstance(answer, hiredis.ReplyError):
-                    raise CommandError(str(answer).encode())
+            found = await _answer(context, group, db, [b"_slotkeys", b"%d" % slot, b"%d" % _KEYS_AT_ONCE])
+            if found:
+                await _answer(context, group, db, [b"DEL", *found])
             if len(found) < _KEYS_AT_ONCE:
                 break
     return OK

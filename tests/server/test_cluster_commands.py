@@ -139,6 +139,14 @@ async def test_questions_about_a_slot_go_to_its_leader() -> None:
     assert await node.run("CLUSTER", "COUNTKEYSINSLOT", "0") == Error(b"CLUSTERDOWN no leader")
 
 
+async def test_flushslot_says_what_the_slots_group_refuses() -> None:
+    node = cluster()
+    node.answers = {b"_slotkeys": hiredis.ReplyError("CLUSTERDOWN no leader")}
+    assert await node.run("CLUSTER", "FLUSHSLOT", "0") == Error(b"CLUSTERDOWN no leader")
+    node.answers = {b"_slotkeys": [b"k"], b"DEL": hiredis.ReplyError("MISCONF no space")}
+    assert await node.run("CLUSTER", "FLUSHSLOT", "0") == Error(b"MISCONF no space")
+
+
 @pytest.mark.parametrize("slot", ["16384", "-1"])
 async def test_slots_end_at_16383(slot: str) -> None:
     assert await cluster().run("CLUSTER", "COUNTKEYSINSLOT", slot) == Error(b"ERR Invalid slot")
