@@ -74,7 +74,7 @@ def keys_held(server: Server) -> int:
 
 def test_keys_end_on_time_at_every_node_and_are_deleted_from_every_replica(cluster: Cluster) -> None:
     with cluster.logs_on_failure():
-        born = set_keys(cluster.servers[0], "plain", 500)
+        born = set_keys(cluster.servers[0], "plain", 5000)
         eventually(
             lambda: {keys_held(server) for server in cluster.servers} == {count}, "all replicas have them"
         )
