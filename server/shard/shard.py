@@ -29,7 +29,7 @@ from resp import encode
 from server.commands.misses import told
 from server.commands.table import Args, Command
 from server.errors import DISK_FULL, CommandError, WouldBlock
-from server.keyspace.breath import Elsewhere, Ended, TooLong, begin_attempt, breathe, end_attempt
+from server.keyspace.breath import Elsewhere, Ended, TooLong, begin_attempt, end_attempt
 from server.keyspace.cache import HotReplies
 from server.keyspace.events import FLUSHED, KEY_MISS, Event
 from server.keyspace.home import EVERYWHERE, Home
@@ -39,13 +39,12 @@ from server.keyspace.meta import Meta
 from server.keyspace.view import DEFAULTS, ScriptReads, View
 from server.shard.call import Call, Transaction
 from server.shard.clock import TurnClock, boot_time_us
-from server.shard.effects import encode_effects
+from server.shard.draft import Draft
 from server.shard.expirer import Expirer
 from server.shard.failure import failure, refuse_the_last
 from server.shard.orphans import Orphans
 from server.shard.overlay import Overlay
 from server.shard.proofs import Proofs
-from server.shard.receipts import Receipt, reply_bytes_max
 from server.shard.replica import Replica
 from server.shard.stale import StaleReads
 from server.shard.views import Views
@@ -139,12 +138,8 @@ class Shard:
         self._now_ms = 0
         self._lease_until_us = 0
         self._commit = 0
-        self._next_index = 0
-        self._operations: dict[bytes, bytes | None] = {}
-        """Effects of the entry that is being made."""
-        self._receipts: list[Receipt] = []
-        """Of the forwarded writes in it."""
-        self._operations_bytes = 0
+        self._draft = Draft()
+        """The entry that is being made."""
         self._gates: dict[int, list[Call]] = {}
         """Index to the calls that wait for its commit, in index order."""
         self._proofs = Proofs()
@@ -196,7 +191,7 @@ class Shard:
         if view.effects:
             self.wrote = True
             self._collect()
-            self.gate = self._next_index
+            self.gate = self._draft.index
         else:
             self.wrote = False
             self.gate = base.observed
@@ -267,7 +262,7 @@ class Shard:
             self._collect()
         if view.events:
             self._keep_events()
-        self.gate = self._next_index if self.wrote else base.observed
+        self.gate = self._draft.index if self.wrote else base.observed
         self._would_block = None
         if self.waiters.woken and self.work is None:
             self._serve()
@@ -298,11 +293,11 @@ class Shard:
         return failure(command, error, protocol, self._stats, counted=not self._visited)
 
     def _begin_turn(self) -> None:
-        assert not self._operations, "the turn before was not flushed"
+        assert not self._draft.effects, "the turn before was not flushed"
         self._turn = self._clock.turn
         self._now_ms = max(self._clock.now_ms, self.replica.clock_ms)
-        self._next_index = self.group.last_index + 1
-        self._view.begin_entry(self._now_ms, self._next_index)
+        self._draft.index = self.group.last_index + 1
+        self._view.begin_entry(self._now_ms, self._draft.index)
         self._view.committed = self._commit << 16 | 0xFFFF
         self._lease_until_us = self.read_lease_until_us()
 
@@ -316,17 +311,10 @@ class Shard:
             self._collect_in_slices()
             return
         effects = self._view.take_effects()
-        operations = self._operations
-        if not operations:
+        draft = self._draft
+        if not draft.effects:
             self._on_dirty(self)
-        size = self._operations_bytes
-        index = self._next_index
-        pending = self._base.pending
-        operations.update(effects)
-        for key, value in effects.items():
-            pending[key] = (index, value)
-            size += len(key) + (len(value) if value is not None else 0) + 10
-        self._operations_bytes = size
+        draft.take(effects, self._base.pending)
         if self.waiters.keys:
             self.waiters.note(effects, self._meta.databases)
 
@@ -345,20 +333,12 @@ class Shard:
         """As `_collect`, within work. Nothing is proposed meanwhile."""
         self._catch_up()
         effects = self._view.take_effects()
-        size = 0
-        index = self._next_index
-        pending = self._base.pending
-        for key, value in effects.items():
-            breathe()
-            pending[key] = (index, value)
-            size += len(key) + (len(value) if value is not None else 0) + 10
+        self._draft.take_in_slices(effects, self._base.pending)
         if self._turn != self._clock.turn:
-            if self.group.last_index + 1 != index:
+            if self.group.last_index + 1 != self._draft.index:
                 log.info("Group %d: another entry came before that of a long command", self.number)
                 raise Ended
             self._turn = self._clock.turn
-        self._operations.update(effects)
-        self._operations_bytes += size
         self._on_dirty(self)
         if self.waiters.keys:
             self.waiters.note(effects, self._meta.databases)
@@ -367,7 +347,7 @@ class Shard:
         """Hold the view's events until what made them is committed; those that nothing was written for go out."""
         events = self._view.take_events()
         if self.wrote:
-            self._events.append((self._next_index, events))
+            self._events.append((self._draft.index, events))
         else:
             self._on_events(events)
 
@@ -391,19 +371,17 @@ class Shard:
         call.wrote = self.wrote
         if call.wrote or boot_time_us() < self._lease_until_us:
             self._wait_for_commit(call)
-            if self._operations_bytes > entry_bytes_max or self._view.revision & 0xFFFF >= entry_commands_max:
+            if self._draft.size_bytes > entry_bytes_max or self._view.revision & 0xFFFF >= entry_commands_max:
                 self._propose()
         else:
-            call.proof = self._next_index
+            call.proof = self._draft.index
             self._proofs.add(call)
             self._on_dirty(self)
 
     def _wait_for_commit(self, call: Call) -> None:
         if call.receipt is not None and call.wrote:
-            assert call.gate == self._next_index, "a receipt belongs into the entry of its effects"
-            reply = call.reply if len(call.reply) <= reply_bytes_max else None
-            self._receipts.append((*call.receipt, reply))
-            self._operations_bytes += len(reply or b"") + 20
+            assert call.gate == self._draft.index, "a receipt belongs into the entry of its effects"
+            self._draft.add_receipt(*call.receipt, call.reply)
         if call.gate <= self._commit:
             call.slot.fill(call.reply)
             return
@@ -468,7 +446,7 @@ class Shard:
         """The command that was attempted begins anew as `job`, unless Raft takes nothing more; whether it does."""
         self._view.abandon()
         self._would_block = None
-        if self._operations:  # what came before it need not wait for it
+        if self._draft.effects:  # what came before it need not wait for it
             self._propose()
             if not self.ready:
                 return False
@@ -490,8 +468,7 @@ class Shard:
         """As `leave_work`, and nothing of it stays."""
         self.leave_work()
         self._would_block = None
-        self._operations = {}
-        self._operations_bytes = 0
+        self._draft.begin()
         self._base.forget()
         self._meta = Meta.decode(self._meta_proposed)
         self._view = self._make_view()
@@ -545,7 +522,7 @@ class Shard:
         call.reply = reply
         call.wrote = bool(view.effects)
         if call.wrote:
-            call.gate = self._next_index
+            call.gate = self._draft.index
             self._collect()
         else:
             call.gate = base.observed
@@ -586,7 +563,7 @@ class Shard:
             self._view.expired.clear()
             if self.ready and not self.paused:
                 self.expirer.expire_seen(seen)
-        if self._operations:
+        if self._draft.effects:
             self._propose()
 
     def change_members(self, change: ConfChange) -> None:
@@ -597,47 +574,44 @@ class Shard:
 
     def _propose(self) -> None:
         """Make what was evaluated since the last entry the next one."""
-        operations = self._operations
+        draft = self._draft
+        effects = draft.effects
         view = self._view
-        changes = len(operations)
+        changes = len(effects)
         if view.meta_changed:
-            operations[META_KEY] = meta = self._meta.encode()
+            effects[META_KEY] = meta = self._meta.encode()
         try:
-            index = self.group.propose(encode_effects(self._now_ms, operations, self._receipts))
+            index = self.group.propose(draft.encode(self._now_ms))
         except EntryTooLarge:
-            refuse_the_last(self._gates.get(self._next_index))
-            self._forget_operations()
+            refuse_the_last(self._gates.get(self._draft.index))
+            self._forget_draft()
             return
         except (NotLeader, ProposalDropped):
-            self._forget_operations()
+            self._forget_draft()
             return
-        assert index == self._next_index, "effects were evaluated for another index"
+        assert index == self._draft.index, "effects were evaluated for another index"
         if view.meta_changed:
             view.meta_changed = False
             self._meta_proposed = meta
-        self._base.proposed(index, operations)
+        self._base.proposed(index, effects)
         self._stats.evaluated_batches += 1
         self._stats.unsaved_changes += changes
-        self._operations = {}
-        self._receipts = []
-        self._operations_bytes = 0
-        self._next_index = index + 1
-        view.begin_entry(self._now_ms, self._next_index)
+        self._draft.begin()
+        self._draft.index = index + 1
+        view.begin_entry(self._now_ms, self._draft.index)
 
-    def _forget_operations(self) -> None:
+    def _forget_draft(self) -> None:
         """What was evaluated since the last entry did not happen: Raft does not take it now."""
-        self._operations = {}
-        self._receipts = []
-        self._operations_bytes = 0
+        self._draft.begin()
         self._base.forget()
-        while self._events and self._events[-1][0] == self._next_index:
+        while self._events and self._events[-1][0] == self._draft.index:
             self._events.pop()
         self._meta = Meta.decode(self._meta_proposed)
         self._view = self._make_view()
         self._turn = 0  # the new view knows neither the time nor the entry yet
         self._refused_turn = self._clock.turn
-        saw_it = self._proofs.take_those_that_saw(self._next_index)
-        self.do_again(self._gates.pop(self._next_index, []) + saw_it)
+        saw_it = self._proofs.take_those_that_saw(self._draft.index)
+        self.do_again(self._gates.pop(self._draft.index, []) + saw_it)
         self.refresh()
 
     def newest(self, where: bytes) -> bytes | None:
@@ -775,9 +749,7 @@ class Shard:
         self.orphans.add(self._leading_term, gated + self._proofs.take_all(), self._events)
         self._gates = {}
         self._events = deque()
-        self._operations = {}
-        self._receipts = []
-        self._operations_bytes = 0
+        self._draft.begin()
         self._leading_term = 0
         self._start_leadership()
         self.ready = False
