@@ -147,9 +147,8 @@ class Host:
                 f"the log of group {group_id} ends at {group_log.last_index}, but its data already holds"
                 f" {applied}: the end of the log was lost; {REMEDY}"
             )
-        if (
-            applied < group_log.durable_applied and group_log.durable_applied > 1
-        ):  # 1: a group without any data yet
+        # 1: a group without any data yet.
+        if applied < group_log.durable_applied and group_log.durable_applied > 1:
             raise LogDamaged(
                 f"the data of group {group_id} ends at {applied}, but {group_log.durable_applied} had been synced:"
                 f" the data was lost or is of another node; {REMEDY}"
@@ -210,10 +209,8 @@ class Host:
                     self._flush_disk()
                 if self._to_apply and not self._applying:
                     self._flush_apply()
-        except (
-            Exception
-        ) as error:  # a contradiction in the core or a fault of a machine: nothing may follow it
-            self.fail(error)
+        except Exception as error:
+            self.fail(error)  # a contradiction in the core or a fault of a machine: nothing may follow it
         finally:
             self._pumping = False
 

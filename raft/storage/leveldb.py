@@ -116,9 +116,8 @@ class LogStore:
             raise _unreadable(directory, error) from error
         store = cls(db, str(directory))
         try:
-            if (
-                create and next(iter(db.iterator()), None) is None
-            ):  # new, or a crash came before its first record
+            # New, or a crash came before its first record.
+            if create and next(iter(db.iterator()), None) is None:
                 store._put_meta({"incarnation": secrets.token_bytes(16), "format": FORMAT})
             found = store.get_meta("format")
             if found is None:

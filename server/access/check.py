@@ -136,9 +136,8 @@ def _denied_database(selector: Selector, row: Command, args: Args, db: int) -> i
         return 0
     find = _DATABASES.get(row.name)
     others = {at: parse_int64(args[at]) for at in find(args)} if find is not None else {}
-    if all(
-        other is not None and 0 <= other < DATABASES for other in others.values()
-    ):  # or the handler says so
+    # If one is none, the handler says so.
+    if all(other is not None and 0 <= other < DATABASES for other in others.values()):
         for at, other in others.items():
             if not selector.allows_database(other or 0):
                 return at

@@ -36,9 +36,8 @@ def check_identity(store: LogStore, cluster: str, name: str, topology: Topology)
     )
     record = store.get_meta("identity")
     if record is None:
-        store.put_meta(
-            "layout", b"%d" % LAYOUT
-        )  # first: without an identity the directory is new whatever else it has
+        # First: without an identity the directory is new whatever else it has.
+        store.put_meta("layout", b"%d" % LAYOUT)
         store.put_meta("identity", msgspec.json.encode(mine))
         return
     layout = int(store.get_meta("layout") or 0)

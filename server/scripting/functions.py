@@ -2,8 +2,8 @@
 
 Libraries belong to group 0 (cluster/state.py), an entry each: `function:` and the library's name. Every node follows
 them into a `Functions`, which answers what its clients ask. Whose a function is stands in an entry of its own,
-`functionname:` and the function's name, so that group 0's leader need not look at all libraries when one is to change:
-`keep_libraries`. Names of libraries are told apart by case, names of functions are not.
+`functionname:` and the function's name, so that group 0's leader need not look at all libraries when one is to change.
+Names of libraries are told apart by case, names of functions are not.
 """
 
 from collections.abc import Container, Sequence
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 PREFIX = b"function:"
 """Of the entries of group 0."""
 _NAMES = b"functionname:"
-_INDEXED = b"functionnames"
-"""The entry that says that all functions have an entry of their name. Data of older versions has none."""
+"""Of the entries that say whose a function is."""
 
 
 class Functions:
@@ -37,9 +36,8 @@ class Functions:
         before = self.libraries.pop(name, None)
         for function in before.functions if before is not None else ():
             found = self._functions.get(function.name.lower())
-            if (
-                found is not None and found[0] is before
-            ):  # or another library has the name, and was told first
+            # Or another library has the name, and was told first.
+            if found is not None and found[0] is before:
                 del self._functions[function.name.lower()]
         if record is not None:
             library = self.libraries[name] = decode_library(record)
@@ -85,21 +83,13 @@ def forget_libraries(view: "View", but: Container[bytes]) -> None:
 
 def owner(view: "View", name: bytes) -> Library | None:
     """The library that has a function of that name."""
-    library = (
-        _read_names(view).get(name.lower())
-        if not _is_indexed(view)
-        else state.read(view, _NAMES + name.lower())
-    )
+    library = state.read(view, _NAMES + name.lower())
     return None if library is None else read_library(view, library)
 
 
 def add_libraries(view: "View", new: Sequence[Library], *, replace: bool) -> None:
     """Add libraries to those that are there, in the place of such with the same name if `replace`. Raises CommandError
     when a name is taken."""
-    if not _is_indexed(view):
-        state.write(view, _INDEXED, b"")
-        for function_name, library_name in _read_names(view).items():
-            state.write(view, _NAMES + function_name, library_name)
     for library in new:
         old = read_library(view, library.name)
         if old is not None:
@@ -114,16 +104,3 @@ def add_libraries(view: "View", new: Sequence[Library], *, replace: bool) -> Non
         write_library(view, library)
         for function in library.functions:
             state.write(view, _NAMES + function.name.lower(), library.name)
-
-
-def _is_indexed(view: "View") -> bool:
-    return state.read(view, _INDEXED) is not None
-
-
-def _read_names(view: "View") -> dict[bytes, bytes]:
-    """What the entries of names say, from the libraries: each function's name in lower case, and its library's."""
-    return {
-        function.name.lower(): name
-        for name, record in state.entries(view, PREFIX).items()
-        for function in decode_library(record).functions
-    }

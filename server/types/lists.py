@@ -145,9 +145,8 @@ class ListValue:
             values = [get(_POSITION(at)) for at in (reversed(few) if reverse else few)]
             return (value for value in values if value is not None)  # None: beyond the ends
         low, high = _POSITION(self._first + start), _POSITION(self._first + stop - 1) + b"\0"
-        rows = islice(
-            self._collection.scan(low, high, reverse), stop - start
-        )  # no step into what was taken off
+        # No step into what was taken off.
+        rows = islice(self._collection.scan(low, high, reverse), stop - start)
         return map(_VALUE, rows)
 
     def push(self, values: Sequence[bytes], end: End) -> None:

@@ -265,18 +265,6 @@ def test_loading_and_deleting_looks_at_no_other_library(monkeypatch: pytest.Monk
     assert group.run("_functiondelete", "a", "0") == OK
 
 
-def test_libraries_of_an_older_version_have_their_names_found() -> None:
-    """It kept no entries of names."""
-    group = Group()
-    state.write(group.begin(), PREFIX + b"a", encode_library(library("a", "f")))
-    group.commit()
-    assert decode_library(group.run("_functionfind", "F")).name == b"a"
-    assert keep(group, "load", library("b", "F")) == Error(b"ERR Function F already exists")
-    assert keep(group, "replace", library("a", "g")) == OK
-    assert group.run("_functionfind", "f") is None
-    assert keep(group, "load", library("b", "f")) == OK
-
-
 # -- texts and payloads ------------------------------------------------------------------------------------------
 
 
