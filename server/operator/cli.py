@@ -103,7 +103,7 @@ def config_check(file: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="The same data as JSON.")
 def status(host: str, port: int, password: str, as_json: bool) -> None:
     """Print nodes, shard groups, leaders, terms, logs and lag."""
-    from server.operator.status import TABLE_WIDTH_MIN, StatusError, cluster_status, tables
+    from server.operator.status import StatusError, cluster_status, show
 
     try:
         found = cluster_status(host, port, password)
@@ -114,9 +114,7 @@ def status(host: str, port: int, password: str, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    console = Console(highlight=False)
-    console.width = max(console.width, TABLE_WIDTH_MIN)  # a wrapped line says more than a cut one
-    console.print(tables(found))
+    show(found, Console(highlight=False))
 
 
 @main.command()

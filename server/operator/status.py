@@ -21,7 +21,7 @@ from typing import Any
 
 import hiredis
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 ANSWER_TIMEOUT_S = 3.0
@@ -30,7 +30,7 @@ REPLY_BYTES_MAX = 8 << 20
 """More than any INFO raft: whatever sends more is no node of ours."""
 
 TABLE_WIDTH_MIN = 110
-"""Columns in which the tables have room; what is narrower cuts them."""
+"""Columns in which the tables have room."""
 
 
 class StatusError(Exception):
@@ -85,6 +85,11 @@ class ShardGroup:
     outsiders: list[str] = field(default_factory=list)
     """Nodes that should have a replica and are no members: they were taken out to be rebuilt."""
 
+    @property
+    def led(self) -> bool:
+        """Whether a replica says that it leads in the newest term; `leader` may be what the others believe."""
+        return any(replica.role == "leader" and replica.term == self.term for replica in self.replicas)
+
     def role_of(self, replica: Replica) -> str:
         """What a replica is for people; the leader knows best who is a member."""
         if replica.node in self.outsiders:
@@ -112,11 +117,6 @@ class ClusterStatus:
     routing: str
     nodes: list[Node]
     groups: list[ShardGroup]
-
-    @property
-    def complete(self) -> bool:
-        """Whether every node answered and every group has a leader."""
-        return not any(node.error for node in self.nodes) and all(group.leader for group in self.groups)
 
     def as_dict(self) -> dict[str, Any]:
         """The same in dicts and lists, for JSON."""
@@ -184,7 +184,13 @@ def cluster_status(
         ) from error
 
 
-def tables(status: ClusterStatus) -> RenderableType:
+def show(status: ClusterStatus, console: Console) -> None:
+    """Print the tables of `status`, wider than a narrow `console`: a wrapped line says more than a cut one."""
+    console.width = max(console.width, TABLE_WIDTH_MIN)
+    console.print(_tables(status))
+
+
+def _tables(status: ClusterStatus) -> RenderableType:
     """The status for a terminal: a table of nodes and one of groups and their replicas."""
     nodes = Table(
         title=f"cluster {status.cluster}, routing {status.routing}",

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.text import Text
 
 from server.config.file import Config, ConfigError
-from server.operator.status import TABLE_WIDTH_MIN, ClusterStatus, StatusError, cluster_status, tables
+from server.operator.status import ClusterStatus, StatusError, cluster_status, show
 from server.telemetry.process import stop_signals
 
 BACKOFF_FIRST_S = 0.5
@@ -235,7 +235,7 @@ class _Supervisor:
                 except StatusError as error:
                     obstacle = str(error)
                 if not obstacle:
-                    self.console.print(tables(status), width=max(self.console.width, TABLE_WIDTH_MIN))
+                    show(status, self.console)
                     return
                 await trio.sleep(UP_POLL_S)
         self._say("", f"not everything is up after {UP_TIMEOUT_S:g} seconds: {obstacle}", "bold red")
@@ -245,7 +245,7 @@ class _Supervisor:
         for node in status.nodes:
             if node.error and node.name in self.names:
                 return node.error
-        leaderless = [str(group.group) for group in status.groups if not group.leader]
+        leaderless = [str(group.group) for group in status.groups if not group.led]
         return f"no leader in shard groups {', '.join(leaderless)}" if leaderless else ""
 
     def _say(self, name: str, text: str, style: str = "") -> None:
