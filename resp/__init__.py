@@ -9,8 +9,8 @@ Knows nothing of commands. Imports hiredis and the standard library. Replies of 
 hiredis.
 """
 
-from resp.encode import encode, format_double, set_pace
 from resp.inline import split_inline
+from resp.replies import encode, format_double, set_pace
 from resp.requests import (
     UNAUTHENTICATED_BULK_BYTES_MAX,
     UNAUTHENTICATED_ELEMENTS_MAX,

@@ -22,7 +22,7 @@
 A handler so never asks which protocol its client speaks. Text is bytes: a str is refused by the encoder,
 because only the caller knows its encoding.
 
-To add a kind: a marker class here, a line in the table above, its encoding in `resp.encode`.
+To add a kind: a marker class here, a line in the table above, its encoding in `resp.replies`.
 """
 
 from collections.abc import Mapping, Sequence

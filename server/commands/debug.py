@@ -10,7 +10,7 @@ import hiredis
 import trio
 
 import server.commands.object_command  # noqa: F401  (declares MEMORY)
-from resp.encode import encode
+from resp.replies import encode
 from resp.values import OK, Attribute, BigNumber, Error, Push, Raw, Simple, Verbatim
 from server.commands.arguments import bounded_integer, integer, sleep_time_s
 from server.commands.context import Context

