@@ -11,15 +11,8 @@ So it does not matter whether the group's leader has heard of the library. The r
 from functools import partial
 
 from server.commands.arguments import integer
-from server.commands.scripting import (
-    DEPENDS,
-    EVAL_FLAGS,
-    InScript,
-    answered,
-    call_command,
-    check_flags,
-    effects_before,
-)
+from server.commands.script_calls import InScript, answered, call_command, check_flags, effects_before
+from server.commands.scripting import DEPENDS, EVAL_FLAGS
 from server.commands.table import READONLY, Args, Keys, Reply, command
 from server.errors import CommandError, not_applied
 from server.keyspace.view import View

@@ -5,10 +5,11 @@ from random import Random
 
 import pytest
 
-import server.commands.scripting  # noqa: F401
 from resp import encode
 from resp.values import Error, Raw
+from server.commands.scripting import eval_
 from server.dispatch.wandering import wanders_to
+from server.errors import CommandError
 from server.keyspace.home import Home
 from server.keyspace.meta import Meta
 from server.keyspace.store import MemoryStore
@@ -24,9 +25,6 @@ def group() -> Group:
 
 def leader_runs(group: Group, text: str, *keys: str) -> object:
     """As Shard does: an error takes back what was not kept, and the rest is committed."""
-    from server.commands.scripting import eval_
-    from server.errors import CommandError
-
     view = group.begin()
     try:
         reply = eval_(view, [b"EVAL", text.encode(), b"%d" % len(keys), *(key.encode() for key in keys)])
