@@ -3,7 +3,8 @@
 from raft.runtime.frames import FrameError
 from raft.runtime.group import Group, GroupStatus
 from raft.runtime.host import Host
-from raft.runtime.links import Link, Links
+from raft.runtime.link import Link
+from raft.runtime.links import Links
 from raft.runtime.machine import StateMachine
 from raft.runtime.options import HostOptions
 

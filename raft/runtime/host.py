@@ -40,7 +40,8 @@ from raft.core.messages import ConfState, Entry, HardState, Message, MessageKind
 from raft.runtime.compaction import Compaction
 from raft.runtime.frames import FrameError
 from raft.runtime.group import Group
-from raft.runtime.links import Link, Links
+from raft.runtime.link import Link
+from raft.runtime.links import Links
 from raft.runtime.machine import StateMachine
 from raft.runtime.options import HostOptions
 from raft.runtime.snapshots import Snapshots

@@ -4,14 +4,9 @@ Each lane (consensus, snapshots, …) has one TCP connection per ordered pair of
 send requests on, the one that they dialed is theirs; both carry frames both ways, so an answer goes back on the link
 that the question came by. A large transfer on one lane does not hold up another.
 
-`send` never waits. It writes what the socket takes and buffers the rest up to a bound; when that is reached it says
-False, and the frame is as lost as if the network had dropped it. Nothing is ever retransmitted across a reconnect:
-what must survive a lost connection is the business of the lane.
-
-A link is closed by whatever is wrong with it (a bad checksum, an oversized header, silence of the peer's machine, a
-payload that the lane refuses with FrameError), with one sentence in the log, and dialed again after a jittered
-exponential pause, or as soon as another lane to or from that peer has come up: a node that comes back is there for all
-lanes at once. A refused handshake is logged once per cause, not once per attempt.
+A link (link.py) that ends is dialed again after a jittered exponential pause, or as soon as another lane to or from
+that peer has come up: a node that comes back is there for all lanes at once. Why it ended is one sentence in the log; a
+refused handshake is logged once per cause, not once per attempt.
 
 To add a lane: `links.lane(name, on_frame=…)` on every node before `run`.
 """
@@ -19,17 +14,15 @@ To add a lane: `links.lane(name, on_frame=…)` on every node before `run`.
 import logging
 import random
 import socket
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 import trio
 
 from raft.runtime.frames import FRAME_BYTES_LIMIT, FrameError, FrameParser, frame_header
 from raft.runtime.handshake import HELLO_BYTES_MAX, PREFACE, Handshake, Refused, check_preface, refusal
+from raft.runtime.link import Lane, Link, Poller
 
 log = logging.getLogger(__name__)
 
@@ -42,163 +35,6 @@ USER_TIMEOUT_MS = 3000  # data unacknowledged for this long: the peer's machine 
 KEEPALIVE_S = (5, 1, 3)  # idle, interval, probes: the same for a connection with nothing to send
 _RECEIVE_BYTES = 256 << 10
 _CAUSES_MAX = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """What one kind of traffic needs; see Links.lane."""
-
-    name: str
-    on_frame: "Callable[[Link, bytes], None]"
-    on_open: "Callable[[Link], None] | None"
-    on_close: "Callable[[Link], None] | None"
-    on_pause: "Callable[[Link], None] | None"
-    buffer_bytes_max: int
-    frame_bytes_max: int
-
-
-class Poller(Protocol):
-    """Somebody with an epoll of his own, who serves our sockets along with his in one turn of the loop."""
-
-    def add_reader(self, descriptor: int, on_readable: Callable[[], None]) -> None:
-        """Call `on_readable` whenever the descriptor is readable; after a round of such calls, act on them all."""
-
-    def remove_reader(self, descriptor: int) -> None:
-        """No more."""
-
-
-class Link:
-    """One established connection. Made by Links."""
-
-    def __init__(self, lane: Lane, peer: int, *, dialed: bool, sock: socket.socket) -> None:
-        self.peer = peer
-        """Node id of the other side."""
-        self.lane = lane.name
-        self.dialed = dialed
-        """We opened it; otherwise the peer did."""
-        self.buffered_bytes = 0
-        """Sent by our caller, not yet taken by the kernel."""
-        self.closed = False
-        self._lane = lane
-        self._sock = sock
-        self._buffers: deque[memoryview | bytes] = deque()
-        self._wake = trio.Event()
-        self._scope = trio.CancelScope()
-        self._cause = ""
-
-    def send(self, payload: bytes) -> bool:
-        """Send one frame, or buffer it. Never blocks.
-
-        False: closed, or more than the lane's buffer_bytes_max would wait (one frame is always taken when nothing
-        waits). True promises nothing about delivery.
-        """
-        if self.closed:
-            return False
-        assert len(payload) <= self._lane.frame_bytes_max, len(payload)
-        header = frame_header(payload)
-        size_bytes = len(header) + len(payload)
-        if self._buffers:
-            if self.buffered_bytes + size_bytes > self._lane.buffer_bytes_max:
-                return False
-            self._buffers += (header, payload)
-            self.buffered_bytes += size_bytes
-            return True
-        try:
-            sent = self._sock.sendmsg((header, payload))
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:
-            self.close(f"sending failed: {error}")
-            return False
-        if sent < size_bytes:
-            self.buffered_bytes = size_bytes - sent
-            if sent < len(header):
-                self._buffers += (header[sent:], payload)
-            else:
-                self._buffers.append(memoryview(payload)[sent - len(header) :])
-            self._wake.set()
-        return True
-
-    def close(self, cause: str = "") -> None:
-        """End the connection soon; on_close is called from the link's own task. `cause` is logged. Idempotent."""
-        if not self.closed:
-            self.closed = True
-            self._cause = cause
-            self._buffers.clear()
-            self.buffered_bytes = 0
-            self._scope.cancel()
-
-    async def _run(self, parser: FrameParser, receive_buffer: bytearray, poller: Poller | None) -> str:
-        """Serve the link until it ends. Returns why. Cancelled: the connection is closed."""
-        with self._scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write)
-                if poller is None:
-                    await self._read(parser, memoryview(receive_buffer))
-                else:
-                    await self._be_polled(parser, memoryview(receive_buffer), poller)
-        return self._cause
-
-    async def _be_polled(self, parser: FrameParser, buffer: memoryview, poller: Poller) -> None:
-        descriptor = self._sock.fileno()
-        poller.add_reader(descriptor, partial(self._receive, parser, buffer))
-        try:
-            await trio.sleep_forever()  # until close
-        finally:
-            poller.remove_reader(descriptor)
-
-    async def _read(self, parser: FrameParser, buffer: memoryview) -> None:
-        on_pause = self._lane.on_pause
-        while not self.closed:
-            await trio.lowlevel.wait_readable(self._sock)
-            self._receive(parser, buffer)
-            if on_pause is not None and not self.closed:
-                on_pause(self)
-
-    def _receive(self, parser: FrameParser, buffer: memoryview) -> None:
-        """Take one buffer of what has arrived, at most: a peer that sends without end does not keep the loop."""
-        if self.closed:
-            return
-        on_frame = self._lane.on_frame
-        try:
-            count = self._sock.recv_into(buffer)
-            if count == 0:
-                self.close()
-            for payload in parser.feed(buffer[:count]):
-                on_frame(self, payload)
-                if self._scope.cancel_called:  # closed meanwhile
-                    return
-        except BlockingIOError:
-            return
-        except FrameError as error:
-            self.close(str(error))
-        except OSError as error:
-            self.close(f"receiving failed: {error}")
-
-    async def _write(self) -> None:
-        try:
-            while True:
-                await self._wake.wait()
-                while self._buffers:
-                    await trio.lowlevel.wait_writable(self._sock)
-                    self._flush()
-                self._wake = trio.Event()
-        except OSError as error:
-            self.close(f"sending failed: {error}")
-
-    def _flush(self) -> None:
-        buffers = self._buffers
-        try:
-            sent = self._sock.sendmsg([buffers[place] for place in range(min(len(buffers), 64))])
-        except BlockingIOError:
-            return
-        self.buffered_bytes -= sent
-        while sent:
-            head = buffers.popleft()
-            if sent < len(head):
-                buffers.appendleft(memoryview(head)[sent:])
-                return
-            sent -= len(head)
 
 
 class Links:
@@ -463,23 +299,23 @@ class Links:
 
     async def _serve(self, link: Link, parser: FrameParser, where: str) -> None:
         table = self._dialed if link.dialed else self._accepted
-        key = (link.lane, link.peer)
-        parser.frame_bytes_max = link._lane.frame_bytes_max
+        key = (link.lane.name, link.peer)
+        parser.frame_bytes_max = link.lane.frame_bytes_max
         table[key] = link
         for seen in [seen for seen in self._logged if seen[0] == where]:
             del self._logged[seen]
         try:
-            if link._lane.on_open is not None:
-                link._lane.on_open(link)
-            cause = await link._run(parser, self._receive_buffer, self.poller)
+            if link.lane.on_open is not None:
+                link.lane.on_open(link)
+            cause = await link.run(parser, self._receive_buffer, self.poller)
             if cause:
-                log.warning("closed the %s link with %s: %s", link.lane, where, cause)
+                log.warning("closed the %s link with %s: %s", link.lane.name, where, cause)
         finally:
             link.close()
             if table.get(key) is link:
                 del table[key]
-            if link._lane.on_close is not None:
-                link._lane.on_close(link)
+            if link.lane.on_close is not None:
+                link.lane.on_close(link)
 
     def _log_once(self, level: int, where: str, sentence: str) -> None:
         if (where, sentence) in self._logged:

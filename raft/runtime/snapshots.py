@@ -36,7 +36,8 @@ import trio
 from raft.core import Role
 from raft.core.messages import Message, MessageKind, SnapshotMeta
 from raft.runtime.frames import FrameError
-from raft.runtime.links import Link, Links
+from raft.runtime.link import Link
+from raft.runtime.links import Links
 from raft.runtime.wire import (
     SnapshotAnswer,
     SnapshotChunk,

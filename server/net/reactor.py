@@ -133,7 +133,7 @@ class Reactor:
             self._epoll.close()
 
     def add_reader(self, descriptor: int, on_readable: Callable[[], None]) -> None:
-        """Serve another node's socket, too: see raft.runtime.links.Poller."""
+        """Serve another node's socket, too: see raft.runtime.link.Poller."""
         self._readers[descriptor] = on_readable
         self._epoll.register(descriptor, select.EPOLLIN)
 

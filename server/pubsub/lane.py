@@ -14,7 +14,8 @@ import logging
 import msgspec
 
 from raft.runtime.frames import UNDECODABLE, FrameError
-from raft.runtime.links import Link, Links
+from raft.runtime.link import Link
+from raft.runtime.links import Links
 from server.keyspace.events import Event
 from server.pubsub.hub import Hub
 

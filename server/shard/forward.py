@@ -19,7 +19,8 @@ from itertools import count
 import msgspec
 
 from raft.runtime.frames import UNDECODABLE, FrameError
-from raft.runtime.links import Link, Links
+from raft.runtime.link import Link
+from raft.runtime.links import Links
 from resp import OK, encode
 from server.access.caller import Caller, user_of
 from server.access.check import Denial, Reason

@@ -1,0 +1,176 @@
+"""One connection between two nodes on one lane, from its handshake to its end.
+
+`send` never waits. It writes what the socket takes and buffers the rest up to a bound; when that is reached it says
+False, and the frame is as lost as if the network had dropped it. Nothing is ever retransmitted: what must survive a
+lost connection is the business of the lane.
+
+A link is closed by whatever is wrong with it: a bad checksum, an oversized header, silence of the peer's machine, a
+payload that the lane refuses with FrameError.
+"""
+
+import socket
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import trio
+
+from raft.runtime.frames import FrameError, FrameParser, frame_header
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What one kind of traffic needs; see Links.lane, which makes it."""
+
+    name: str
+    on_frame: "Callable[[Link, bytes], None]"
+    on_open: "Callable[[Link], None] | None"
+    on_close: "Callable[[Link], None] | None"
+    on_pause: "Callable[[Link], None] | None"
+    buffer_bytes_max: int
+    frame_bytes_max: int
+
+
+class Poller(Protocol):
+    """Somebody with an epoll of his own, who serves our sockets along with his in one turn of the loop."""
+
+    def add_reader(self, descriptor: int, on_readable: Callable[[], None]) -> None:
+        """Call `on_readable` whenever the descriptor is readable; after a round of such calls, act on them all."""
+
+    def remove_reader(self, descriptor: int) -> None:
+        """No more."""
+
+
+class Link:
+    """One established connection. Made by Links."""
+
+    def __init__(self, lane: Lane, peer: int, *, dialed: bool, sock: socket.socket) -> None:
+        self.peer = peer
+        """Node id of the other side."""
+        self.lane = lane
+        self.dialed = dialed
+        """We opened it; otherwise the peer did."""
+        self.buffered_bytes = 0
+        """Sent by our caller, not yet taken by the kernel."""
+        self.closed = False
+        self._sock = sock
+        self._buffers: deque[memoryview | bytes] = deque()
+        self._wake = trio.Event()
+        self._scope = trio.CancelScope()
+        self._cause = ""
+
+    def send(self, payload: bytes) -> bool:
+        """Send one frame, or buffer it. Never blocks.
+
+        False: closed, or more than the lane's buffer_bytes_max would wait (one frame is always taken when nothing
+        waits). True promises nothing about delivery.
+        """
+        if self.closed:
+            return False
+        assert len(payload) <= self.lane.frame_bytes_max, len(payload)
+        header = frame_header(payload)
+        size_bytes = len(header) + len(payload)
+        if self._buffers:
+            if self.buffered_bytes + size_bytes > self.lane.buffer_bytes_max:
+                return False
+            self._buffers += (header, payload)
+            self.buffered_bytes += size_bytes
+            return True
+        try:
+            sent = self._sock.sendmsg((header, payload))
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self.close(f"sending failed: {error}")
+            return False
+        if sent < size_bytes:
+            self.buffered_bytes = size_bytes - sent
+            if sent < len(header):
+                self._buffers += (header[sent:], payload)
+            else:
+                self._buffers.append(memoryview(payload)[sent - len(header) :])
+            self._wake.set()
+        return True
+
+    def close(self, cause: str = "") -> None:
+        """End the connection soon; on_close is called from the link's own task. `cause` is logged. Idempotent."""
+        if not self.closed:
+            self.closed = True
+            self._cause = cause
+            self._buffers.clear()
+            self.buffered_bytes = 0
+            self._scope.cancel()
+
+    async def run(self, parser: FrameParser, receive_buffer: bytearray, poller: Poller | None) -> str:
+        """Serve the link until it ends. Returns why. Cancelled: the connection is closed."""
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write)
+                if poller is None:
+                    await self._read(parser, memoryview(receive_buffer))
+                else:
+                    await self._be_polled(parser, memoryview(receive_buffer), poller)
+        return self._cause
+
+    async def _be_polled(self, parser: FrameParser, buffer: memoryview, poller: Poller) -> None:
+        descriptor = self._sock.fileno()
+        poller.add_reader(descriptor, partial(self._receive, parser, buffer))
+        try:
+            await trio.sleep_forever()  # until close
+        finally:
+            poller.remove_reader(descriptor)
+
+    async def _read(self, parser: FrameParser, buffer: memoryview) -> None:
+        on_pause = self.lane.on_pause
+        while not self.closed:
+            await trio.lowlevel.wait_readable(self._sock)
+            self._receive(parser, buffer)
+            if on_pause is not None and not self.closed:
+                on_pause(self)
+
+    def _receive(self, parser: FrameParser, buffer: memoryview) -> None:
+        """Take one buffer of what has arrived, at most: a peer that sends without end does not keep the loop."""
+        if self.closed:
+            return
+        on_frame = self.lane.on_frame
+        try:
+            count = self._sock.recv_into(buffer)
+            if count == 0:
+                self.close()
+            for payload in parser.feed(buffer[:count]):
+                on_frame(self, payload)
+                if self._scope.cancel_called:  # closed meanwhile
+                    return
+        except BlockingIOError:
+            return
+        except FrameError as error:
+            self.close(str(error))
+        except OSError as error:
+            self.close(f"receiving failed: {error}")
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                await self._wake.wait()
+                while self._buffers:
+                    await trio.lowlevel.wait_writable(self._sock)
+                    self._flush()
+                self._wake = trio.Event()
+        except OSError as error:
+            self.close(f"sending failed: {error}")
+
+    def _flush(self) -> None:
+        buffers = self._buffers
+        try:
+            sent = self._sock.sendmsg([buffers[place] for place in range(min(len(buffers), 64))])
+        except BlockingIOError:
+            return
+        self.buffered_bytes -= sent
+        while sent:
+            head = buffers.popleft()
+            if sent < len(head):
+                buffers.appendleft(memoryview(head)[sent:])
+                return
+            sent -= len(head)
