@@ -52,7 +52,7 @@ async def _deadlines(node: Node) -> None:
         node.clock.advance()
         node.router.check_deadlines()
         dispatcher = node.dispatcher
-        if 0 < dispatcher.pausing.until_ms <= node.clock.now_ms:
+        if 0 < dispatcher.gate.pausing.until_ms <= node.clock.now_ms:
             node.pause_clients(0, False)
         node.end_turn()
 

@@ -310,25 +310,25 @@ class Node:
     @property
     def short_of_replicas(self) -> bool:
         """See Protocol."""
-        return self.dispatcher.short_of_replicas
+        return self.dispatcher.gate.short_of_replicas
 
     @property
     def refusal(self) -> bytes:
         """See Protocol."""
         if self.disk_full:
             return DISK_FULL
-        return OUT_OF_MEMORY if self.dispatcher.out_of_memory else b""
+        return OUT_OF_MEMORY if self.dispatcher.gate.out_of_memory else b""
 
     def check_means(self) -> None:
         """Whether there are memory and replicas enough for writes. With `noeviction` this process takes no more of them
         while it uses more memory than `maxmemory`. (With another policy it would give up values for more room, but
         values are on disk here.) The other nodes are its replicas, while they are connected."""
-        settings, dispatcher = self.settings, self.dispatcher
+        settings, gate = self.settings, self.dispatcher.gate
         limit = settings.maxmemory_bytes
-        dispatcher.out_of_memory = 0 < limit < resident_bytes() and settings.maxmemory_policy == b"noeviction"
+        gate.out_of_memory = 0 < limit < resident_bytes() and settings.maxmemory_policy == b"noeviction"
         wanted = settings.min_replicas_to_write if settings.min_replicas_max_lag_s else 0
-        dispatcher.short_of_replicas = wanted > 0 and len(list(self.links())) < wanted
-        dispatcher.watch_everything()
+        gate.short_of_replicas = wanted > 0 and len(list(self.links())) < wanted
+        self.dispatcher.watch_everything()
 
     def _notify(self, classes: int) -> None:
         """Keyspace events of these classes are wanted from now on."""
@@ -421,7 +421,7 @@ class Node:
 
     def paused_until_ms(self) -> int:
         """See Protocol."""
-        return self.dispatcher.pausing.until_ms
+        return self.dispatcher.gate.pausing.until_ms
 
     def unblock(self, client_id: int, error: bool) -> bool:
         """See Protocol."""
@@ -573,7 +573,7 @@ class Node:
 
     def expire_due(self) -> bool:
         """Let every group that is led here delete some of what is past its time; whether there may be more."""
-        if not self.active_expire or self.dispatcher.pausing.until_ms:
+        if not self.active_expire or self.dispatcher.gate.pausing.until_ms:
             return False
         self.clock.advance()
         more = [shard.expirer.expire_due() for shard in self.shards.values() if shard.ready]

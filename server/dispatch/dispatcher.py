@@ -3,13 +3,12 @@
 `execute` returns the encoded reply when it is there at once, or None when a Slot of the connection will be
 filled. The first lines of it are the hot path: look up, check, slot, route, evaluate.
 
-What is checked, in Redis's order: the command exists, its arity, authentication, MULTI, CLIENT PAUSE; then
-who runs it (`where` in the command table).
+What is checked, in Redis's order: the command exists, its arity, and for whom there are guards what the gate
+asks (gate.py); then who runs it (`where` in the command table).
 """
 
 import logging
 from collections.abc import Callable, Iterable
-from functools import partial
 from itertools import islice
 from time import perf_counter_ns
 from types import CoroutineType
@@ -19,12 +18,8 @@ import trio
 
 from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
 from resp import Error, Raw, encode
-from server.access.caller import Caller
-from server.access.check import Denial, check, check_sort
 from server.access.context import Node
-from server.access.rules import User
 from server.cluster.topology import SYSTEM_GROUP, Topology
-from server.commands.client_line import describe_client
 from server.commands.context import Context
 from server.commands.table import (
     CLUSTER,
@@ -39,25 +34,22 @@ from server.commands.table import (
     lookup,
 )
 from server.dispatch.blocking import BlockedSlot
-from server.dispatch.caching import GO_ON, Caching
+from server.dispatch.caching import GO_ON
 from server.dispatch.connection import Connection
+from server.dispatch.gate import Gate
 from server.dispatch.observers import Observers
-from server.dispatch.pause import Pause
-from server.dispatch.texts import SCRIPT_CALLS, Texts
+from server.dispatch.texts import Texts
 from server.dispatch.transactions import Transactions
 from server.dispatch.wandering import names_no_keys, wandering
 from server.errors import (
     CROSS_SLOT,
     INTERNAL,
     NO_AUTH,
-    NO_REPLICAS,
-    ONLY_SUBSCRIBING,
-    OUT_OF_MEMORY,
     CommandError,
 )
 from server.keyspace.cache import MISSING, part_bytes_max
 from server.keyspace.slots import key_slot
-from server.session import Guard, Session
+from server.session import Session
 from server.shard.call import Call, Later
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.gather import Gather, decode, split_by_group
@@ -67,24 +59,6 @@ from server.shard.work import Unfinished
 
 log = logging.getLogger("redraft.dispatch")
 
-_IN_MULTI = frozenset(("exec", "discard", "quit", "reset"))
-"""Commands that are not queued."""
-_WHILE_SUBSCRIBED = frozenset(
-    [
-        "subscribe",
-        "unsubscribe",
-        "psubscribe",
-        "punsubscribe",
-        "ssubscribe",
-        "sunsubscribe",
-        "ping",
-        "quit",
-        "reset",
-    ]
-)
-"""What a RESP2 client may do that listens to channels."""
-_TELLING = frozenset(("connection", "transactions"))
-"""Groups of commands that tell of a script which takes too long for another shard group."""
 NULL = {protocol: encode(None, protocol) for protocol in (2, 3)}
 HOT: dict[bytes, Command] = {}
 """What `answer_hot` answers, as clients spell it: GET, and what is `kept`."""
@@ -108,7 +82,6 @@ class Dispatcher:
     """Takes requests of all connections of a node."""
 
     __slots__ = (
-        "_caching",
         "_clock",
         "_clustered",
         "_get",
@@ -130,12 +103,10 @@ class Dispatcher:
         "data_groups",
         "databases",
         "end_turn",
+        "gate",
         "nodes",
         "observers",
-        "out_of_memory",
-        "pausing",
         "routes",
-        "short_of_replicas",
         "texts",
     )
 
@@ -175,16 +146,10 @@ class Dispatcher:
         HOT.update((name, row) for name, row in PLAIN.items() if row is self._get or row.kept)
         self.texts = Texts(self, node.functions, clock)
         self._transactions = Transactions(self)
-        self._caching = Caching(self, node.tracking)
-        self.attentive = False
-        """Somebody MONITORs, clients are paused, memory or replicas are short, small replies count as large or
-        quick ones as slow: every command is looked at twice."""
-        self.out_of_memory = False
-        """Commands that may need more memory are refused."""
-        self.short_of_replicas = False
-        """Writes are refused."""
-        self.pausing = Pause(self.texts)
         self.observers = Observers(node)
+        self.gate = Gate(self, node, self._transactions)
+        self.attentive = False
+        """Every command goes through the gate, or is looked at afterwards."""
         self._sent_on = False
         """The command is done elsewhere, or later: how long it took is told then."""
         self.configure()
@@ -256,7 +221,7 @@ class Dispatcher:
         if found is None:
             resolved = self._resolve(session, args)
             if isinstance(resolved, bytes):
-                return self._failed(resolved)
+                return resolved
             found = resolved
         row = found
         count = len(args)
@@ -265,7 +230,7 @@ class Dispatcher:
         if row.in_turn and session.queue is None and connection.hold_back(args):
             return None
         if session.guards or self.attentive:
-            reply = self._guarded(connection, row, args)
+            reply = self.gate.admit(connection, row, args)
             if reply is not GO_ON:
                 return reply
         row.calls += 1
@@ -318,145 +283,34 @@ class Dispatcher:
         """The command of a request, or the encoded error."""
         row = lookup(args)
         if not session.authenticated and (row is None or row.handler is None or not row.open):
-            return encode(Error(NO_AUTH), session.protocol)
+            return self._failed(encode(Error(NO_AUTH), session.protocol))
         if row is None or not row.open:
-            if session.queue is not None:
-                session.queue_broken = True
             rest = b""
             for argument in args[1:]:
                 if len(rest) >= shown_bytes_max:
                     break
                 rest += b"'" + _shown(argument, shown_bytes_max - len(rest)) + b"' "
             text = b"ERR unknown command '" + _shown(args[0]) + b"', with args beginning with: " + rest
-            return encode(Error(text), session.protocol)
-        if row.handler is None:
+        elif row.handler is None:
             if len(args) < 2:
                 return self._wrong_arity(session, row)
-            if session.queue is not None:
-                session.queue_broken = True
             name = row.name.upper().encode()
             text = b"ERR unknown subcommand '" + _shown(args[1]) + b"'. Try " + name + b" HELP."
-            return encode(Error(text), session.protocol)
-        return row
-
-    def _wrong_arity(self, session: Session, row: Command) -> bytes:
-        row.rejected_calls += 1
-        if not session.authenticated and not row.flags & Flag.NO_AUTH:
-            return self._failed(encode(Error(NO_AUTH), session.protocol))
-        if row.name == "exec":
-            session.leave_transaction()
-            text = b"EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command"
-            return self._failed(encode(Error(text), session.protocol))
+        else:
+            return row
         if session.queue is not None:
             session.queue_broken = True
-        text = b"ERR wrong number of arguments for '" + row.error_name + b"' command"
         return self._failed(encode(Error(text), session.protocol))
+
+    def _wrong_arity(self, session: Session, row: Command) -> bytes:
+        if not session.authenticated and not row.flags & Flag.NO_AUTH:
+            return self.gate.refuse(session, row, NO_AUTH)
+        text = b"ERR wrong number of arguments for '" + row.error_name + b"' command"
+        return self.gate.refuse(session, row, text)
 
     def _failed(self, reply: bytes) -> bytes:
         self._stats.count_error(reply)
         return reply
-
-    def _guarded(self, connection: Connection, row: Command, args: Args) -> bytes | None:
-        """What stands between a session that is not plain and its command; GO_ON: nothing."""
-        session = connection.session
-        if not session.authenticated and not row.flags & Flag.NO_AUTH:
-            row.rejected_calls += 1
-            if session.queue is not None:
-                session.queue_broken = True
-            return self._failed(encode(Error(NO_AUTH), session.protocol))
-        if session.guards & Guard.RESTRICTED:
-            refusal = self._refusal(session, row, args)
-            if refusal is not None:
-                row.rejected_calls += 1
-                if session.queue is not None:
-                    session.queue_broken = True
-                return self._failed(encode(Error(refusal), session.protocol))
-        if session.guards & Guard.SUBSCRIBED and session.protocol == 2 and row.name not in _WHILE_SUBSCRIBED:
-            row.rejected_calls += 1
-            if session.queue is not None:
-                session.queue_broken = True
-            return self._failed(encode(Error(ONLY_SUBSCRIBING % row.name.encode()), session.protocol))
-        if self.out_of_memory and self._needs_memory(session, row, args):
-            return self._refused(session, row, OUT_OF_MEMORY)
-        if self.short_of_replicas and self._needs_replicas(session, row, args):
-            return self._refused(session, row, NO_REPLICAS)
-        if self.pausing.until_ms and self.pausing.concerns(session, row, args):
-            self.pausing.hold(connection, args)
-            return None
-        if session.queue is not None and row.name not in _IN_MULTI:
-            busy = self._busy(COMMANDS[b"exec"])
-            if busy is not None and not row.flags & (Flag.ALLOW_BUSY | Flag.NO_MULTI):
-                return self._refused(session, row, busy)
-            reply = self._transactions.queue(session, row, args)
-            if reply[0] == 45:
-                row.rejected_calls += 1
-                self._stats.count_error(reply)
-            return reply
-        if self._node.monitors:
-            self.observers.monitor(session, row, args)
-        if session.tracking is not None and session.guards & Guard.TRACKING:
-            return self._caching.run(connection, session.tracking, row, args)
-        return GO_ON
-
-    def _busy(self, row: Command) -> bytes | None:
-        """What is said because a script takes too long here. In a cluster it holds up its group alone, but who asks how
-        the node is (PING) hears of it, and no transaction is made here meanwhile."""
-        text = self._node.busy_script()
-        if (
-            text is None
-            or row.flags & Flag.ALLOW_BUSY
-            or (self._clustered and (row.group not in _TELLING or row.flags & Flag.ADMIN))
-        ):
-            return None
-        return text
-
-    def _needs_memory(self, session: Session, row: Command, args: Args) -> bool:
-        if row.name == "exec":
-            return any(queued.command.needs_space for queued in session.queue or ())
-        if row.name not in SCRIPT_CALLS:
-            return row.needs_space
-        flags = self.texts.flags(row, args)
-        return flags is not None and b"allow-oom" not in flags and b"no-writes" not in flags
-
-    def _needs_replicas(self, session: Session, row: Command, args: Args) -> bool:
-        if row.name == "exec":
-            return any(queued.command.is_write for queued in session.queue or ())
-        if row.name not in SCRIPT_CALLS:
-            return row.is_write
-        flags = self.texts.flags(row, args)
-        return flags is not None and b"no-writes" not in flags
-
-    def _refused(self, session: Session, row: Command, text: bytes) -> bytes:
-        """An error before the command ran: the transaction that it belongs to will not run either, or has ended."""
-        row.rejected_calls += 1
-        if row.name == "exec":
-            session.leave_transaction()
-            text = b"EXECABORT Transaction discarded because of: " + text
-        elif session.queue is not None:
-            session.queue_broken = True
-        return self._failed(encode(Error(text), session.protocol))
-
-    def _refusal(self, session: Session, row: Command, args: Args) -> bytes | None:
-        """Why the session's user may not run the command, as an error's text."""
-        session.last_command = row.name
-        user = session.permissions
-        queued = session.queue is not None
-        db = session.multi_db if queued else session.db
-        denial = check(user, row, args, db)
-        if denial is not None:
-            self.report_denial(session, b"multi" if queued else b"toplevel", user, denial)
-            return b"NOPERM " + denial.message(user)
-        return None if queued else check_sort(user, row, args, db)
-
-    def report_denial(self, session: Session, where: bytes, user: User, denial: Denial) -> None:
-        """Note in ACL LOG that the client was refused something."""
-        self._node.users.report(user, denial, where, describe_client(session))
-
-    def caller_of(self, session: Session, rows: Iterable[Command]) -> Caller | None:
-        """For whom scripts among these commands run; None when there are none, or everything is allowed."""
-        if all(row.group != "scripting" for row in rows):
-            return None
-        return Caller(session.permissions, partial(self.report_denial, session, b"lua"))
 
     def configure(self) -> None:
         """The thresholds of slow log, latency monitor and large replies have changed."""
@@ -478,8 +332,8 @@ class Dispatcher:
         session = connection.session
         try:
             if row.needs_text:
-                if (busy := self._busy(row)) is not None:
-                    return self._refused(session, row, busy)
+                if (busy := self.gate.busy(row)) is not None:
+                    return self.gate.refuse(session, row, busy)
                 ready = self.texts.at_hand(row, args)
                 if ready is None:
                     connection.start(
@@ -489,8 +343,8 @@ class Dispatcher:
                 row, args = ready
             groups = self._groups(row, args)
         except CommandError as error:
-            if (busy := self._busy(row)) is not None:
-                return self._refused(session, row, busy)
+            if (busy := self.gate.busy(row)) is not None:
+                return self.gate.refuse(session, row, busy)
             return self._failed(encode(Error(error.text), session.protocol))
         first = groups[0]
         if len(groups) > 1 and any(group != first for group in groups):
@@ -531,7 +385,7 @@ class Dispatcher:
     def _submit(self, connection: Connection, route: Route, row: Command, args: Args) -> None:
         session = connection.session
         if row.blocks:
-            slot = BlockedSlot(connection, route, connection.defer(args), self._refusal)
+            slot = BlockedSlot(connection, route, connection.defer(args), self.gate.refusal)
             slot.submit(Call(row, args, session.db, session.protocol, slot, origin=session.origin))
         else:
             wanders = row.group == "scripting" and len(self.data_groups) > 1 and names_no_keys(row, args)
@@ -539,7 +393,7 @@ class Dispatcher:
             call = Call(row, args, session.db, session.protocol, reply_slot, origin=session.origin)
             call.wanders = wanders
             if session.permissions is not None:
-                call.caller = self.caller_of(session, (row,))
+                call.caller = self.gate.caller_of(session, (row,))
             route.submit(call)
 
     def groups_of(self, row: Command, args: Args) -> Iterable[int]:
@@ -602,9 +456,9 @@ class Dispatcher:
 
     def _run_node(self, connection: Connection, row: Command, args: Args) -> bytes | None:
         session = connection.session
-        busy = self._busy(row)
+        busy = self.gate.busy(row)
         if busy is not None:
-            return self._refused(session, row, busy)
+            return self.gate.refuse(session, row, busy)
         if row.name == "exec":
             reply = self._transactions.execute(connection, args)
             if reply is not None and reply[0] == 45:
@@ -728,17 +582,14 @@ class Dispatcher:
                 await done.wait()
 
     def watch_everything(self) -> None:
-        """Look again whether anybody monitors or clients are paused."""
+        """Look again at what concerns every command."""
         self.attentive = bool(
-            self._node.monitors
-            or self.pausing.until_ms
-            or self.out_of_memory
-            or self.short_of_replicas
+            self.gate.is_watched()
             or self._node.large_replies.threshold <= part_bytes_max  # replies at hand may be large
             or self.observers.slow_ns <= hot_ns_max  # … or slow
         )
 
     def pause(self, until_ms: int, writes_only: bool) -> None:
         """CLIENT PAUSE until Unix time `until_ms`; 0 ends it."""
-        self.pausing.set(until_ms, writes_only)
+        self.gate.pausing.set(until_ms, writes_only)
         self.watch_everything()

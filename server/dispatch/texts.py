@@ -117,7 +117,7 @@ class Texts:
         call = Call(row, args, session.db, session.protocol, Later(take))
         call.wanders = group is None and len(self._dispatcher.data_groups) > 1 and names_no_keys(row, args)
         if session.permissions is not None:
-            call.caller = self._dispatcher.caller_of(session, (row,))
+            call.caller = self._dispatcher.gate.caller_of(session, (row,))
         route.submit(call)
         self._dispatcher.end_turn()
         await done.wait()

@@ -252,7 +252,7 @@ class Transactions:
             assert row is not None
             denial = check(user, row, queued.args, db)
             if denial is not None:
-                self._dispatcher.report_denial(session, b"multi", user, denial)
+                self._dispatcher.gate.report_denial(session, b"multi", user, denial)
                 error: bytes | None = EXEC_TEXT + EXEC_REASONS[denial.reason]
             else:
                 error = check_sort(user, row, queued.args, db)
@@ -270,7 +270,9 @@ class Transactions:
             self._exec_row, [b"exec"], session.db, session.protocol, slot, transaction, session.origin
         )
         if session.permissions is not None:
-            call.caller = self._dispatcher.caller_of(session, (row for row, _, _ in transaction.commands))
+            call.caller = self._dispatcher.gate.caller_of(
+                session, (row for row, _, _ in transaction.commands)
+            )
         return call
 
     def _route(self, queue: list[Queued], watched: dict[tuple[int, bytes], int]) -> Route | None:

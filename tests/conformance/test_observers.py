@@ -193,20 +193,21 @@ def test_what_fails_in_a_script_is_counted_once(
         assert re.search(line, found), line
 
 
-def test_what_fails_around_exec_is_counted(client: Connection) -> None:
+def test_what_fails_around_exec_is_counted_once(client: Connection) -> None:
     client.ask("CONFIG", "RESETSTAT")
     for request in (["MULTI"], ["SET", "k", "1"], ["CLIENT", "CACHING", "YES"], ["EXEC"]):
         client.ask(*request)
-    for request in (["MULTI"], ["GET"], ["EXEC"]):
+    for request in (["MULTI"], ["GET"], ["EXEC"], ["OBJECT"]):
         client.ask(*request)
     found = statistics(client, "commandstats", "errorstats", "stats")
     for line in (
         r"cmdstat_client\|caching:calls=1,.*failed_calls=1",
         r"cmdstat_get:calls=0,.*rejected_calls=1",
+        r"cmdstat_object:calls=0,.*rejected_calls=1",
         r"cmdstat_exec:calls=2,.*failed_calls=1",
-        r"errorstat_ERR:count=2",
+        r"errorstat_ERR:count=3",
         r"errorstat_EXECABORT:count=1",
-        "total_error_replies:3\r",
+        "total_error_replies:4\r",
     ):
         assert re.search(line, found), line
 

@@ -325,6 +325,17 @@ CASES = [
         ["EXEC"],
         ["STRLEN", "a"],
     ),
+    acting(
+        "an EXEC that is not allowed ends the transaction",
+        ["~a", "+@all", "-exec"],
+        ["MULTI"],
+        ["SET", "a", "1"],
+        ["EXEC"],
+        ["GET", "a"],
+        ["MULTI"],
+        ["DISCARD"],
+        ["EXEC"],
+    ),
     Case(
         "EXEC looks again at what was queued",
         [
