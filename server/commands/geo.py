@@ -229,7 +229,7 @@ class _Search:
             raise CommandError(
                 b"ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for " + self._name
             )
-        if self._shape is None:
+        if search and self._shape is None:
             raise CommandError(
                 b"ERR exactly one of BYRADIUS, BYBOX and BYPOLYGON can be specified for " + self._name
             )
@@ -319,7 +319,8 @@ def _radius(view: View, args: Args, may_store: bool) -> Reply:
 def _radius_by_member(view: View, args: Args, may_store: bool) -> Reply:
     search = _Search(view, args, args[1])
     search.from_member(args[2])
-    search.by_radius(args[3], args[4])
+    if search.zset is not None:  # around nothing, Valkey does not look at the radius either
+        search.by_radius(args[3], args[4])
     search.options(args[5:], search=False, may_store=may_store)
     return search.reply(view)
 
