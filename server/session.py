@@ -145,6 +145,8 @@ class Session:
         "monitoring",
         "multi_db",
         "name",
+        "net_input_bytes",
+        "net_output_bytes",
         "no_evict",
         "no_touch",
         "origin",
@@ -188,6 +190,9 @@ class Session:
         self.last_command = "NULL"
         """Full name of the last command, for CLIENT LIST."""
         self.total_commands = 0
+        """Requests that were run."""
+        self.net_input_bytes = 0
+        self.net_output_bytes = 0
         self._queue: list[Queued] | None = None
         self.queue_broken = False
         """A command could not be queued: EXEC answers EXECABORT."""

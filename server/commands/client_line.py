@@ -24,6 +24,7 @@ def describe_client(session: Session) -> bytes:
         f"user={session.user.decode('latin-1')} "
         f"redir={-1 if session.tracking is None else session.tracking.redirect} resp={session.protocol} "
         f"lib-name={session.library_name.decode('latin-1')} lib-ver={session.library_version.decode('latin-1')} "
+        f"tot-net-in={session.net_input_bytes} tot-net-out={session.net_output_bytes} "
         f"tot-cmds={session.total_commands}"
     )
     return fields.encode("latin-1")

@@ -138,8 +138,9 @@ class Connection:
         reactor = self._reactor
         clock = reactor.clock
         clock.refresh()
-        self.session.last_active_s = clock.now_s
         size = len(data)
+        self.session.last_active_s = clock.now_s
+        self.session.net_input_bytes += size
         reactor.stats.net_input_bytes += size
         self._feed(data, pending + size >= reactor.large_request_bytes)
         if not self._marked and (
@@ -199,8 +200,7 @@ class Connection:
                     output.append(found)
                     self._output_bytes += len(found)
                     if self._output_bytes > output_pause_bytes:
-                        self._keep(requests[number:])
-                        return
+                        break
                     continue
             number += 1
             if session.reply_mode:
@@ -224,10 +224,12 @@ class Connection:
                 or self._output_bytes > output_pause_bytes
                 or len(waiting) >= self._window
             ):
-                self._keep(requests[number:])
-                return
-        session.total_commands += count
-        self._reactor.stats.commands_processed += count
+                break
+        ran = number if self._backlog is None else number - 1  # the last one was put off
+        session.total_commands += ran
+        self._reactor.stats.commands_processed += ran
+        if number < count:
+            self._keep(requests[number:])
 
     def _run_muted(self, args: list[bytes]) -> None:
         """CLIENT REPLY OFF or SKIP is in force."""
@@ -359,6 +361,7 @@ class Connection:
             self.close()
             return False
         reactor.stats.net_output_bytes += sent
+        self.session.net_output_bytes += sent
         self._output_bytes = size - sent
         if sent == size:
             output.clear()

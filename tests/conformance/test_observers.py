@@ -64,6 +64,37 @@ def test_monitor_shows_what_is_run(server: Server, client: Connection) -> None:
     ]
 
 
+def client_info(client: Connection) -> dict[str, str]:
+    """The fields of CLIENT INFO, in their order."""
+    line: bytes = client.ask("CLIENT", "INFO").value
+    return {name: value for name, _, value in (field.partition("=") for field in line.decode().split())}
+
+
+def test_client_info_has_the_fields_of_valkey(valkey: Server, standalone: Server) -> None:
+    with Connection(HOST, valkey.port) as theirs, Connection(HOST, standalone.port) as ours:
+        assert list(client_info(theirs)) == list(client_info(ours))
+
+
+def test_a_client_is_told_how_much_it_has_said_and_heard(server: Server) -> None:
+    requests = [
+        ["SET", "k", "x" * 1000],
+        ["GET", "k"],
+        ["BLPOP", "missing", "0.01"],
+        ["MGET", "k", "k"],
+        ["PING"],
+    ]
+    with Connection(HOST, server.port) as client:
+        for request in requests:
+            client.ask(*request)
+        client.ask_all(requests)
+        fields = client_info(client)
+    asked = b"".join(map(encode, requests))
+    heard = len("+OK") + 3 * len("$1000") + 3 * 1000 + len("*-1") + len("*2") + len("+PONG") + 2 * 10
+    assert fields["tot-cmds"] == "10"
+    assert fields["tot-net-in"] == str(2 * len(asked) + len(encode(["CLIENT", "INFO"])))
+    assert fields["tot-net-out"] == str(2 * heard)
+
+
 def test_monitor_shows_what_scripts_do(server: Server, client: Connection) -> None:
     script = (
         "redis.call('set', KEYS[1], 1) redis.pcall('lpush', KEYS[1], 1) return redis.call('get', KEYS[1])"
