@@ -11,7 +11,7 @@ from server.commands.table import Args, Command
 from server.dispatch.connection import Connection
 from server.errors import CLIENT_UNBLOCKED
 from server.session import Session
-from server.shard.call import Call, Slot
+from server.shard.call import Call, Overtaken, Slot
 from server.shard.route import Route
 
 
@@ -48,6 +48,10 @@ class BlockedSlot:
     def session(self) -> Session:
         """Whose reply it is."""
         return self._connection.session
+
+    def overtaken(self, known: Overtaken) -> bool:
+        """See Slot."""
+        return False
 
     def fill(self, reply: bytes) -> None:
         """See Slot."""

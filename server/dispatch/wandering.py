@@ -16,7 +16,7 @@ from server.commands.function_calls import client_request
 from server.commands.table import Args, Command, lookup
 from server.dispatch.connection import Connection
 from server.session import Session
-from server.shard.call import Slot
+from server.shard.call import Overtaken, Slot
 from server.shard.failure import WANDERS
 
 if TYPE_CHECKING:
@@ -52,6 +52,10 @@ class WanderingSlot:
     def session(self) -> Session:
         """Whose reply it is."""
         return self._connection.session
+
+    def overtaken(self, known: Overtaken) -> bool:
+        """See Slot."""
+        return False
 
     def fill(self, reply: bytes) -> None:
         """See Slot."""

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from resp import Error, ProtocolError, QueryBufferOverflow, RequestParser, encode
 from server.dispatch.dispatcher import HOT
+from server.dispatch.order import Changes
 from server.session import ReplyMode, Session
+from server.shard.call import Overtaken
 from server.telemetry.diagnostics import request_bytes
 
 if TYPE_CHECKING:
@@ -45,11 +47,11 @@ READABLE = select.EPOLLIN
 class Pending:
     """The place of a reply that comes later; a Slot (shard/call.py)."""
 
-    __slots__ = ("_args", "_connection", "muted", "reply")
+    __slots__ = ("_connection", "args", "muted", "reply")
 
     def __init__(self, connection: Connection, args: list[bytes]) -> None:
         self._connection = connection
-        self._args = args
+        self.args = args
         self.reply: bytes | None = None
         self.muted = False
 
@@ -58,10 +60,17 @@ class Pending:
         """Whose reply it is."""
         return self._connection.session
 
+    def overtaken(self, known: Overtaken) -> bool:
+        """See Slot."""
+        connection = self._connection
+        if connection not in known:
+            known[connection] = connection.overtaken()
+        return self in known[connection]
+
     def fill(self, reply: bytes) -> None:
         """See Slot."""
         self.reply = b"" if self.muted else reply
-        self._connection.arrived(reply, self._args)
+        self._connection.arrived(reply, self.args)
 
 
 class Connection:
@@ -271,6 +280,18 @@ class Connection:
         else:
             self._output.append(reply)
             self._output_bytes += len(reply)
+
+    def overtaken(self) -> set[object]:
+        """The places of replies that are due, and that something was answered behind: see Slot."""
+        changes = Changes()
+        found: set[object] = set()
+        for place in reversed(self._waiting):
+            if isinstance(place, Pending):
+                if place.reply is not None:
+                    changes.add(place.args, place.reply)
+                elif changes.touch(place.args):
+                    found.add(place)
+        return found
 
     def arrived(self, reply: bytes, args: list[bytes]) -> None:
         """The reply to `args`, which was due, is there."""

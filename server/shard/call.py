@@ -12,12 +12,21 @@ from server.telemetry.stats import Stats
 _order = count(1)
 
 
+Overtaken = dict[object, set[object]]
+"""Client to those of its slots that were overtaken."""
+
+
 class Slot(Protocol):
     """Where a reply is awaited: a place in a connection's queue, a forwarded request, a part of a larger
     reply."""
 
     def fill(self, reply: bytes) -> None:
         """The encoded reply; called once."""
+
+    def overtaken(self, known: Overtaken) -> bool:
+        """Whether a later command of the same client was answered that may have changed what this one is about. Then
+        it is not done any more: its place in the order is gone. `known`: empty, or what was found when others were
+        asked at the same moment."""
 
 
 class Transaction:
@@ -129,9 +138,13 @@ class Visit(Protocol):
 
 
 class Later:
-    """A Slot that hands the reply to a function."""
+    """A Slot that hands the reply to a function; who waits for it sends nothing else."""
 
     __slots__ = ("fill",)
 
     def __init__(self, then: Callable[[bytes], None]) -> None:
         self.fill = then
+
+    def overtaken(self, known: Overtaken) -> bool:
+        """See Slot."""
+        return False

@@ -29,7 +29,7 @@ from server.cluster.topology import SYSTEM_GROUP
 from server.commands.table import CLUSTER, COMMANDS, READONLY, Args, Reply, command, lookup
 from server.keyspace.view import View
 from server.session import Session
-from server.shard.call import Call, Later, Transaction
+from server.shard.call import Call, Later, Overtaken, Transaction
 from server.shard.receipts import Fate, Sent
 from server.shard.route import Route
 from server.shard.shard import Shard
@@ -172,6 +172,10 @@ class _Visit:
         self._elapsed_us: list[int] | None = None
         self._response: Response | None = None
         """What is on its way, once there is something."""
+
+    def overtaken(self, known: Overtaken) -> bool:
+        """See Slot. Whoever has sent it knows the client."""
+        return False
 
     def is_of(self, visitor: _Visitor, id_: int) -> bool:
         """Whether it is the way back to this request."""

@@ -12,7 +12,7 @@ import hiredis
 from resp import Error, encode
 from server.commands.table import Args, Command, Join
 from server.errors import OUTCOME_UNKNOWN, PARTLY_APPLIED
-from server.shard.call import Slot
+from server.shard.call import Overtaken, Slot
 
 _UNKNOWN = b"-" + OUTCOME_UNKNOWN.split(b" ", 1)[0]
 
@@ -33,6 +33,10 @@ class _Part:
         self._gather = gather
         self._number = number
 
+    def overtaken(self, known: Overtaken) -> bool:
+        """See Slot."""
+        return self._gather.slot.overtaken(known)
+
     def fill(self, reply: bytes) -> None:
         """See Slot."""
         self._gather.take(self._number, reply)
@@ -41,7 +45,7 @@ class _Part:
 class Gather:
     """Collects the replies of the parts into `slot`."""
 
-    __slots__ = ("_join", "_missing", "_places", "_protocol", "_replies", "_slot", "_writes")
+    __slots__ = ("_join", "_missing", "_places", "_protocol", "_replies", "_writes", "slot")
 
     def __init__(
         self, row: Command, places: list[list[int]] | None, parts: int, protocol: int, slot: Slot
@@ -53,7 +57,8 @@ class Gather:
         self._replies: list[bytes] = [b""] * parts
         self._missing = parts
         self._protocol = protocol
-        self._slot = slot
+        self.slot = slot
+        """Of the whole."""
 
     def part(self, number: int) -> Slot:
         """The slot for part `number`, 0 up."""
@@ -64,7 +69,7 @@ class Gather:
         self._replies[number] = reply
         self._missing -= 1
         if not self._missing:
-            self._slot.fill(self._joined())
+            self.slot.fill(self._joined())
 
     def _joined(self) -> bytes:
         errors = [reply for reply in self._replies if reply[0] == 45]

@@ -8,7 +8,9 @@ When the leader changes while calls are under way at the old one, that one answe
 and nobody notices. A node that has stopped does not; but the log tells what became of them (receipts.py): who was
 answered by it is, the others are for the new leader. A node that has no replica, and so no log, waits for `settle_s`;
 then the group goes on with the new leader and those calls are left behind: whatever comes back for them, they are not
-done again, as that would overtake.
+done again, as that would overtake. Nor is a call whose client has had the answer to a later one that may have changed
+the same key (`Slot.overtaken`): the log told of that write, but not of the read before it. That it was not applied is
+certain, and what its client is told.
 
 Waiting is bounded: by `leader_wait_s` for a call that waits for a leader (then CLUSTERDOWN), for the fate of what was
 proposed, or at a former leader (then UNKNOWN); by twice that for a call at the leader; and in number by the
@@ -24,7 +26,7 @@ from resp import Error, encode
 from resp.values import NULL_ARRAY
 from server.commands.table import ALLOW_BUSY, Args
 from server.errors import CLIENT_UNBLOCKED, CLUSTERDOWN, OUTCOME_UNKNOWN, not_applied
-from server.shard.call import Call
+from server.shard.call import Call, Overtaken
 from server.shard.clock import TurnClock
 from server.shard.receipts import Fate
 from server.shard.shard import Shard
@@ -40,6 +42,10 @@ settle_s = 0.2
 
 class _Nowhere:
     """The slot of a call that was answered without waiting any longer."""
+
+    def overtaken(self, known: Overtaken) -> bool:
+        """See Slot."""
+        return False
 
     def fill(self, reply: bytes) -> None:
         """See Slot."""
@@ -211,6 +217,10 @@ class Route:
         self._changed_s = 0.0
         self._left_behind.update(self.outstanding)
         self.outstanding.clear()
+        newest = max((call.order for call in self._left_behind if call.is_write), default=0)
+        for call in [call for call in self._refused if call.order < newest]:
+            self._refused.remove(call)  # what is left behind may have been done
+            self._give_up(call)
         return True
 
     def answered(self, call: Call) -> None:
@@ -241,9 +251,7 @@ class Route:
         if call.unblocked is not None:
             self._fill_unblocked(call, call.unblocked)
         elif call in self._left_behind:
-            call.slot.fill(
-                encode(Error(not_applied(b"The leader of the shard group changed").text), call.protocol)
-            )
+            self._give_up(call)
         else:
             self._refused.append(call)
         self.answered(call)
@@ -348,9 +356,20 @@ class Route:
                 return
 
     def _requeue(self, calls: list[Call]) -> None:
+        again = []
+        overtaken: Overtaken = {}
         for call in calls:
+            if call.slot.overtaken(overtaken):
+                self._give_up(call)
+                continue
             call.deadline_s = call.deadline_s or self._clock.now_s + self.leader_wait_s
-        self.parked = deque(sorted([*calls, *self.parked], key=lambda call: call.order))
+            again.append(call)
+        self.parked = deque(sorted([*again, *self.parked], key=lambda call: call.order))
+
+    def _give_up(self, call: Call) -> None:
+        """It was not applied, and is not done any more, as that would overtake."""
+        text = not_applied(b"The leader of the shard group changed").text
+        call.slot.fill(encode(Error(text), call.protocol))
 
     def check_deadlines(self) -> None:
         """Give up on what has waited too long."""

@@ -189,3 +189,26 @@ def test_a_watched_key_that_was_not_there_holds_when_the_leader_is_killed(
         victim.kill()
         assert same.pipeline(("MULTI",), ("SET", "same", "v"), ("EXEC",))[-1] == [b"OK"]
         assert changed.pipeline(("MULTI",), ("SET", "changed", "v"), ("EXEC",))[-1] is None
+
+
+def test_what_the_client_wrote_later_is_not_seen_by_what_it_asked_before(
+    cluster: Cluster, victim: Server
+) -> None:
+    """The leader has done it all, and dies before any reply has left; the log tells of the writes alone."""
+    asked, other = cluster.others(victim)
+    with asked.client(timeout_s=20) as client:
+        ask(client, "MSET", "k", "old", "other", "there")
+        cluster.network.block(victim.name, asked.name)
+        client.send(
+            ("get", "k"), ("setnx", "k", "never"), ("get", "other"), ("set", "k", "new"), ("get", "k")
+        )
+        eventually(lambda: b"new" in victim.call("get", "k"), "the leader has done it")
+        victim.kill()
+        cluster.network.cut(victim.name, asked.name)  # what was held never arrives
+        cluster.network.heal()
+        early, refused, apart, late, seen = [client.receive() for _ in range(5)]
+    for reply in (early, refused):
+        assert isinstance(reply, hiredis.ReplyError), reply
+        assert str(reply).startswith("TRYAGAIN"), reply
+    assert (apart, late, seen) == (b"there", b"OK", b"new")
+    assert other.call("get", "k") == b"new"

@@ -47,8 +47,12 @@ def forwarded(id_: int, *words: str, term: int = 1) -> tuple[Call, Visit, list[b
     return call, visit, replies
 
 
-def route_of(bench: Bench) -> Route:
-    nothing: Callable[..., bool] = lambda *_: False  # noqa: E731
+def nothing(*_: object) -> bool:
+    """Nobody can be reached."""
+    return False
+
+
+def route_of(bench: Bench, *, send: Callable[..., bool] = nothing) -> Route:
     return Route(
         1,
         1,
@@ -56,7 +60,7 @@ def route_of(bench: Bench) -> Route:
         bench.clock,
         leader_wait_s=5.0,
         hint=2,
-        send=nothing,
+        send=send,
         cancel=nothing,
         forget=lambda calls: None,
         on_dirty=lambda route: None,

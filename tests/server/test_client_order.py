@@ -1,0 +1,71 @@
+"""What one client has asked about a key is done in its order, or not at all, when leaders change."""
+
+import pytest
+
+from server.commands import all as all_commands
+from server.commands.table import lookup
+from server.dispatch import transactions
+from server.dispatch.order import Changes
+from server.shard.call import Call, Later
+from server.shard.route import settle_s
+from tests.server.test_receipts import bench, route_of
+from tests.server.test_shard import Bench
+
+assert all_commands.loaded
+assert transactions.watch_key
+assert bench
+REFUSED = b"-TRYAGAIN The leader of the shard group changed; the command was not applied, send it again\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answered", "reply", "due", "touched"),
+    [
+        ("SET k v", b"+OK\r\n", "GET k", True),
+        ("SET k v", b"+OK\r\n", "SETNX k v", True),
+        ("SET k v", b"-UNKNOWN it may have been applied\r\n", "GET k", True),
+        ("SET k v", REFUSED, "GET k", False),
+        ("SET k v", b"-CLUSTERDOWN no leader\r\n", "GET k", False),
+        ("SET other v", b"+OK\r\n", "GET k", False),
+        ("DEL other k", b":1\r\n", "MGET x k", True),
+        ("GET k", b"+v\r\n", "GET k", False),
+        ("EXEC", b"*1\r\n+OK\r\n", "GET k", True),
+        ("SET other v", b"+OK\r\n", "EXEC", True),
+        ("FLUSHALL", b"+OK\r\n", "GET k", True),
+        ("SET k v", b"+OK\r\n", "DBSIZE", True),
+        ("EVAL text 1 other", b"$-1\r\n", "GET k", True),
+    ],
+)
+def test_what_may_have_changed(answered: str, reply: bytes, due: str, touched: bool) -> None:
+    changes = Changes()
+    changes.add(answered.encode().split(), reply)
+    assert changes.touch(due.encode().split()) == touched
+
+
+def call(*words: str) -> tuple[Call, list[bytes]]:
+    """A call, and where its reply goes."""
+    replies: list[bytes] = []
+    args = [word.encode() for word in words]
+    row = lookup(args)
+    assert row is not None
+    return Call(row, args, 0, 2, Later(replies.append)), replies
+
+
+def test_what_may_be_behind_a_write_that_was_left_at_the_former_leader_is_not_done_again(
+    bench: Bench,
+) -> None:
+    """Nobody knows whether that write was done; what came after it is done again."""
+    route = route_of(bench, send=lambda *_: True)
+    bench.follow(2)
+    early, write, late = call("SETNX", "k", "w"), call("SET", "k", "v"), call("GET", "k")
+    for one, _ in (early, write, late):
+        route.submit(one)
+    bench.group.can_propose = True
+    bench.lead(3)
+    route.update()
+    for one, _ in (early, late):
+        route.lost(one)
+    bench.shard.settled_term = bench.group.term
+    bench.clock.now_s += settle_s + 1
+    route.update()
+    route.update()
+    assert [early[1], write[1], late[1]] == [[REFUSED], [], [b"$-1\r\n"]]
