@@ -21,7 +21,7 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import ClassVar, NoReturn
+from typing import NoReturn
 
 from server.commands import all as all_commands
 from server.commands.table import SHARD, lookup
@@ -165,19 +165,27 @@ class Link:
         return reply
 
 
+class Shared:
+    """What the clients of one proxy know together."""
+
+    def __init__(self, ports: Sequence[int]) -> None:
+        self.ports = ports
+        """Of the nodes; the first is home."""
+        self.slots: dict[int, int] = {}
+        """Slot to the port of the node that leads it, as far as known to anybody."""
+        self.by_id: dict[bytes, Client] = {}
+        """By the id at home."""
+
+
 class Client(threading.Thread):
     """One connection to the proxy."""
 
-    slots: ClassVar[dict[int, int]] = {}
-    """Slot to the port of the node that leads it, as far as known to anybody."""
-    by_id: ClassVar[dict[bytes, "Client"]] = {}
-    """By the id at home."""
-
-    def __init__(self, client: socket.socket, ports: Sequence[int]) -> None:
+    def __init__(self, client: socket.socket, shared: Shared) -> None:
         super().__init__(daemon=True)
         self.client = client
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.ports = ports
+        self.shared = shared
+        self.ports = shared.ports
         self.input = bytearray()
         self.links: dict[int, Link] = {}
         self.ids: dict[int, bytes] = {}
@@ -205,7 +213,7 @@ class Client(threading.Thread):
         except (Gone, OSError):
             pass
         finally:
-            self.by_id.pop(self.id, None)
+            self.shared.by_id.pop(self.id, None)
             for each in (self.client, *(link.socket for link in self.links.values())):
                 with suppress(OSError):
                     each.shutdown(socket.SHUT_RDWR)
@@ -216,7 +224,7 @@ class Client(threading.Thread):
             self._link(port)
         self.home = self.links[self.ports[0]]
         self.id = self.ids[self.ports[0]]
-        self.by_id[self.id] = self
+        self.shared.by_id[self.id] = self
 
     # -- the wire --------------------------------------------------------------------------------------------
 
@@ -305,7 +313,7 @@ class Client(threading.Thread):
             return encode(*args[:2], b"OFF")
         if words[1:2] == [b"tracking"] and b"redirect" in words[:-1]:
             at = words.index(b"redirect") + 1
-            other = self.by_id.get(args[at])
+            other = self.shared.by_id.get(args[at])
             if other is not None:
                 return encode(*args[:at], other.ids[port], *args[at + 1 :])
         return encode(*args)
@@ -379,7 +387,7 @@ class Client(threading.Thread):
 
     def _guess(self, args: list[bytes]) -> Link:
         slot = self._slot(args)
-        return self.home if slot is None else self._link(self.slots.get(slot, self.home.port))
+        return self.home if slot is None else self._link(self.shared.slots.get(slot, self.home.port))
 
     def _follow(self, raw: bytes, args: list[bytes]) -> bytes:
         link = self._guess(args)
@@ -391,7 +399,7 @@ class Client(threading.Thread):
             moved = MOVED.match(reply)
             if moved is None:
                 break
-            self.slots[int(moved[1])] = int(moved[2])
+            self.shared.slots[int(moved[1])] = int(moved[2])
             link = self._link(int(moved[2]))
         if caching and link is not self.home:
             self._ask(self.home, encode(b"PING"))  # it was told for nothing
@@ -405,7 +413,7 @@ class Client(threading.Thread):
         if name in (b"exec", b"discard", b"reset"):
             self.transaction = self.queue = None
         elif moved is not None and self.transaction.port != int(moved[2]):
-            self.slots[int(moved[1])] = int(moved[2])
+            self.shared.slots[int(moved[1])] = int(moved[2])
             self._ask(self.transaction, encode(b"DISCARD"))
             self.transaction = self._link(int(moved[2]))
             self._ask(self.transaction, encode(b"MULTI"))
@@ -436,7 +444,7 @@ class Client(threading.Thread):
                 self._ask(self._link(port), raw)
 
     def _unblock(self, raw: bytes, args: list[bytes]) -> bytes:
-        other = self.by_id.get(args[2]) if len(args) > 2 else None
+        other = self.shared.by_id.get(args[2]) if len(args) > 2 else None
         link = other.asked if other is not None else None
         if other is None or link is None or link is other.home:
             return self._ask(self.home, raw)
@@ -458,6 +466,7 @@ class Client(threading.Thread):
 @contextmanager
 def following(ports: Sequence[int]) -> Iterator[int]:
     """The proxy before a cluster whose nodes' ports these are; gives its own."""
+    shared = Shared(ports)
     with socket.create_server((HOST, 0), backlog=512) as listener:
 
         def accept() -> None:
@@ -466,7 +475,7 @@ def following(ports: Sequence[int]) -> Iterator[int]:
                     client, _ = listener.accept()
                 except OSError:
                     return
-                Client(client, ports).start()
+                Client(client, shared).start()
 
         threading.Thread(target=accept, daemon=True).start()
         yield listener.getsockname()[1]

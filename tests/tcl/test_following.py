@@ -1,0 +1,69 @@
+"""The proxy that follows MOVED, before nodes of a few lines each."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from server.keyspace.slots import key_slot
+from tests.tcl.following import HOST, encode, following, read_request
+
+
+@contextmanager
+def node(leads: bool, other: int = 0) -> Iterator[int]:
+    """Gives the port of one that answers GET by it when it `leads` all slots, and else by MOVED to the port `other`."""
+    with socket.create_server((HOST, 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def reply(args: list[bytes]) -> bytes:
+            if args[0] != b"GET":
+                return b":1\r\n"  # CLIENT ID
+            return (
+                b":%d\r\n" % port
+                if leads
+                else b"-MOVED %d %s:%d\r\n" % (key_slot(args[1]), HOST.encode(), other)
+            )
+
+        def serve(client: socket.socket) -> None:
+            with client:
+                while request := client.recv(1 << 16):
+                    client.sendall(reply(read_request(request)[0]))
+
+        def accept() -> None:
+            while True:
+                try:
+                    client, _ = listener.accept()
+                except OSError:
+                    return
+                threading.Thread(target=serve, args=[client], daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        try:
+            yield port
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)  # or `accept` would go on
+
+
+def asked(proxy: int, *words: bytes) -> bytes:
+    """The reply of the proxy to one request; nothing if it closes the connection."""
+    with socket.create_connection((HOST, proxy)) as client:
+        client.sendall(encode(*words))
+        return client.recv(1 << 16)
+
+
+def test_a_client_is_answered_by_the_node_that_moved_names() -> None:
+    with ExitStack() as stack:
+        leader = stack.enter_context(node(leads=True))
+        home = stack.enter_context(node(leads=False, other=leader))
+        proxy = stack.enter_context(following((home, leader)))
+        for _ in range(2):
+            assert asked(proxy, b"GET", b"key") == b":%d\r\n" % leader
+
+
+def test_a_proxy_knows_nothing_of_the_cluster_that_another_one_stood_before() -> None:
+    for _ in range(2):
+        with ExitStack() as stack:
+            leader = stack.enter_context(node(leads=True))
+            home = stack.enter_context(node(leads=False, other=leader))
+            proxy = stack.enter_context(following((home, leader)))
+            assert asked(proxy, b"GET", b"key") == b":%d\r\n" % leader
