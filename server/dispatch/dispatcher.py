@@ -9,6 +9,7 @@ asks (gate.py); then who runs it (`where` in the command table).
 
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import islice
 from time import perf_counter_ns
 from types import CoroutineType
@@ -354,10 +355,7 @@ class Dispatcher:
             return None
         route = self.routes[first]
         if not route.ready:
-            slot = (
-                key_slot(args[row.keys.first]) if row.keys.first else self._topology.groups[first].first_slot
-            )
-            reply = self._elsewhere(connection, route, row, args, slot)
+            reply = self._elsewhere(connection, route, row, args, self._slot_of(row, args, first))
             self._sent_on = reply is None
             return reply
         script = self._clustered and row.group == "scripting"
@@ -414,6 +412,13 @@ class Dispatcher:
         slot_groups = self._slot_groups
         groups = [slot_groups[key_slot(args[at])] for at in row.keys.indexes(args)]
         return groups or self.anywhere
+
+    def _slot_of(self, row: Command, args: Args, group: int) -> int:
+        """The slot of the first key; the group's first when there is none, or none can be told."""
+        with suppress(CommandError):
+            for at in row.keys.indexes(args):
+                return key_slot(args[at])
+        return self._topology.groups[group].first_slot
 
     def _elsewhere(
         self, connection: Connection, route: Route, row: Command, args: Args, slot: int
@@ -529,10 +534,11 @@ class Dispatcher:
         groups = set(self.groups_of(row, args))
         if len(groups) > 1:
             raise CommandError(CROSS_SLOT)
-        route = self.routes[groups.pop()]
+        (group,) = groups
+        route = self.routes[group]
         if not route.ready and self.redirects(route):
             leader = self._topology.nodes[route.leader]
-            slot = key_slot(args[row.keys.first]) if row.keys.first else 0
+            slot = self._slot_of(row, args, group)
             raise CommandError(b"MOVED %d %b:%d" % (slot, leader.host.encode(), leader.port))
 
     async def call(self, group: int, db: int, args: Args, protocol: int = 2) -> Any:

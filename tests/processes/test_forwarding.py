@@ -178,8 +178,14 @@ def test_with_redirects_every_node_names_the_leader_and_only_the_leader_answers(
             for server in cluster.others(leader):
                 reply = server.call("set", key, server.name)
                 assert isinstance(reply, hiredis.ReplyError)
-                code, _slot, address = str(reply).split()
+                code, slot, address = str(reply).split()
                 assert (code, address) == ("MOVED", f"127.0.0.1:{leader.port}")
+                assert int(slot) == server.call("cluster", "keyslot", key)
+                with server.client() as client:  # whose key is not where it stands in most commands
+                    script = ("eval", "return 1", 1, key)
+                    assert str(client.call(*script)) == str(reply)
+                    client.call("multi")
+                    assert str(client.call(*script)) == str(reply)
             assert leader.call("get", key) is None
             assert leader.call("set", key, "v") == b"OK"
         for server in cluster.servers:
