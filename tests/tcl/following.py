@@ -12,13 +12,15 @@ all of them, redirects to the same client's connection there, and listens for in
 tells of all keys, so that home alone does; and all of them tell when all keys are gone.
 
 What such a client library or its user would do as well: CLIENT UNBLOCK goes to the node where that client waits, CONFIG
-SET, RESETSTAT and DEBUG SET-ACTIVE-EXPIRE to all, and of a few counters INFO tells the sum.
+SET, RESETSTAT and DEBUG SET-ACTIVE-EXPIRE to all, what TRYAGAIN answers is sent again, and of a few counters INFO tells
+the sum.
 """
 
 import re
 import select
 import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NoReturn
@@ -36,7 +38,8 @@ ARGUMENTS_MAX = 1 << 20
 ARGUMENT_BYTES_MAX = 1 << 29
 """What is longer is the server's to refuse."""
 MOVED = re.compile(rb"-MOVED (\d+) [^:]+:(\d+)\r\n")
-NUMBER = {ord(mark) for mark in ":+-_,#("}
+TRIES_MAX = 16
+TRY_AGAIN_S = 0.05
 LINE = re.compile(rb"^(\w+):([^\r\n]*)\r", re.MULTILINE)
 SUMMED = re.compile(
     rb"blocked_clients|expired_keys|rdb_changes_since_last_save|tracking_total_(keys|items)|cmdstat_\w+"
@@ -392,10 +395,13 @@ class Client(threading.Thread):
     def _follow(self, raw: bytes, args: list[bytes]) -> bytes:
         link = self._guess(args)
         caching, self.caching = self.caching, b""
-        for _ in range(16):
+        for _ in range(TRIES_MAX):
             if caching and link is not self.home:
                 self._ask(link, caching)
             reply = self._ask(link, raw)
+            if reply.startswith(b"-TRYAGAIN "):
+                time.sleep(TRY_AGAIN_S)
+                continue
             moved = MOVED.match(reply)
             if moved is None:
                 break

@@ -10,14 +10,18 @@ from tests.tcl.following import HOST, encode, following, read_request
 
 
 @contextmanager
-def node(leads: bool, other: int = 0) -> Iterator[int]:
-    """Gives the port of one that answers GET by it when it `leads` all slots, and else by MOVED to the port `other`."""
+def node(leads: bool, other: int = 0, refusals: int = 0) -> Iterator[int]:
+    """One that answers GET by its port if it `leads` all slots, after so many `refusals`, and else by MOVED
+    to the port `other`."""
+    left = iter(range(refusals))
     with socket.create_server((HOST, 0)) as listener:
         port = listener.getsockname()[1]
 
         def reply(args: list[bytes]) -> bytes:
             if args[0] != b"GET":
                 return b":1\r\n"  # CLIENT ID
+            if next(left, None) is not None:
+                return b"-TRYAGAIN send it again\r\n"
             return (
                 b":%d\r\n" % port
                 if leads
@@ -67,3 +71,8 @@ def test_a_proxy_knows_nothing_of_the_cluster_that_another_one_stood_before() ->
             home = stack.enter_context(node(leads=False, other=leader))
             proxy = stack.enter_context(following((home, leader)))
             assert asked(proxy, b"GET", b"key") == b":%d\r\n" % leader
+
+
+def test_what_is_to_be_tried_again_is() -> None:
+    with node(leads=True, refusals=2) as home, following((home,)) as proxy:
+        assert asked(proxy, b"GET", b"key") == b":%d\r\n" % home
