@@ -133,7 +133,10 @@ async def _sweep(node: Node) -> None:
             # Snapshots are read on the same thread, so one that begins now waits for the round.
             more = True
             while more and not node.host.snapshots.sending(shard.number):
-                more = await node.host.bulk.call(partial(sweep, node.store, shard.replica))
+                consistent = shard.group.consistent
+                more = await node.host.bulk.call(
+                    partial(sweep, node.store, shard.replica, consistent=consistent)
+                )
                 node.stats.lazyfreed_objects += shard.replica.swept_values
                 shard.replica.swept_values = 0
                 await trio.sleep(expire_pause_s)

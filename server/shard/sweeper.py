@@ -4,6 +4,8 @@ snapshot replaced.
 Every node does this for itself, on a worker thread, some hundred keys at a time. Nothing of it goes through
 the log: what is swept is not part of the group's state, and the note of it ('i', 'q' and 'g' records) goes last. Not
 while a snapshot is being read from here: its chunks are of different times, and could have a record without its note.
+Nor while the data here is of different times, as it is after a snapshot and after a restart until the log is applied: a
+database that will be flushed may hold a key that will have been moved out of it, and their elements are the same.
 """
 
 from typing import NamedTuple
@@ -30,8 +32,9 @@ from server.shard.replica import Replica
 keys_per_round_max = 1000
 
 
-def sweep(store: DataStore, replica: Replica) -> bool:
-    """Delete some of what is left over of a group; whether there is more. Blocks: for a worker thread."""
+def sweep(store: DataStore, replica: Replica, *, consistent: bool = True) -> bool:
+    """Delete some of what is left over of a group; whether there is more. `consistent`: as of raft's Group, when this
+    was called. Blocks: for a worker thread."""
     if not replica.sweep_due:
         return False
     replica.sweep_due = False  # before the look: what is added meanwhile sets it again
@@ -43,6 +46,9 @@ def sweep(store: DataStore, replica: Replica) -> bool:
         replica.sweep_due = True
         _delete_some(store, note, prefix, prefix_end(prefix), b"")
         return True
+    if not consistent:
+        replica.sweep_due = True
+        return False
     prefix = replica.prefix
     for note, _ in store.scan(prefix + b"i", prefix + b"j"):
         _, id_ = ELEMENT_PREFIX.unpack(note[len(prefix) :])

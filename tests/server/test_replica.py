@@ -14,6 +14,7 @@ from server.shard.digest import digest
 from server.shard.effects import encode_effects
 from server.shard.replica import Replica
 from server.shard.sweeper import sweep
+from server.types import keys, sets
 
 GROUP = 1
 
@@ -159,3 +160,32 @@ def test_a_flushed_database_is_swept_with_its_expiry_index(make_copy: Callable[[
     assert len(left) == 3, "the new key's head, its place in the expiry index, and Meta"
     assert copy.replica.swept_values == 48
     assert not sweep(copy.store, copy.replica)
+
+
+def test_what_a_replica_notes_is_not_swept_before_its_data_is_one_state(
+    make_copy: Callable[[], Copy],
+) -> None:
+    """A restart applies again what may not be on disk: until it is through, a flushed database may hold a key that was
+    moved out of it, and the elements of that are another key's."""
+    copy = make_copy()
+
+    def fill(view: View) -> None:
+        members = [b"member%d" % number for number in range(1000)]
+        found = sets.find_to_add(view, b"k", members)
+        found.add_all(members)
+        found.save()
+
+    changes = (fill, lambda view: keys.move(view, b"k", 1), lambda view: view.flush())
+    log = []
+    for index, change in enumerate((put(b"other", b"v"), *changes), start=2):
+        log.append(entry(index, copy, change))
+        copy.replica.apply(log[-1:])
+    before = copy.everything()
+    copy.replica.apply(log[:2])
+    assert not sweep(copy.store, copy.replica, consistent=False)
+    copy.replica.apply(log[2:])
+    while sweep(copy.store, copy.replica):
+        pass
+    after = copy.everything()
+    assert len([key for key in after if key[:1] == b"e"]) == 1000
+    assert [key for key in before if key not in after and not key.endswith(b"other")] == []
