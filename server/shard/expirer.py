@@ -9,6 +9,7 @@ which nothing is due; until then nobody looks, and then from there on.
 """
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Protocol
 
 from server.keyspace.layout import (
@@ -47,9 +48,10 @@ class Expirer:
         self._stats = stats
 
     def expire_seen(self, seen: Iterable[tuple[int, bytes]]) -> None:
-        """Delete the keys (space, key) that commands of this turn found past their time."""
+        """Delete the keys (space, key) that commands of this turn found past their time. If there are many,
+        the cron has the others."""
         _, base = self._shard.step_in()
-        for space, key in seen:
+        for space, key in islice(seen, expire_keys_per_turn_max):
             where = head_key(space, key)
             record = base.get(where)
             if record is not None:

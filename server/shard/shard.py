@@ -195,6 +195,7 @@ class Shard:
         else:
             self.wrote = False
             self.gate = base.observed
+            view.revision -= 1  # an entry has numbers for its writes, and a turn may have more reads
         if view.events:
             if self._notify & KEY_MISS:
                 view.events = told(command, args, view.events)
@@ -225,10 +226,12 @@ class Shard:
         base.observed = 0
         self.wrote = False
         transaction.elapsed_ns.clear()
+        before = view.revision
         for db, key, revision in transaction.watched:
             view.begin(db, protocol)
             if not view.is_unchanged(key, revision):
                 self.gate = base.observed
+                view.revision = before
                 return NULL_ARRAY[protocol]
         replies = [b"*%d\r\n" % len(transaction.commands)]
         revision = view.revision + 1  # one for all: nobody sees a state in between
@@ -262,7 +265,11 @@ class Shard:
             self._collect()
         if view.events:
             self._keep_events()
-        self.gate = self._draft.index if self.wrote else base.observed
+        if self.wrote:
+            self.gate = self._draft.index
+        else:
+            self.gate = base.observed
+            view.revision = before
         self._would_block = None
         if self.waiters.woken and self.work is None:
             self._serve()

@@ -29,6 +29,7 @@ from server.telemetry.stats import Stats
 assert all_commands.loaded
 assert transactions.watch_key
 FOREVER_US = 1 << 62
+WITH_EXPIRY = "for number = ARGV[1], ARGV[2] do redis.call('SET', number, 'v', 'PX', 5000) end"
 
 
 class FakeGroup:
@@ -374,6 +375,47 @@ def test_nothing_is_evaluated_before_the_own_terms_noop_is_applied(make: Callabl
     assert not bench.shard.ready, "committed is not applied"
     bench.apply()
     assert bench.shard.ready
+
+
+@pytest.mark.parametrize("reading", [["EXISTS", "k"], ["EXEC"]])
+def test_any_number_of_reads_may_come_before_a_write_in_a_turn(
+    reading: list[str], make: Callable[..., Bench]
+) -> None:
+    """A write's revision is its number in the entry: if reads counted too, it would become that of a later entry."""
+    bench = make()
+    exists = lookup([b"exists"])
+    assert exists is not None
+    for _ in range(0x10000):
+        if reading == ["EXEC"]:
+            bench.shard.evaluate_transaction(Transaction([(exists, [b"EXISTS", b"k"], 0)], []), 2)
+        else:
+            bench.shard.evaluate(exists, [b"EXISTS", b"k"], 0, 2)
+    written, seen = bench.ask("SET", "k", "v"), bench.ask("GET", "k")
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    assert (written, seen) == ([b"+OK\r\n"], [b"$1\r\nv\r\n"])
+
+
+def test_any_number_of_keys_may_be_found_past_their_time(make: Callable[..., Bench]) -> None:
+    """What deletes them is numbered in the entry too."""
+    bench = make()
+    count = 0x10000
+    for first in range(0, count, 0x4000):
+        bench.ask("EVAL", WITH_EXPIRY, "0", str(first), str(first + 0x3FFF))
+        bench.turn()
+    bench.ask("SET", "other", "v")
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    bench.apply()
+    bench.clock.now_ms += 10_000
+    assert bench.ask("EXISTS", *map(str, range(count))) == [b":0\r\n"]
+    size = bench.ask("DBSIZE")
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    later = bench.ask("DBSIZE")
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    assert len(size) == len(later) == 1
 
 
 def test_a_transaction_is_one_entry_and_waits_for_it(make: Callable[..., Bench]) -> None:
