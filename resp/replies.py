@@ -9,7 +9,7 @@ To add a kind: a function in `_LEAVES` when it holds no other value, otherwise a
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from math import isfinite, isnan
 from typing import Any, Final
 
@@ -91,33 +91,45 @@ def encode(value: Value, protocol: int) -> bytes:
     try:
         if kind is list:
             if item and type(item[0]) is bytes and type(item[-1]) is bytes:
-                return _bulks(b"*%d" % len(item), item if len(item) <= _LONG_FROM else _paced(item))
-            if item and type(item[0]) is list and len(item) <= _LONG_FROM:
-                return _rows(item)
+                return _joined(b"*%d" % len(item), item, len(item), _bulks)
+            if item and type(item[0]) is list:
+                return _joined(b"*%d" % len(item), item, len(item), _rows)
         elif kind is Members:
-            values = item.value if len(item.value) <= _LONG_FROM else _paced(item.value)
-            return _bulks(b"%c%d" % (b"~" if protocol == 3 else b"*", len(item.value)), values)
+            count = len(item.value)
+            return _joined(b"%c%d" % (b"~" if protocol == 3 else b"*", count), item.value, count, _bulks)
         elif kind is dict:
             header = b"%%%d" % len(item) if protocol == 3 else b"*%d" % (2 * len(item))
-            values = chain.from_iterable(item.items())
-            return _bulks(header, values if len(item) <= _LONG_FROM else _paced(values))
+            return _joined(header, chain.from_iterable(item.items()), len(item), _bulks)
     except TypeError:  # there are others among them
         pass
     return _walked(item, protocol)
 
 
-def _bulks(header: bytes, values: Iterable[bytes]) -> bytes:
-    """Nothing but bytes, in one go, behind a header without its line end. Raises TypeError for what is not."""
-    strings = values if type(values) is list else list(values)
-    pieces = chain.from_iterable(zip(map(_bulk_head, map(len, strings)), strings, strict=True))
-    return header + b"".join(pieces) + b"\r\n"
+def _joined(
+    header: bytes, values: Iterable[Any], count: int, pieces: Callable[[list[Any]], Iterable[bytes]]
+) -> bytes:
+    """`count` values behind a header without its line end, as `pieces` makes them: each piece stands behind the line
+    end of what is before it. Many are joined bit by bit, as joining a million pieces takes its time too."""
+    if count <= _LONG_FROM:
+        return header + b"".join(pieces(values if type(values) is list else list(values))) + b"\r\n"
+    out = bytearray(header)
+    rest = _paced(values)
+    while some := list(islice(rest, _LONG_FROM)):
+        out += b"".join(pieces(some))
+    out += b"\r\n"
+    return bytes(out)
 
 
-def _rows(rows: list[list[Any]]) -> bytes:
-    """Rows of bytes and of lists of bytes, such as a stream's entries, in one go. Raises TypeError for what is not.
-    Each piece stands behind the line end of what is before it."""
+def _bulks(strings: list[bytes]) -> Iterable[bytes]:
+    """The pieces of nothing but bytes. Raises TypeError for what is not."""
+    return chain.from_iterable(zip(map(_bulk_head, map(len, strings)), strings, strict=True))
+
+
+def _rows(rows: list[list[Any]]) -> Iterable[bytes]:
+    """The pieces of rows of bytes and of lists of bytes, such as a stream's entries. Raises TypeError for what is
+    not."""
     heads, list_heads = _BULK_HEADS, _LIST_HEADS
-    pieces = [b"*%d" % len(rows)]
+    pieces: list[bytes] = []
     append = pieces.append
     for row in rows:
         if type(row) is not list:
@@ -134,12 +146,11 @@ def _rows(rows: list[list[Any]]) -> bytes:
                     append(value)
             else:
                 raise TypeError
-    append(b"\r\n")
-    return b"".join(pieces)
+    return pieces
 
 
-def _paced(values: Iterable[Any]) -> Iterable[Any]:
-    return _paces[0](iter(values)) if _paces else values
+def _paced(values: Iterable[Any]) -> Iterator[Any]:
+    return _paces[0](iter(values)) if _paces else iter(values)
 
 
 def format_double(number: float) -> bytes:
@@ -225,27 +236,26 @@ _LEAVES: Final[dict[int, dict[type, Callable[[Any], bytes]]]] = {
 
 def _walked(root: Any, protocol: int) -> bytes:
     leaves = _LEAVES[protocol]
-    out: list[bytes] = []
-    append = out.append
+    out = bytearray()
     open_iterators: list[Iterator[Any]] = [iter((root,))]
     while open_iterators:
         for value in open_iterators[-1]:
             if type(value) is bytes:
-                append(b"$%d\r\n%b\r\n" % (len(value), value))
+                out += b"$%d\r\n%b\r\n" % (len(value), value)
                 continue
             leaf = leaves.get(type(value))
             if leaf is not None:
-                append(leaf(value))
+                out += leaf(value)
                 continue
             header, items = _opened(value, protocol)
-            append(header)
-            if _paces and hasattr(value, "__len__") and len(value) > _LONG_FROM:
-                items = _paces[0](items)
+            out += header
+            if hasattr(value, "__len__") and len(value) > _LONG_FROM:
+                items = _paced(items)
             open_iterators.append(items)
             break
         else:
             open_iterators.pop()
-    return b"".join(out)
+    return bytes(out)
 
 
 def _opened(value: Any, protocol: int) -> tuple[bytes, Iterator[Any]]:

@@ -13,6 +13,7 @@ import select
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from math import inf
 from typing import Any
@@ -26,6 +27,7 @@ from server.net.connection import Connection, error_reply
 from server.session import Session
 from server.shard.call import Slot
 from server.shard.clock import TurnClock
+from server.shard.work import in_slices
 from server.telemetry.diagnostics import NEVER
 from server.telemetry.stats import Stats
 
@@ -270,9 +272,10 @@ class Reactor:
             except Exception:
                 log.exception("A command failed; its client was told so")
                 self.stats.unexpected_errors += 1
+        reply = await in_slices(partial(encode, value, connection.session.protocol))
         if connection.closed:
             return
-        slot.fill(encode(value, connection.session.protocol))
+        slot.fill(reply)
         connection.finished()
         self.clock.advance()
         self.end_turn()

@@ -45,6 +45,18 @@ INTERRUPTED = not_applied(b"The leader of the shard group changed while the comm
 KILLED = not_applied(b"The client was killed while the command was running").text
 
 
+async def in_slices(run: Callable[[], bytes]) -> bytes:
+    """What `run` returns, while the loop goes on. Raises what it raises. When cancelled, `run` ends where it is."""
+    work = Work(run)
+    try:
+        while not work.go_on():
+            await trio.lowlevel.checkpoint()
+    except trio.Cancelled:
+        work.end()
+        raise
+    return work.result()
+
+
 class Unfinished(Exception):
     """The command is not done within its first slice: its call is to be given to `Shard.adopt`."""
 

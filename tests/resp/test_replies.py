@@ -119,6 +119,33 @@ def test_nesting_is_not_bounded_by_the_recursion_limit() -> None:
     assert encode(value, 2) == b"*1\r\n" * 100_000 + b"*0\r\n"
 
 
+@pytest.mark.parametrize(
+    ("element", "odd_one"),
+    [
+        (b"abc", b""),
+        (b"abc", None),
+        ([b"1-1", [b"f", b"v"]], [b"1-1", []]),
+        ([b"1-1"], [1]),
+        ([1], b"a"),
+        (7, 8),
+    ],
+)
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_a_long_list_is_what_its_elements_are(element: Value, odd_one: Value, protocol: int) -> None:
+    values = [element] * 10_000 + [odd_one] + [element] * 5_000
+    whole = b"*%d\r\n" % len(values) + b"".join(encode(each, protocol) for each in values)
+    assert encode(values, protocol) == whole
+    assert encode([values, 1], protocol) == b"*2\r\n" + whole + b":1\r\n"
+    assert encode(Members(values), 2) == encode(values, 2)
+
+
+def test_a_long_map_is_what_its_pairs_are() -> None:
+    pairs: dict[Value, Value] = {b"field:%d" % number: b"v" for number in range(10_000)}
+    body = b"".join(encode(each, 3) for pair in pairs.items() for each in pair)
+    assert encode(pairs, 3) == b"%10000\r\n" + body
+    assert encode(pairs, 2) == b"*20000\r\n" + body
+
+
 @pytest.mark.parametrize("value", ["text", [b"x", ["text"]], {b"k": "text"}, object(), bytearray(b"x")])
 def test_what_is_no_value_is_refused_at_any_depth(value: Any) -> None:
     with pytest.raises(TypeError, match="not a RESP value"):

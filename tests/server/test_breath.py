@@ -2,7 +2,9 @@
 breath is a pause."""
 
 import pytest
+import trio
 
+from resp import encode
 from server.keyspace import breath
 from server.keyspace.breath import (
     Ended,
@@ -15,6 +17,7 @@ from server.keyspace.breath import (
     paced,
     rows_between_breaths,
 )
+from server.shard.work import in_slices
 
 
 @pytest.fixture(autouse=True)
@@ -149,3 +152,38 @@ def test_an_attempt_within_work_is_none() -> None:
     work = Work(run)
     assert finish(work) == 4
     assert work.result() == b"done"
+
+
+async def test_a_long_reply_is_encoded_while_others_go_on() -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    keys = [b"key:%d" % number for number in range(20_000)]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(count)
+        reply = await in_slices(lambda: encode([b"0", keys], 2))
+        nursery.cancel_scope.cancel()
+    assert reply == b"*2\r\n$1\r\n0\r\n" + encode(keys, 2)
+    assert turns > len(keys) // rows_between_breaths // 2
+
+
+async def test_what_is_cancelled_between_two_slices_ends() -> None:
+    ended = False
+
+    def run() -> bytes:
+        nonlocal ended
+        try:
+            spin()
+        except Ended:
+            ended = True
+            raise
+        return b""
+
+    with trio.move_on_after(0):
+        await in_slices(run)
+    assert ended
