@@ -6,6 +6,7 @@ from typing import Any
 from resp.values import Members, Simple
 from server.commands.context import Context
 from server.commands.help import help_reply
+from server.commands.history import REPLACED, SYSTEM, history_of
 from server.commands.key_access import key_access, key_flags
 from server.commands.syntax import Argument, arguments_of
 from server.commands.table import (
@@ -25,6 +26,7 @@ from server.types.glob import compile_glob
 
 _FLAGS = LOADING | STALE
 _ARGUMENT_FIELDS = (b"name", b"type", b"display_text", b"key_spec_index", b"token", b"flags", b"arguments")
+_ARGUMENT_FLAGS = (b"optional", b"multiple", b"multiple_token")
 _PER_COMMAND = "O(N) where N is the number of commands to look up"
 _PER_ARGUMENT = "O(N) where N is the number of arguments to the command"
 
@@ -130,7 +132,7 @@ def describe_command(row: Command) -> list[Any]:
 def _argument(fields: Argument) -> Argument:
     shown = {name: fields[name] for name in _ARGUMENT_FIELDS if name in fields}
     if b"flags" in fields:
-        shown[b"flags"] = Members([Simple(flag) for flag in fields[b"flags"]])
+        shown[b"flags"] = Members([Simple(flag) for flag in _ARGUMENT_FLAGS if flag in fields[b"flags"]])
     if b"arguments" in fields:
         shown[b"arguments"] = [_argument(each) for each in fields[b"arguments"]]
     return shown
@@ -144,6 +146,14 @@ def _document(row: Command) -> dict[bytes, Any]:
     }
     if row.complexity:
         fields[b"complexity"] = row.complexity.encode()
+    if row.name in SYSTEM:
+        fields[b"doc_flags"] = Members([Simple(b"syscmd")])
+    if row.name in REPLACED:
+        fields[b"doc_flags"] = Members([Simple(b"deprecated")])
+        fields[b"deprecated_since"], fields[b"replaced_by"] = REPLACED[row.name]
+    history = history_of(row.name)
+    if history:
+        fields[b"history"] = Members(history)
     arguments = arguments_of(row.name)
     if arguments is not None:
         fields[b"arguments"] = [_argument(each) for each in arguments]

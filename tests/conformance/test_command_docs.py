@@ -2,7 +2,7 @@
 value.
 
 How arguments are grouped, and what a group is called, is not compared: no client shows it. Summaries and complexities
-are in our own words; the history of a command is not told.
+are in our own words, and so is what has changed in which version.
 """
 
 from typing import Any
@@ -126,6 +126,25 @@ def test_all_else_that_is_told_is_there(theirs: dict[str, Fields], ours: dict[st
         assert set(ours[name].get(b"subcommands", ())) - {sub.encode() for sub in OURS_ALONE} == set(
             theirs[name].get(b"subcommands", ())
         ), name
+
+
+def test_what_has_changed_is_told_with_the_versions_of_valkey(
+    theirs: dict[str, Fields], ours: dict[str, Fields]
+) -> None:
+    def versions(fields: Fields) -> list[bytes]:
+        return sorted(version for version, _ in fields.get(b"history", ()))
+
+    assert {name: versions(ours[name]) for name in ROWS if name not in OURS_ALONE} == {
+        name: versions(theirs[name]) for name in ROWS if name not in OURS_ALONE
+    }
+
+
+def test_what_nobody_should_use_is_marked_as_by_valkey(
+    theirs: dict[str, Fields], ours: dict[str, Fields]
+) -> None:
+    for name in set(ours) - OURS_ALONE:
+        for field in (b"doc_flags", b"deprecated_since", b"replaced_by"):
+            assert ours[name].get(field) == theirs[name].get(field), name
 
 
 def test_an_argument_is_told_in_the_form_of_valkey(valkey: Server, standalone: Server) -> None:
