@@ -207,7 +207,9 @@ class Group:
                 machine.role_changed(*shown)
             if ready.committed:
                 self.to_apply += ready.committed
-                host.apply_soon(self, sum([len(entry.data) for entry in ready.committed]))
+                sizes = [len(entry.data) for entry in ready.committed]
+                # The no-op that begins a term has none: a leader takes calls once that is applied.
+                host.apply_soon(self, sum(sizes), awaited=self.eager or 0 in sizes)
             commit = min(node.commit, self.log.last_index)
             if commit > self._committed:
                 self._committed = commit

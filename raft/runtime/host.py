@@ -58,8 +58,9 @@ PULSE_LANE = "pulse"
 _BUFFER_BYTES_MAX = 64 << 20
 """Waiting for one peer besides the largest frame."""
 _PULSES = (MessageKind.HEARTBEAT, MessageKind.HEARTBEAT_RESPONSE)
-APPLY_REST_S = 0.01
-"""Between two pieces of work for the apply thread, unless there are APPLY_BYTES_MIN to apply."""
+APPLY_REST_S = 0.05
+"""Between two pieces of work for the apply thread, unless there are APPLY_BYTES_MIN to apply or somebody waits. A piece
+costs like a hundred entries, and until then reads find what is not applied in memory."""
 APPLY_BYTES_MIN = 256 << 10
 _KINDS = frozenset(MessageKind) - {MessageKind.SNAPSHOT}  # that one comes by the lane of its own
 
@@ -271,9 +272,9 @@ class Host:
         for group, ready, _write in batch:
             group.saved(ready)
 
-    def apply_soon(self, group: Group, size_bytes: int) -> None:
-        """The group has committed entries of `size_bytes` to apply."""
-        if group.eager:
+    def apply_soon(self, group: Group, size_bytes: int, *, awaited: bool) -> None:
+        """The group has committed entries of `size_bytes` to apply. `awaited`: without a rest."""
+        if awaited:
             self._rest_until_s = 0.0
         self._to_apply.add(group)
         self._to_apply_bytes += size_bytes
