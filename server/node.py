@@ -411,7 +411,7 @@ class Node:
 
     async def call(self, group: int, db: int, args: list[bytes], protocol: int = 2) -> Any:
         """See Protocol."""
-        return await self.dispatcher.call(group, db, args, protocol)
+        return await self.dispatcher.asker.call(group, db, args, protocol)
 
     def pause_clients(self, until_ms: int, writes_only: bool) -> None:
         """See Protocol."""

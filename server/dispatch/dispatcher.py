@@ -10,14 +10,10 @@ asks (gate.py); then who runs it (`where` in the command table).
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from itertools import islice
 from time import perf_counter_ns
 from types import CoroutineType
 from typing import Any
 
-import trio
-
-from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
 from resp import Error, Raw, encode
 from server.access.context import Node
 from server.cluster.topology import SYSTEM_GROUP, Topology
@@ -34,10 +30,12 @@ from server.commands.table import (
     Flag,
     lookup,
 )
+from server.dispatch.asking import Asker
 from server.dispatch.blocking import BlockedSlot
 from server.dispatch.caching import GO_ON
 from server.dispatch.connection import Connection
 from server.dispatch.gate import Gate
+from server.dispatch.hot import HotAnswers, hot_ns_max
 from server.dispatch.observers import Observers
 from server.dispatch.texts import Texts
 from server.dispatch.transactions import Transactions
@@ -48,28 +46,18 @@ from server.errors import (
     NO_AUTH,
     CommandError,
 )
-from server.keyspace.cache import MISSING, part_bytes_max
+from server.keyspace.cache import part_bytes_max
 from server.keyspace.slots import key_slot
 from server.session import Session
-from server.shard.call import Call, Later
-from server.shard.clock import TurnClock, boot_time_us
-from server.shard.gather import Gather, decode, split_by_group
+from server.shard.call import Call
+from server.shard.clock import TurnClock
+from server.shard.gather import Gather, split_by_group
 from server.shard.route import Route
 from server.shard.router import Router
 from server.shard.work import Unfinished
 
 log = logging.getLogger("redraft.dispatch")
 
-NULL = {protocol: encode(None, protocol) for protocol in (2, 3)}
-HOT: dict[bytes, Command] = {}
-"""What `answer_hot` answers, as clients spell it: GET, and what is `kept`."""
-_GET = frozenset((b"GET", b"get"))
-hot_ns_max = 20_000
-"""What `answer_hot` answers has not taken longer, and is in no slow log that asks for more."""
-found_bytes_max = 1 << 18
-"""No more of large replies are gathered at once."""
-everywhere_wait_s = 0.5
-"""How long the reply to a change of what all nodes share waits for those that the client does not talk to."""
 shown_bytes_max = 128
 """So much of a request stands in an error text."""
 
@@ -83,16 +71,10 @@ class Dispatcher:
     """Takes requests of all connections of a node."""
 
     __slots__ = (
-        "_clock",
         "_clustered",
         "_get",
-        "_hot",
-        "_hot_parts",
-        "_hot_turn",
-        "_hot_until_us",
         "_node",
         "_redirect",
-        "_router",
         "_sent_on",
         "_slot_groups",
         "_slot_routes",
@@ -100,11 +82,13 @@ class Dispatcher:
         "_topology",
         "_transactions",
         "anywhere",
+        "asker",
         "attentive",
         "data_groups",
         "databases",
         "end_turn",
         "gate",
+        "hot",
         "nodes",
         "observers",
         "routes",
@@ -136,15 +120,9 @@ class Dispatcher:
         self._slot_routes = [routes[group] for group in topology.slot_groups]
         self._redirect = topology.routing == "redirect"
         self._stats = node.stats
-        self._router = router
-        self._clock = clock
-        self._hot = router.hot.databases
-        self._hot_parts = router.hot.parts
-        self._hot_turn = 0
-        """The turn for which `_hot_until_us` was asked; 0: to be asked anew."""
-        self._hot_until_us = 0
         self._get = COMMANDS[b"get"]
-        HOT.update((name, row) for name, row in PLAIN.items() if row is self._get or row.kept)
+        self.hot = HotAnswers(router, clock)
+        self.asker = Asker(node, topology, router, end_turn)
         self.texts = Texts(self, node.functions, clock)
         self._transactions = Transactions(self)
         self.observers = Observers(node)
@@ -156,64 +134,6 @@ class Dispatcher:
         self.configure()
 
     # -- the hot path ----------------------------------------------------------------------------------------
-
-    def answer_hot(self, session: Session, requests: list[Args], start: int) -> list[bytes]:
-        """The replies to the requests of one command, one of HOT, that stand at `start` of `requests`, as far as they
-        are at hand (keyspace/cache.py). Only for a session without guards while nobody is attentive."""
-        began_ns = perf_counter_ns()
-        row = HOT[requests[start][0]]
-        found = (
-            self._found_parts(session, requests, start) if row.kept else self._found(session, requests, start)
-        )
-        if not found:
-            return found
-        turn = self._clock.turn
-        if self._hot_turn != turn:
-            self._hot_turn = turn
-            self._hot_until_us = self._router.lease_until_us()
-        # As in Shard: the proof of leadership is looked at after the value was read.
-        if self._hot_until_us != NEVER_ENDS_US and boot_time_us() >= self._hot_until_us:
-            return []
-        count = len(found)
-        row.calls += count
-        session.last_command = row.name
-        elapsed_ns = perf_counter_ns() - began_ns
-        row.elapsed_ns += elapsed_ns
-        row.buckets[(elapsed_ns // (1000 * count)).bit_length()] += count
-        return found
-
-    def _found(self, session: Session, requests: list[Args], start: int) -> list[bytes]:
-        """The replies to GETs that are at hand."""
-        replies = self._hot[session.db]
-        null = NULL[session.protocol]
-        found = []
-        for args in requests if not start else islice(requests, start, None):
-            if len(args) != 2 or args[0] not in _GET:
-                break
-            reply = replies.get(args[1])
-            if reply is None:
-                break
-            found.append(reply if reply is not MISSING else null)
-        return found
-
-    def _found_parts(self, session: Session, requests: list[Args], start: int) -> list[bytes]:
-        """The replies to requests of a command that is `kept`."""
-        keys = self._hot_parts[session.db]
-        name = requests[start][0]
-        protocol = session.protocol
-        found: list[bytes] = []
-        size_bytes = 0
-        for at in range(start, len(requests)):
-            args = requests[at]
-            if args[0] != name or len(args) < 2 or size_bytes > found_bytes_max:
-                break
-            parts = keys.get(args[1])
-            reply = parts and parts.get((protocol, *args))
-            if not reply:
-                break
-            found.append(reply)
-            size_bytes += len(reply)
-        return found
 
     def execute(self, connection: Connection, args: Args) -> bytes | None:
         """Run one request of `connection`. The reply, or None when it comes later."""
@@ -256,10 +176,10 @@ class Dispatcher:
                         self._stats.count_error(reply)
                     elif row is self._get:
                         shard.settle(args[1], reply)  # type: ignore[union-attr]
-                        self._hot_turn = 0
+                        self.hot.turn = 0
                     elif row.kept:
                         shard.settle_part(args, reply)  # type: ignore[union-attr]
-                        self._hot_turn = 0
+                        self.hot.turn = 0
                     return reply
                 shard.hold(Call(row, args, session.db, session.protocol, connection.defer(args)), reply)  # type: ignore[union-attr]
                 return None
@@ -498,7 +418,7 @@ class Dispatcher:
         return row.handler(context, args)  # type: ignore[misc]
 
     async def _change_cluster(self, args: Args, protocol: int) -> Raw:
-        return Raw(await self._ask(SYSTEM_GROUP, 0, args, protocol))
+        return Raw(await self.asker.ask(SYSTEM_GROUP, 0, args, protocol))
 
     def count_failure(self, row: Command, text: bytes) -> None:
         """A NODE command of a transaction failed."""
@@ -540,52 +460,6 @@ class Dispatcher:
             leader = self._topology.nodes[route.leader]
             slot = self._slot_of(row, args, group)
             raise CommandError(b"MOVED %d %b:%d" % (slot, leader.host.encode(), leader.port))
-
-    async def call(self, group: int, db: int, args: Args, protocol: int = 2) -> Any:
-        """Run a SHARD or CLUSTER command on a group's leader and return the decoded reply (errors as
-        hiredis.ReplyError)."""
-        return decode(await self._ask(group, db, args, protocol))
-
-    async def _ask(self, group: int, db: int, args: Args, protocol: int) -> bytes:
-        done = trio.Event()
-        answer: list[bytes] = []
-
-        def take(reply: bytes) -> None:
-            answer.append(reply)
-            done.set()
-
-        row = lookup(args)
-        assert row is not None
-        call = Call(row, args, db, protocol, Later(take))
-        self.routes[group].submit(call)
-        self.end_turn()
-        await done.wait()
-        if row.where is CLUSTER:
-            await self._node.state.wait_applied(call.gate)
-            if not row.flags & Flag.READONLY and call.gate and answer[0][:1] != b"-":
-                await self._wait_everywhere(call.gate)
-        return answer[0]
-
-    async def _wait_everywhere(self, index: int) -> None:
-        """Return when the nodes that can be reached have applied group 0's log up to `index`, or soon anyway."""
-        forwarder = self._router.forwarder
-        if forwarder is None:
-            return
-        others = [node for node in self.nodes if node != self._topology.me]
-        done = trio.Event()
-        asked = heard = 0
-
-        def hear() -> None:
-            nonlocal heard
-            heard += 1
-            if heard == asked:
-                done.set()
-
-        asked = forwarder.ask_applied(others, index, hear)
-        self.end_turn()
-        if asked:
-            with trio.move_on_after(everywhere_wait_s):
-                await done.wait()
 
     def watch_everything(self) -> None:
         """Look again at what concerns every command."""

@@ -8,7 +8,7 @@ group is asked whether it has the text, and if not the others are, and the group
 What is known is looked up at once: in the replica that is here, or, where there is none, among what was found out
 within the last `memo_s`. What is not known makes the client's connection wait, so no later command of it overtakes.
 
-A change to the libraries is answered when the nodes that can be reached know of it (Dispatcher.call). One that could
+A change to the libraries is answered when the nodes that can be reached know of it (asking.py). One that could
 not be reached then may for a moment call a library as it was before; one that was loaded it finds all the same.
 """
 
@@ -22,13 +22,14 @@ from resp import Raw
 from server.cluster.topology import SYSTEM_GROUP
 from server.commands.function_calls import NOT_FOUND, run_request
 from server.commands.table import Args, Command, lookup
+from server.dispatch.asking import Answer
 from server.dispatch.connection import Connection
 from server.dispatch.wandering import names_no_keys, wanders_to
 from server.errors import CROSS_SLOT, CommandError
 from server.scripting.functions import Functions
 from server.scripting.library import Function, Library, decode_library
 from server.scripting.script import LIBRARIES, SCRIPTS, parse_script, text_in
-from server.shard.call import Call, Later
+from server.shard.call import Call
 from server.shard.clock import TurnClock
 
 if TYPE_CHECKING:
@@ -106,25 +107,19 @@ class Texts:
         session, asked = connection.session, (row, args)
         if row.needs_text:
             row, args = await self.fetch(row, args, group)
-        done = trio.Event()
-        answer: list[bytes] = []
-
-        def take(reply: bytes) -> None:
-            answer.append(reply)
-            done.set()
-
+        answer = Answer()
         route = self._dispatcher.routes[group or self._group(row, args)]
-        call = Call(row, args, session.db, session.protocol, Later(take))
+        call = Call(row, args, session.db, session.protocol, answer)
         call.wanders = group is None and len(self._dispatcher.data_groups) > 1 and names_no_keys(row, args)
         if session.permissions is not None:
             call.caller = self._dispatcher.gate.caller_of(session, (row,))
         route.submit(call)
         self._dispatcher.end_turn()
-        await done.wait()
-        slot = wanders_to(answer[0])
+        reply = await answer.wait()
+        slot = wanders_to(reply)
         if slot is not None:
             return await self.run(connection, *asked, self._dispatcher.group_of_slot(slot))
-        return Raw(answer[0])
+        return Raw(reply)
 
     def _group(self, row: Command, args: Args) -> int:
         groups = set(self._dispatcher.groups_of(row, args))
@@ -184,7 +179,7 @@ class Texts:
         self._remember(group, record)
 
     async def _ask(self, group: int, request: Args) -> Any:
-        reply = await self._dispatcher.call(group, 0, request)
+        reply = await self._dispatcher.asker.call(group, 0, request)
         if isinstance(reply, hiredis.ReplyError):
             raise CommandError(str(reply).encode())
         return reply

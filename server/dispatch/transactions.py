@@ -17,8 +17,6 @@ from time import perf_counter_ns
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-import trio
-
 from resp import NULL_ARRAY, OK, QUEUED, Error, Raw, encode
 from server.access.check import EXEC_REASONS, EXEC_TEXT, check, check_sort
 from server.commands.arguments import parse_int64
@@ -43,6 +41,7 @@ from server.commands.table import (
     command,
     lookup,
 )
+from server.dispatch.asking import Answer
 from server.dispatch.connection import Connection
 from server.errors import CROSS_SLOT, INTERNAL, CommandError
 from server.keyspace.view import View
@@ -319,19 +318,13 @@ class Transactions:
         self, route: Route, keyed: list[Queued], watched: dict[tuple[int, bytes], int], session: Session
     ) -> bytes:
         keyed = [await self._prepare(queued, route.group) for queued in keyed]
-        done = trio.Event()
-        answer: list[bytes] = []
-
-        def take(reply: bytes) -> None:
-            answer.append(reply)
-            done.set()
-
+        answer = Answer()
         transaction = self._transaction(keyed, watched)
-        route.submit(self._call(transaction, session, Later(take)))
+        route.submit(self._call(transaction, session, answer))
         self._dispatcher.end_turn()
-        await done.wait()
+        reply = await answer.wait()
         self._dispatcher.observers.was_run(transaction, session)
-        return answer[0]
+        return reply
 
     async def _prepare(self, queued: Queued, group: int) -> Queued:
         """The command with the text that it needs; one that can not be, as one that fails."""

@@ -19,7 +19,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from resp import Error, ProtocolError, QueryBufferOverflow, RequestParser, encode
-from server.dispatch.dispatcher import HOT
+from server.dispatch.hot import HOT
 from server.dispatch.order import Changes
 from server.session import ReplyMode, Session
 from server.shard.call import Overtaken
@@ -202,7 +202,7 @@ class Connection:
             if args[0] in HOT and not (
                 waiting or session.guards or session.reply_mode or dispatcher.attentive
             ):
-                replies = dispatcher.answer_hot(session, requests, number)
+                replies = dispatcher.hot.answer(session, requests, number)
                 if replies:
                     number += len(replies)
                     found = b"".join(replies)  # one alone stays what it is

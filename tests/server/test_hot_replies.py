@@ -46,7 +46,7 @@ class World:
         self.session = Session(1, outlet, "", "", 0.0)
 
     def answer(self, start: int = 0) -> tuple[int, list[bytes]]:
-        replies = self.dispatcher.answer_hot(self.session, GETS, start)
+        replies = self.dispatcher.hot.answer(self.session, GETS, start)
         return start + len(replies), replies
 
 

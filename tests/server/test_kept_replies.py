@@ -249,7 +249,7 @@ def test_it_is_kept_for_its_own_database_whoever_is_served_meanwhile(
 
 def ask(world: World, *requests: bytes, protocol: int = 2) -> tuple[int, list[bytes]]:
     world.session.protocol = protocol
-    replies = world.dispatcher.answer_hot(world.session, [each.split() for each in requests], 0)
+    replies = world.dispatcher.hot.answer(world.session, [each.split() for each in requests], 0)
     return len(replies), replies
 
 
