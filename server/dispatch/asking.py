@@ -12,7 +12,7 @@ import trio
 from server.access.context import Node
 from server.cluster.topology import Topology
 from server.commands.table import CLUSTER, Args, Flag, lookup
-from server.shard.call import Call
+from server.shard.call import Call, Later
 from server.shard.gather import decode
 from server.shard.router import Router
 
@@ -20,17 +20,17 @@ everywhere_wait_s = 0.5
 """How long the reply to a change of what all nodes share waits for those that the client does not talk to."""
 
 
-class Answer:
+class Answer(Later):
     """The Slot of a call that one task waits for."""
 
     __slots__ = ("_is_there", "_reply")
 
     def __init__(self) -> None:
+        super().__init__(self._take)
         self._is_there = trio.Event()
         self._reply = b""
 
-    def fill(self, reply: bytes) -> None:
-        """See Slot."""
+    def _take(self, reply: bytes) -> None:
         self._reply = reply
         self._is_there.set()
 
