@@ -172,6 +172,6 @@ async def _signals(node: Node) -> None:
     with suppress(ValueError), trio.open_signal_receiver(*stop_signals()) as signals:
         async for _ in signals:
             log.info("Told to stop: handing over")
-            await node.hand_over()
+            await node.leadership.hand_over()
             node.stopping.set()
             return

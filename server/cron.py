@@ -94,7 +94,7 @@ async def _clients(node: Node) -> None:
 async def _balance(node: Node) -> None:
     await trio.sleep(balance_after_s)
     while True:
-        node.balance()
+        node.leadership.balance()
         node.end_turn()
         await trio.sleep(balance_period_s)
 
@@ -118,7 +118,7 @@ async def _disk(node: Node) -> None:
         low = not low
         if low:
             log.error("Only %d MiB are free on the disk of the data: this node takes no writes", free >> 20)
-            await node.hand_over()
+            await node.leadership.hand_over()
         else:
             log.info("There is space on the disk again: this node takes writes")
         node.disk_full = low

@@ -53,6 +53,7 @@ from server.shard.clock import TurnClock
 from server.shard.digest import DIGEST_BYTES, digest
 from server.shard.forward import LANE as FORWARD_LANE
 from server.shard.forward import Forwarder
+from server.shard.leadership import Leadership
 from server.shard.overlay import Overlay
 from server.shard.replica import Replica
 from server.shard.router import Router
@@ -62,11 +63,6 @@ from server.telemetry.diagnostics import CommandLog, Latency
 from server.telemetry.process import resident_bytes
 from server.telemetry.rates import Rates
 from server.telemetry.stats import Stats
-
-log = logging.getLogger("redraft.node")
-
-balance_lag_max = 1000
-"""Entries that the preferred leader may lack and still be handed the group: they are there in a moment."""
 
 _ROLES = {
     int(Role.FOLLOWER): "follower",
@@ -119,8 +115,9 @@ class Node:
         self.disk_full = False
         """The disk is nearly full."""
         self.active_expire = True
-        self.scripts_run_anything = False
         """DEBUG SET-ACTIVE-EXPIRE."""
+        self.scripts_run_anything = False
+        """DEBUG SET-DISABLE-DENY-SCRIPTS."""
         self._bind = (me.bind, me.port)
         self.settings.report(
             {
@@ -190,6 +187,9 @@ class Node:
             )
             self.exchange = self.pubsub.outbound = Exchange(self.links_, self.pubsub)
             self.tracking.unacknowledged = self._can_ask_others_than
+        self.leadership = Leadership(
+            self.topology, self.shards, config.raft.heartbeat_ms / 1000, end_turn=self.end_turn
+        )
         self.membership: Membership | None = None
         if self.links_ is not None:
             self.membership = Membership(
@@ -458,7 +458,7 @@ class Node:
     async def shutdown(self, *, now: bool) -> None:
         """See Protocol."""
         if not now:
-            await self.hand_over()
+            await self.leadership.hand_over()
         self.stopping.set()
         await trio.sleep_forever()
 
@@ -515,61 +515,6 @@ class Node:
     async def wait_synced(self) -> None:
         """See Protocol."""
         await trio.to_thread.run_sync(self.store.sync)
-
-    # -- leadership ------------------------------------------------------------------------------------------
-
-    async def hand_over(self, timeout_s: float = 2.0) -> None:
-        """Give every leadership to a replica that has caught up; what can not be given in time is kept.
-
-        Right after a leader has counted who is there it knows of nobody until they answer again, so that it is not
-        before `nobody_s` that nobody there means nobody.
-        """
-        nobody_s = 3 * self.config.raft.heartbeat_ms / 1000
-        start_s = trio.current_time()
-        with trio.move_on_after(timeout_s):
-            while True:
-                leading = [
-                    shard
-                    for shard in self.shards.values()
-                    if shard.role == Role.LEADER and len(shard.group.status().raft.peers) > 1
-                ]
-                pending = [shard for shard in leading if self._transfer(shard, None)]
-                if not pending and (not leading or trio.current_time() > start_s + nobody_s):
-                    return
-                self.end_turn()
-                await trio.sleep(0.005)
-
-    def _transfer(self, shard: Shard, target: int | None) -> bool:
-        """Start to hand `shard`'s group to `target`, or to whoever is best; False when there is nobody."""
-        raft = shard.group.status().raft
-        if raft.transfer_target:
-            return True
-        able = [
-            peer
-            for peer in raft.peers
-            if peer.id != self.topology.me
-            and peer.recent_active
-            and not peer.learner
-            and peer.state == "replicate"
-            and (target is None or peer.id == target)
-        ]
-        if not able:
-            return False
-        shard.group.transfer(max(able, key=lambda peer: peer.match).id)
-        shard.refresh()
-        return True
-
-    def balance(self) -> None:
-        """Hand groups to the replica that should lead them, if that one is there and has caught up."""
-        for shard in self.shards.values():
-            preferred = self.topology.groups[shard.number].replicas[0]
-            if shard.ready and preferred != self.topology.me:
-                raft = shard.group.status().raft
-                if any(
-                    peer.id == preferred and peer.recent_active and raft.commit - peer.match < balance_lag_max
-                    for peer in raft.peers
-                ):
-                    self._transfer(shard, preferred)
 
     def expire_due(self) -> bool:
         """Let every group that is led here delete some of what is past its time; whether there may be more."""
