@@ -56,6 +56,7 @@ from server.keyspace.layout import (
     orphans_key,
     spread_id,
 )
+from server.keyspace.ledger import Ledger
 from server.keyspace.limits import HasLimits, Limits
 from server.keyspace.meta import DATABASES, Database, Meta
 from server.keyspace.order import Order, few_max, in_range, overlaid
@@ -108,22 +109,15 @@ class View:
         "_cache",
         "_cache_limit",
         "_caches",
-        "_counts_index",
         "_deleted",
         "_fresh",
         "_hot",
         "_kept_events",
-        "_kept_undo",
-        "_meta",
-        "_meta_before",
-        "_meta_first",
         "_order",
         "_parts",
         "_pending",
         "_replies",
         "_space",
-        "_spaces_index",
-        "_undo",
         "caller",
         "committed",
         "db",
@@ -134,8 +128,8 @@ class View:
         "events",
         "expired",
         "home",
+        "ledger",
         "limits",
-        "meta_changed",
         "monitored",
         "notify",
         "now_ms",
@@ -166,21 +160,8 @@ class View:
         self._cache_limit = cache_limit
         self._caches: dict[int, RecordCache] = {}
         """By space."""
-        self._meta = meta
-        self._undo: list[tuple[int, int, int]] = []
-        """(database, keys, expires) added to Meta's counts by this command."""
-        self._meta_before: tuple[bytes, int] | None = None
-        """Meta and the length of `_undo` before this command's first FLUSHDB or SWAPDB since the last `keep`."""
-        self._meta_first: tuple[bytes, int] | None = None
-        """Likewise, before that `keep`."""
-        self._kept_undo = 0
-        """The length of `_undo` at the last `keep`."""
-        self._counts_index = 0
-        """Log index of the last change to Meta's counts: who was told of one waits for it, as for a record."""
-        self._spaces_index = 0
-        """Log index of the last FLUSHDB or SWAPDB: every later command sees it, by where it looks for its keys."""
-        self.meta_changed = False
-        """Meta is not what the last entry said; the executor writes it once per entry and resets this."""
+        self.ledger = Ledger(meta)
+        """The databases: what they count, and where they lie."""
         self.committed = 0
         """A revision up to which everything is committed."""
         self._deleted = Deletions(first_index << 16)
@@ -247,15 +228,15 @@ class View:
             self.select(db)
         self.protocol = protocol
         self.revision += 1
-        if self._spaces_index > self._base.observed:
-            self._base.observed = self._spaces_index
+        if self.ledger.spaces_index > self._base.observed:
+            self._base.observed = self.ledger.spaces_index
 
     def select(self, db: int) -> None:
         """Go on with database `db`: the next command of a transaction."""
         self.db = db
         self._replies = self._hot.databases[db]
         self._parts = self._hot.parts[db]
-        self._enter(self._meta.databases[db].space)
+        self._enter(self.ledger.meta.databases[db].space)
 
     def _enter(self, space: int) -> None:
         """Go on in `space`."""
@@ -270,7 +251,7 @@ class View:
 
     def take_effects(self) -> dict[bytes, bytes | None]:
         """The writes since the last take; the view is clean afterwards. Of Meta only what SWAPDB made
-        of it, see `meta_changed`."""
+        of it, see `Ledger.changed`."""
         effects = self.effects
         self.effects = {}
         self._order = None
@@ -279,13 +260,9 @@ class View:
             if len(fresh) <= fresh_max:
                 self._cache.keep_all(fresh)
             fresh.clear()
-        if self._undo:
-            self._undo.clear()
-            self._counts_index = self.revision >> 16
-        if self._meta_before is not None or self._meta_first is not None:
-            self._meta_before = self._meta_first = None
-            self._counts_index = self._spaces_index = self.revision >> 16
-        self._kept_events = self._kept_undo = 0
+        if self.ledger.is_open:
+            self.ledger.take(self.revision >> 16)
+        self._kept_events = 0
         return effects
 
     def restamp(self, revision: int) -> None:
@@ -309,10 +286,7 @@ class View:
             effects.undo.clear()
         else:
             self.effects = Kept(effects)
-        self._kept_undo = len(self._undo)
-        if self._meta_before is not None:
-            self._meta_first = self._meta_first or self._meta_before
-            self._meta_before = None
+        self.ledger.keep()
         self._kept_events = len(self.events)
 
     def rollback(self) -> None:
@@ -329,8 +303,8 @@ class View:
             self._order = None
         del self.events[self._kept_events :]
         self._fresh.clear()
-        self._restore_meta(self._meta_before, self._kept_undo)
-        self._meta_before = None
+        self.ledger.restore()
+        self._enter(self.ledger.meta.databases[self.db].space)
 
     def abandon(self) -> None:
         """Forget all writes since the last take, kept or not: the command is not done, or will be done again."""
@@ -340,24 +314,9 @@ class View:
         self._order = None
         self.events.clear()
         self._fresh.clear()
-        self._restore_meta(self._meta_first or self._meta_before, 0)
-        self._meta_before = self._meta_first = None
-        self._kept_events = self._kept_undo = 0
-
-    def _restore_meta(self, before: tuple[bytes, int] | None, length: int) -> None:
-        """The counts as they were when `_undo` had `length`; `before`: the first FLUSHDB or SWAPDB since then."""
-        undo = self._undo
-        if before is not None:
-            record, at = before
-            meta = Meta.decode(record)
-            self._meta.databases = meta.databases
-            self._meta.next_space = meta.next_space
-            del undo[at:]
-        for db, keys, expires in undo[length:]:
-            self._meta.databases[db].keys -= keys
-            self._meta.databases[db].expires -= expires
-        del undo[length:]
-        self._enter(self._meta.databases[self.db].space)
+        self.ledger.restore_all()
+        self._enter(self.ledger.meta.databases[self.db].space)
+        self._kept_events = 0
 
     def expire(self, index_key: bytes) -> bool:
         """Delete the key that an entry of the expiry index names, if it still expires then. Whether it did."""
@@ -375,9 +334,9 @@ class View:
         space = _decode_prefix(where)[1]
         if space in self._caches:
             self._caches[space].take(where[HEAD_PREFIX_BYTES:])
-        for db, database in enumerate(self._meta.databases):
+        for db, database in enumerate(self.ledger.meta.databases):
             if database.space == space:
-                self._count(db, -1, -1)
+                self.ledger.count(db, -1, -1)
                 if self.notify & EXPIRED:
                     self.events.append((EXPIRED, b"expired", db, where[HEAD_PREFIX_BYTES:]))
                 if self.notify & TRACKED:
@@ -392,7 +351,7 @@ class View:
         record = self._base.get(where)
         if record is not None and record[1] & ELEMENTS_EXPIRE and elements_expiry_key(record, where) == row:
             space = _decode_prefix(where)[1]
-            for db, database in enumerate(self._meta.databases):
+            for db, database in enumerate(self.ledger.meta.databases):
                 if database.space == space:
                     self.select(db)
                     return where[HEAD_PREFIX_BYTES:]
@@ -545,9 +504,9 @@ class View:
         return self._counts().expires
 
     def _counts(self) -> Database:
-        if self._counts_index > self._base.observed:
-            self._base.observed = self._counts_index
-        return self._meta.databases[self.db]
+        if self.ledger.counts_index > self._base.observed:
+            self._base.observed = self.ledger.counts_index
+        return self.ledger.meta.databases[self.db]
 
     def scan_keys(
         self, first_slot: int, first_crc: int, stop_slot: int
@@ -631,11 +590,7 @@ class View:
 
     def new_id(self) -> int:
         """An id for a new collection's elements."""
-        meta = self._meta
-        id_ = meta.next_id
-        meta.next_id += 1
-        self.meta_changed = True
-        return id_
+        return self.ledger.new_id()
 
     def clone(self, head: Head) -> Head:
         """`head` with elements of its own: COPY. Costs a write for each."""
@@ -658,7 +613,7 @@ class View:
         if self.notify & TRACKED:
             self.events.append((TRACKED, self.origin, self.db, key))
         if old is None:
-            self._count(self.db, 1, 1 if expire_ms else 0)
+            self.ledger.count(self.db, 1, 1 if expire_ms else 0)
             if self.notify:
                 self.event(NEW, b"new", key)
         elif (old[1] & _ATTACHED or expire_ms) and not _same_elements(old, payload, expire_ms, encoding):
@@ -699,7 +654,7 @@ class View:
                 continue
             effects[where] = fresh[key] = header + value
         if added:
-            self._count(self.db, added, 0)
+            self.ledger.count(self.db, added, 0)
 
     def put_head(self, key: bytes, head: Head) -> None:
         """Write `head` (its revision apart, which is this command's) under `key`: RENAME, COPY, PERSIST,
@@ -718,7 +673,7 @@ class View:
             self.events.append((TRACKED, self.origin, self.db, key))
         effects[where] = None
         self._fresh.pop(key, None)
-        self._count(self.db, -1, -1 if old[1] & EXPIRES else 0)
+        self.ledger.count(self.db, -1, -1 if old[1] & EXPIRES else 0)
         if old[1] & SPREAD and not keep_elements:
             effects[orphans_key(spread_id(old))] = b""
         if old[1] & ELEMENTS_EXPIRE:
@@ -740,14 +695,14 @@ class View:
         database = self._counts()
         if not database.keys:
             return
-        self._save_meta()
-        old, new = (SPACE_PREFIX.pack(b"h", space) for space in (database.space, self._meta.next_space))
+        self.ledger.save()
+        old, new = (SPACE_PREFIX.pack(b"h", space) for space in (database.space, self.ledger.meta.next_space))
         self._deleted.flush(self.revision, old, new, self._lies)
         self.effects[SWEEP_PREFIX.pack(b"q", database.space)] = b""
         self._hot.clear()
-        database.space = self._meta.next_space
+        database.space = self.ledger.meta.next_space
         database.keys = database.expires = 0
-        self._meta.next_space += 1
+        self.ledger.meta.next_space += 1
         self._enter(database.space)
 
     def _lies(self, where: bytes) -> bool:
@@ -758,13 +713,13 @@ class View:
         """Let two databases change their contents (SWAPDB)."""
         if self.notify & FLUSHED:
             self.events.append((FLUSHED, b"", self.db, b""))
-        self._save_meta()
-        databases = self._meta.databases
+        self.ledger.save()
+        databases = self.ledger.meta.databases
         databases[first], databases[second] = databases[second], databases[first]
         self._hot.clear()
         self._enter(databases[self.db].space)
         # The change is in Meta alone, but it is an effect: without one the command would count as a read.
-        self.effects[META_KEY] = self._meta.encode()
+        self.effects[META_KEY] = self.ledger.meta.encode()
 
     def _take(self, key: bytes, where: bytes) -> bytes | None:
         """The raw record of a key that is about to change, past its time or not."""
@@ -780,19 +735,6 @@ class View:
     def _replace_expiry(self, where: bytes, old_ms: int, new_ms: int) -> None:
         """The record at `where` goes from one expiry to another; 0 is none."""
         if (old_ms and not new_ms) or (new_ms and not old_ms):
-            self._count(self.db, 0, 1 if new_ms else -1)
+            self.ledger.count(self.db, 0, 1 if new_ms else -1)
         if old_ms and old_ms != new_ms:
             self.effects[expiry_key(old_ms, where)] = None
-
-    def _count(self, db: int, keys: int, expires: int) -> None:
-        database = self._meta.databases[db]
-        database.keys += keys
-        database.expires += expires
-        self._undo.append((db, keys, expires))
-        self.meta_changed = True
-
-    def _save_meta(self) -> None:
-        """Before a change that `_undo` can not tell."""
-        if self._meta_before is None:
-            self._meta_before = (self._meta.encode(), len(self._undo))
-        self.meta_changed = True

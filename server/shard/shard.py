@@ -585,7 +585,7 @@ class Shard:
         effects = draft.effects
         view = self._view
         changes = len(effects)
-        if view.meta_changed:
+        if view.ledger.changed:
             effects[META_KEY] = meta = self._meta.encode()
         try:
             index = self.group.propose(draft.encode(self._now_ms))
@@ -597,8 +597,8 @@ class Shard:
             self._forget_draft()
             return
         assert index == self._draft.index, "effects were evaluated for another index"
-        if view.meta_changed:
-            view.meta_changed = False
+        if view.ledger.changed:
+            view.ledger.changed = False
             self._meta_proposed = meta
         self._base.proposed(index, effects)
         self._stats.evaluated_batches += 1
