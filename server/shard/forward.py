@@ -361,6 +361,7 @@ class Forwarder:
         peer = self._peers.pop(link.peer, None)
         if peer is None:
             return
+        self._dirty_peers.discard(link.peer)
         self._on_turn_start()
         for id_, (route, call) in peer.asked.items():
             if not call.is_write:
