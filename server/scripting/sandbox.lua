@@ -18,6 +18,7 @@ local sethook, getinfo = debug.sethook, debug.getinfo
 local error, type, tostring, select, rawget = error, type, tostring, select, rawget
 local READONLY = 'Attempt to modify a readonly table'
 local TICKS = 20000
+local CROWDED = ' (not a python object)' -- of 8,000 places that Lua has for a call, the way to Python takes some
 
 local hidden = setmetatable({}, {__mode = 'k'})
 local real = {}
@@ -52,6 +53,9 @@ local function translate(e)
   if type(e) == 'userdata' then return host.pending() or e end
   if type(e) == 'string' and e:sub(1, 12) == 'sandbox.lua:' then
     return (e:gsub('^sandbox%.lua:%d+', function() return unit:sub(2) .. ':' .. line() end))
+  end
+  if type(e) == 'string' and e:sub(-#CROWDED) == CROWDED then
+    return (e:gsub("bad argument #1 to ('.-') %b()$", 'too many arguments to %1'))
   end
   return e
 end

@@ -42,6 +42,15 @@ def test_what_a_script_wrote_before_it_failed_stays(group: Group) -> None:
     assert group.meta.databases[0].keys == 1
 
 
+def test_a_script_is_told_that_it_passes_too_many_words_to_a_command(group: Group) -> None:
+    text = "local a={{}} for i=1,{count} do a[i]=i end return redis.{call}('sadd','s',unpack(a))"
+    assert leader_runs(group, text.format(count=7_995, call="call"), "s") == Raw(b":7995\r\n")
+    for call in ("call", "pcall"):
+        reply = leader_runs(group, text.format(count=7_996, call=call), "s")
+        assert isinstance(reply, Error)
+        assert reply.text.startswith(b"ERR user_script:1: too many arguments to '%b' " % call.encode())
+
+
 def test_a_failing_command_takes_back_only_itself() -> None:
     view = View(MemoryStore(), Meta.new(), Random(0))
     view.begin_entry(1, 1)
