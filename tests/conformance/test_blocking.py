@@ -212,24 +212,30 @@ def test_every_reader_of_a_stream_reads_and_of_a_group_one(client: Open) -> None
 
 
 @pytest.mark.parametrize(
-    "end",
+    ("end", "error"),
     [
-        ["DEL", "s"],
-        ["FLUSHALL"],
-        ["SWAPDB", "0", "1"],
-        ["SET", "s", "text"],
-        ["XGROUP", "DESTROY", "s", "g"],
+        ("DEL s", b"NOGROUP"),
+        ("FLUSHALL", b"NOGROUP"),
+        ("SWAPDB 0 1", b"NOGROUP"),
+        ("SET s text", b"WRONGTYPE"),
+        ("RENAME {s}other s", b"WRONGTYPE"),
+        ("XGROUP DESTROY s g", b"NOGROUP"),
     ],
-    ids=" ".join,
 )
-def test_whose_stream_goes_away_hears_of_it_if_he_reads_for_a_group(client: Open, end: list[str]) -> None:
+def test_whose_stream_goes_away_hears_of_it_if_he_reads_for_a_group(
+    client: Open, end: str, error: bytes
+) -> None:
     reader, member, other = client(), client(), client()
-    other.ask_all([["XADD", "s", "1", "f", "v"], ["XGROUP", "CREATE", "s", "g", "$"]])
+    other.ask_all(
+        [["SET", "{s}other", "v"], ["XADD", "s", "1", "f", "v"], ["XGROUP", "CREATE", "s", "g", "$"]]
+    )
     wait(reader, "XREAD", "BLOCK", "400", "STREAMS", "s", "$")
     wait(member, "XREADGROUP", "GROUP", "g", "c", "BLOCK", "400", "STREAMS", "s", ">")
-    other.ask(*end)
+    other.ask(*end.split())
     assert plain(reader.read()) is None
-    assert member.read().kind == "-"
+    reply = member.read()
+    assert reply.is_error
+    assert reply.contains_error(error)
     other.ask("SWAPDB", "0", "1")
     other.ask("FLUSHALL")
 
