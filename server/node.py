@@ -327,7 +327,7 @@ class Node:
         limit = settings.maxmemory_bytes
         gate.out_of_memory = 0 < limit < resident_bytes() and settings.maxmemory_policy == b"noeviction"
         wanted = settings.min_replicas_to_write if settings.min_replicas_max_lag_s else 0
-        gate.short_of_replicas = wanted > 0 and len(list(self.links())) < wanted
+        gate.short_of_replicas = wanted > 0 and len(self.reachable()) < wanted
         self.dispatcher.watch_everything()
 
     def _notify(self, classes: int) -> None:
@@ -433,9 +433,16 @@ class Node:
         if self.links_ is None:
             return
         for number in self.topology.nodes:
-            link = self.links_.link(FORWARD_LANE, number)
-            if link is not None:
-                yield number, True, link.buffered_bytes
+            for link in (
+                self.links_.link(FORWARD_LANE, number),
+                self.links_.accepted(FORWARD_LANE, number),
+            ):
+                if link is not None:
+                    yield number, link.dialed, link.buffered_bytes
+
+    def reachable(self) -> set[int]:
+        """See Protocol."""
+        return {number for number, dialed, _ in self.links() if dialed}
 
     def unswept_groups(self) -> int:
         """See Protocol."""

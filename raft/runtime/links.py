@@ -108,6 +108,10 @@ class Links:
         """The established link that we dialed, or None."""
         return self._dialed.get((lane, peer))
 
+    def accepted(self, lane: str, peer: int) -> Link | None:
+        """The established link that the peer dialed, or None."""
+        return self._accepted.get((lane, peer))
+
     def connected(self, peer: int) -> bool:
         """Every lane to the peer is up, as far as we dial it."""
         return all((name, peer) in self._dialed for name in self._lanes)

@@ -56,7 +56,7 @@ def check_clustered(context: Context) -> None:
 
 def _connected(context: Context) -> set[int]:
     """This node and those it has a connection to."""
-    return {context.node.topology.me, *(number for number, _, _ in context.node.links())}
+    return {context.node.topology.me, *context.node.reachable()}
 
 
 def cluster_state(context: Context) -> dict[str, Any]:

@@ -142,7 +142,10 @@ class Node(Protocol):
         """CLIENT UNBLOCK; whether there was such a client and it was blocked."""
 
     def links(self) -> Iterable[tuple[int, bool, int]]:
-        """(node, whether we dialed it, bytes waiting to be sent) of every connection to a peer."""
+        """(node, whether we dialed it, bytes waiting to be sent) of every connection with a peer, a peer's together."""
+
+    def reachable(self) -> set[int]:
+        """The other nodes that this one has dialed and can ask."""
 
     def unswept_groups(self) -> int:
         """Of how many groups this node may still have values that are deleted, but whose space is not free."""

@@ -238,7 +238,7 @@ def _replication(context: Context) -> Fields:
     node = context.node
     infos = node.group_infos()
     replicas = _replicas(context, infos)
-    online = {number for number, _, _ in node.links()}
+    online = node.reachable()
     fields: Fields = {"role": "master", "connected_slaves": len(replicas)}
     for position, (number, (offset, lag)) in enumerate(sorted(replicas.items())):
         address = node.topology.nodes[number]
@@ -331,7 +331,7 @@ def _raft(context: Context) -> Fields:
     """What `redraft status` reads too (server/operator/status.py)."""
     topology = context.node.topology
     infos = context.node.group_infos()
-    connected = {number for number, _, _ in context.node.links()}
+    connected = context.node.reachable()
     fields: Fields = {
         "raft_cluster": topology.cluster,
         "raft_node": topology.nodes[topology.me].name,

@@ -155,7 +155,10 @@ class ServiceNode:
         return client_id == 2
 
     def links(self) -> Iterable[tuple[int, bool, int]]:
-        return [(number, True, 0) for number in self.connected]
+        return [(number, dialed, 0) for number in self.connected for dialed in (True, False)]
+
+    def reachable(self) -> set[int]:
+        return set(self.connected)
 
     def unswept_groups(self) -> int:
         return 0

@@ -173,11 +173,14 @@ async def test_the_topology_can_not_be_changed_by_hand(request_: str) -> None:
     assert reply.text.startswith(b"ERR CLUSTER %b is not supported: " % request_.split()[0].encode())
 
 
-async def test_links_name_the_peers() -> None:
+async def test_links_name_the_peers_in_both_directions() -> None:
     node = cluster()
-    assert [link[b"node"].decode() for link in await node.run("CLUSTER", "LINKS")] == [
-        cluster_id(node, 2),
-        cluster_id(node, 3),
+    links = await node.run("CLUSTER", "LINKS")
+    assert [(link[b"direction"], link[b"node"].decode()) for link in links] == [
+        (b"to", cluster_id(node, 2)),
+        (b"from", cluster_id(node, 2)),
+        (b"to", cluster_id(node, 3)),
+        (b"from", cluster_id(node, 3)),
     ]
 
 

@@ -96,6 +96,9 @@ async def test_frames_go_both_ways_and_answers_come_back_on_the_same_link() -> N
         await until(lambda: (2, b"answer 1") in one.received and (2, b"hello") in one.received)
         assert two.received == [(1, b"ask 1")]
         assert one.link(2).dialed
+        accepted = one.links.accepted("test", 2)
+        assert accepted is not None
+        assert not accepted.dialed
         assert {link.dialed for link in one.opened} == {True, False}
     assert one.closed != []
     assert len(one.closed) == len(one.opened)
