@@ -250,7 +250,7 @@ class _Search:
             ]
             event = b"geosearchstore" if self._name.lower() == b"geosearchstore" else b"georadiusstore"
             return store_pairs(view, self.store, pairs, event)
-        return [self._described(view, each) for each in found]
+        return [self._described(view, each) for each in paced(iter(found))]
 
     def _found(self) -> list[Found]:
         if self.zset is None or self._centre is None or self._shape is None:

@@ -8,6 +8,7 @@ from server.commands.arguments import integer
 from server.commands.table import DENYOOM, READONLY, WRITE, Args, Keys, Reply, command
 from server.errors import SYNTAX, WRONG_TYPE, CommandError
 from server.keyspace import events
+from server.keyspace.breath import paced
 from server.keyspace.layout import SET
 from server.keyspace.view import View
 from server.types import lists, sort
@@ -105,12 +106,16 @@ def _sort(view: View, args: Args, may_store: bool) -> Reply:
     elements = _chosen(view, args[1], options)
     found: list[bytes | None] = list(elements)
     if options.gets:
-        found = [sort.look_up(view, pattern, element) for element in elements for pattern in options.gets]
+        found = [
+            sort.look_up(view, pattern, element)
+            for element in paced(iter(elements))
+            for pattern in options.gets
+        ]
     target = options.target
     if target is None:
         return found
     if found:
-        lists.store(view, target, [value or b"" for value in found])
+        lists.store(view, target, [value or b"" for value in paced(iter(found))])
         view.event(events.LIST, b"sortstore", target)
     elif view.delete(target):
         view.event(events.GENERIC, b"del", target)

@@ -81,7 +81,7 @@ def _progress(group: Group) -> dict[bytes, Reply]:
     }
 
 
-@command("xinfo|stream", arity=-3, flags=READONLY, keys=_KEY, since="5.0.0", group="stream")
+@command("xinfo|stream", arity=-3, flags=READONLY, keys=_KEY, since="5.0.0", group="stream", long=True)
 def xinfo_stream(view: View, args: Args) -> Reply:
     """Returns information about a stream."""
     stream = _existing(view, args)

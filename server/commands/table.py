@@ -320,16 +320,18 @@ def command(
     writes: bool = False,
     needs_text: bool = False,
     kept: bool = False,
+    long: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Declare a command; see the head of this file. A name `container|sub` declares a subcommand. `writes`: it may,
-    though Redis does not flag it so (EVAL). `needs_text`, `kept`: see Command.
+    though Redis does not flag it so (EVAL). `needs_text`, `kept`: see Command. `long`: it may take long here, whatever
+    its flags and its complexity say.
 
     Raises AssertionError at import when the declaration contradicts itself.
     """
 
     def declare(handler: Handler) -> Handler:
         row = _add(
-            name, handler, arity, flags, keys, where, join, since, group, complexity, categories, writes
+            name, handler, arity, flags, keys, where, join, since, group, complexity, categories, writes, long
         )
         row.needs_text = needs_text
         row.kept = kept
@@ -379,6 +381,7 @@ def _add(
     complexity: str,
     categories: str,
     writes: bool = False,
+    long: bool = False,
 ) -> Command:
     assert name == name.lower(), name
     assert arity != 0, name
@@ -415,7 +418,7 @@ def _add(
         no_script=bool(flags & NOSCRIPT),
         single_key=where is SHARD and keys.find is None and keys.first == keys.last == 1,
     )
-    row.long_from = _long_from(row)
+    row.long_from = 0 if long else _long_from(row)
     row.attempt = (
         handler if handler is None or row.long_from == NEVER_LONG else _attempted(handler, row.long_from)
     )

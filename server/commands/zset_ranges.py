@@ -221,6 +221,7 @@ def zcount(view: View, args: Args) -> Reply:
     since="2.8.9",
     group=GROUP,
     complexity="O(log(N)) with N being the number of elements in the sorted set.",
+    long=True,
 )
 def zlexcount(view: View, args: Args) -> Reply:
     """Returns the number of members in a sorted set within a lexicographical range."""

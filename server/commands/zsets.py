@@ -28,8 +28,8 @@ _INT64_RANGE = b"ERR value is out of range, value must between -%d and %d" % (IN
 def paired(view: View, pairs: Iterable[Pair]) -> list[Reply]:
     """Members with their scores, as the client's protocol has them: RESP2 knows no doubles."""
     if view.protocol == 3:
-        return [list(pair) for pair in pairs]
-    return [each for member, score in pairs for each in (member, format_double(score))]
+        return [list(pair) for pair in paced(iter(pairs))]
+    return [each for member, score in paced(iter(pairs)) for each in (member, format_double(score))]
 
 
 def changed(view: View, key: bytes, event: bytes, exists: bool) -> None:

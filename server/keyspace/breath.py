@@ -20,10 +20,11 @@ What the work sees must not change meanwhile: that is for its owner to see to (s
 thread, the loop's: nothing that worker threads run may breathe.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from heapq import merge
 from itertools import chain, islice
 from time import perf_counter
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from greenlet import greenlet
 
@@ -32,6 +33,8 @@ Row = TypeVar("Row")
 slice_s = 0.005
 """Of work at a time, while others wait."""
 rows_between_breaths = 128
+sorted_at_once = 8192
+"""Rows, a few milliseconds."""
 _rows_at_first = 8
 
 
@@ -177,6 +180,18 @@ def current() -> Work | None:
 def paced(rows: Iterator[Row]) -> Iterator[Row]:
     """The same rows, with breaths between them. Some are read ahead, at first only few."""
     return chain.from_iterable(_chunks(rows)) if _current is not None else rows
+
+
+def ordered(rows: Iterable[Row], key: Callable[[Row], Any] | None = None) -> list[Row]:
+    """As `sorted`, with breaths between parts of it."""
+    if _current is None:
+        return sorted(rows, key=key)  # type: ignore[type-var, arg-type]
+    parts: list[list[Row]] = []
+    rest = paced(iter(rows))
+    while part := list(islice(rest, sorted_at_once)):
+        part.sort(key=key)
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else list(paced(merge(*parts, key=key)))  # type: ignore[arg-type]
 
 
 def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:

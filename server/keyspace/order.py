@@ -12,6 +12,8 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from server.keyspace.breath import ordered, paced
+
 Value = TypeVar("Value")
 
 CHUNK_MAX = 512
@@ -33,9 +35,9 @@ class Order:
         self._fill(keys)
 
     def _fill(self, keys: Iterable[bytes]) -> None:
-        ordered = sorted(keys)
+        every = ordered(keys)
         step = CHUNK_MAX // 2
-        self._chunks = [ordered[at : at + step] for at in range(0, len(ordered), step)] or [[]]
+        self._chunks = [every[at : at + step] for at in range(0, len(every), step)] or [[]]
         self._firsts = [b"", *(chunk[0] for chunk in self._chunks[1:])]
         self._changes += 1
 
@@ -50,7 +52,7 @@ class Order:
     def follow(self, source: dict[bytes, Value]) -> None:
         """Take in the keys that have come to the dict since the last time."""
         new = []
-        for key in reversed(source):
+        for key in paced(reversed(source)):
             if key in self:
                 break
             new.append(key)

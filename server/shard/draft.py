@@ -50,13 +50,13 @@ class Draft:
 
     def take_in_slices(self, effects: Written, pending: dict[bytes, tuple[int, bytes | None]]) -> None:
         """As `take`, of a command that takes long."""
-        index = self.index
+        index, mine = self.index, self.effects
         size = 0
         for key, value in effects.items():
             breathe()
+            mine[key] = value
             pending[key] = (index, value)
             size += len(key) + (len(value) if value is not None else 0) + _RECORD_BYTES
-        self.effects.update(effects)
         self.size_bytes += size
 
     def add_receipt(self, asker: int, request: int, reply: bytes) -> None:

@@ -14,6 +14,7 @@ from random import Random
 from struct import Struct
 
 from server.keyspace.collection import Collection
+from server.types.drawing import choices, sample
 
 CRC_BYTES = 4
 CRC_END = 1 << 32
@@ -150,5 +151,5 @@ def draw_many(
         return list(chosen.items())
     everything = [(where[CRC_BYTES:], value) for where, value in collection.items()]
     if repeat:
-        return random.choices(everything, k=count)
-    return random.sample(everything, min(count, len(everything)))
+        return choices(random, everything, count)
+    return sample(random, everything, count)

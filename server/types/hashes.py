@@ -36,6 +36,7 @@ from server.keyspace.collection import Collection
 from server.keyspace.layout import ELEMENTS_EXPIRE, HASH
 from server.keyspace.view import View
 from server.types import longdouble
+from server.types.drawing import choices, sample
 from server.types.numbers import INT64_MAX, INT64_MIN, parse_int64
 
 LISTPACK, HASHTABLE = range(2)
@@ -491,8 +492,8 @@ def random_fields(view: View, key: bytes, count: int) -> list[tuple[bytes, bytes
     if abs(count) * 4 >= there or not fields.spread:
         everything = list(fields.everything().items())
         if count < 0:
-            return view.random.choices(everything, k=-count)
-        return everything if count >= there else view.random.sample(everything, count)
+            return choices(view.random, everything, -count)
+        return everything if count >= there else sample(view.random, everything, count)
     if count < 0:
         return [fields.random_field() for _ in range(-count)]
     chosen: dict[bytes, bytes] = {}

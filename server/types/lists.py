@@ -22,6 +22,7 @@ from operator import itemgetter
 from struct import Struct
 
 from server.keyspace import events
+from server.keyspace.breath import paced
 from server.keyspace.collection import Collection
 from server.keyspace.layout import LIST
 from server.keyspace.limits import fits_list_node
@@ -261,7 +262,7 @@ class ListValue:
 
     def _store(self, index: int, values: list[bytes]) -> None:
         self._view.derived.forget(self._collection.id)
-        for at, value in enumerate(values, self._first + index):
+        for at, value in enumerate(paced(iter(values)), self._first + index):
             self._collection.put(_POSITION(at), value)
 
     def save(self) -> None:

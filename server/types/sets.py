@@ -17,6 +17,7 @@ from itertools import chain, islice
 from operator import itemgetter
 from random import Random
 
+from server.keyspace.breath import ordered, paced
 from server.keyspace.collection import Collection
 from server.keyspace.layout import SET
 from server.keyspace.limits import HasLimits
@@ -76,7 +77,7 @@ class Set:
         if self.encoding == LISTPACK and self._collection.spread:
             rows = sorted(rows, key=_by_number)
         members = (where[CRC_BYTES:] for where, _ in rows)
-        return iter(sorted(members, key=int)) if self.encoding == INTSET else members
+        return iter(ordered(members, int)) if self.encoding == INTSET else members
 
     def add(self, member: bytes) -> bool:
         """Add `member`; False when it was there."""
@@ -219,7 +220,7 @@ class Set:
         """Those of `members` that are in this set, in their order."""
         if self.count <= _READ_SHARE_MAX * len(members):
             mine = set(self)
-            return [member for member in members if member in mine]
+            return [member for member in paced(iter(members)) if member in mine]
         return [member for member in members if member in self]
 
 
@@ -313,7 +314,7 @@ def union(sets: list[Set | None]) -> list[bytes]:
     present = [each for each in sets if each is not None]
     found = list(dict.fromkeys(chain.from_iterable(present)))
     if len(present) > 1 and all(each.encoding == INTSET for each in present):
-        found.sort(key=int)
+        return ordered(found, int)
     return found
 
 
@@ -324,7 +325,7 @@ def difference(sets: list[Set | None]) -> list[bytes]:
     for other in others:
         if other is not None and found:
             common = set(other.common(found))
-            found = [member for member in found if member not in common]
+            found = [member for member in paced(iter(found)) if member not in common]
     return found
 
 

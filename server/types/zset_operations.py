@@ -2,12 +2,11 @@
 
 from binascii import crc32
 from collections.abc import Callable, Iterable, Iterator
-from heapq import merge
 from math import isnan
 from typing import Protocol
 
 from server.errors import WRONG_TYPE, CommandError
-from server.keyspace.breath import breathe, paced
+from server.keyspace.breath import ordered
 from server.keyspace.collection import Collection
 from server.keyspace.layout import SET, ZSET
 from server.keyspace.view import View
@@ -21,7 +20,6 @@ _READ_SHARE_MAX = 4
 """Of sets that are together up to so many times as large as what is looked for in them all members are read: a
 scan's step costs about a quarter of a look-up."""
 _CRC_BYTES = 4
-_SORTED_AT_ONCE = 8192
 
 
 def add_scores(a: float, b: float) -> float:
@@ -86,14 +84,7 @@ def _times(weight: float, score: float) -> float:
 
 def in_order(scores: dict[bytes, float]) -> list[Pair]:
     """As a sorted set orders them."""
-    pairs = list(scores.items())
-    if len(pairs) <= _SORTED_AT_ONCE:
-        return sorted(pairs, key=_place)
-    parts = []
-    for at in range(0, len(pairs), _SORTED_AT_ONCE):
-        breathe()
-        parts.append(sorted(pairs[at : at + _SORTED_AT_ONCE], key=_place))
-    return list(paced(merge(*parts, key=_place)))
+    return ordered(scores.items(), _place)
 
 
 def _place(pair: Pair) -> tuple[float, bytes]:

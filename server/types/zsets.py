@@ -24,9 +24,11 @@ from random import Random
 from struct import Struct
 from zlib import crc32
 
+from server.keyspace.breath import paced
 from server.keyspace.collection import Collection
 from server.keyspace.layout import ZSET
 from server.keyspace.view import View
+from server.types.drawing import choices, sample
 from server.types.rank_index import EDGE_MAX, INTERVAL_EXPECTED, RankIndex
 
 LISTPACK, SKIPLIST = range(2)
@@ -387,19 +389,18 @@ def draw(zset: SortedSet, count: int, random: Random) -> list[tuple[bytes, float
     size = zset.count
     if count >= size:
         return list(zset.scan())
-    ranks = (
-        [random.randrange(size) for _ in range(-count)] if count < 0 else random.sample(range(size), count)
-    )
+    every = range(size)
+    ranks = choices(random, every, -count) if count < 0 else sample(random, every, count)
     if len(ranks) * _DRAW_SHARE > size:
         pairs = list(zset.scan())
-        return [pairs[rank] for rank in ranks]
+        return [pairs[rank] for rank in paced(iter(ranks))]
     return [pair for rank in ranks for pair in zset.slice(rank, rank + 1)]
 
 
 def store(view: View, key: bytes, pairs: list[tuple[bytes, float]]) -> None:
     """Let `key` be a sorted set of these members with their scores, which are not none."""
     created = create(view, key)
-    created.make_room(len(pairs), max(len(member) for member, _ in pairs))
+    created.make_room(len(pairs), max(len(member) for member, _ in paced(iter(pairs))))
     for member, score in pairs:
         created.put(member, score)
     created.save()

@@ -14,6 +14,7 @@ from server.keyspace.breath import (
     breathe,
     current,
     end_attempt,
+    ordered,
     paced,
     rows_between_breaths,
 )
@@ -187,3 +188,17 @@ async def test_what_is_cancelled_between_two_slices_ends() -> None:
     with trio.move_on_after(0):
         await in_slices(run)
     assert ended
+
+
+@pytest.mark.parametrize("count", [0, 1, 8192, 30_000])
+def test_much_is_sorted_in_parts(count: int) -> None:
+    rows = [(number * 7919 % 1009, number) for number in range(count)]
+    found: list[list[tuple[int, int]]] = []
+
+    def run() -> bytes:
+        found.append(ordered(iter(rows)))
+        found.append(ordered(rows, key=lambda row: row[0]))
+        return b""
+
+    assert finish(Work(run)) >= count // rows_between_breaths
+    assert found == [sorted(rows), sorted(rows, key=lambda row: row[0])]

@@ -93,6 +93,54 @@ def test_a_long_command_leaves_and_comes_back(bench: LongBench, no_slice: None) 
     assert bench.run("SCARD", "s") == b":300\r\n"
 
 
+ELEMENTS = [str(number) for number in range(2000)]
+PAIRS = [word for each in ELEMENTS for word in (each, each)]
+PLACES = [word for number in range(2000) for word in (str(number / 20), "10", str(number))]
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (["SADD", "k", "a", "b"], ["SRANDMEMBER", "k", "-20000"]),
+        (["HSET", "k", "a", "1"], ["HRANDFIELD", "k", "-20000"]),
+        (["ZADD", "k", "1", "a"], ["ZRANDMEMBER", "k", "-20000"]),
+        (["ZADD", "k", *PAIRS], ["ZRANDMEMBER", "k", "1900"]),
+        (["SADD", "k", *ELEMENTS], ["SRANDMEMBER", "k", "1900"]),
+        (["SADD", "k", *ELEMENTS], ["SDIFF", "k", "k"]),
+        (["ZADD", "k", *PAIRS], ["ZRANGE", "k", "0", "-1", "WITHSCORES"]),
+        (
+            ["GEOADD", "k", *PLACES],
+            ["GEOSEARCH", "k", "FROMMEMBER", "1", "BYRADIUS", "20000", "km", "WITHDIST"],
+        ),
+        (["RPUSH", "k", *ELEMENTS], ["SORT", "k", "GET", "#"]),
+        (["RPUSH", "k", *ELEMENTS], ["LINSERT", "k", "BEFORE", "1000", "x"]),
+    ],
+)
+def test_others_go_on_while_a_reply_is_made(
+    bench: LongBench, no_slice: None, written: list[str], read: list[str]
+) -> None:
+    bench.run(*written)
+    bench.ask(*read)
+    bench.turn()
+    # Twice over the elements: they are read, and something is made of them.
+    assert bench.finish() >= 2 * (1900 // breath.rows_between_breaths)
+
+
+def test_a_count_by_words_over_different_scores_walks_in_slices(bench: LongBench, no_slice: None) -> None:
+    bench.run("ZADD", "k", *PAIRS)
+    bench.ask("ZLEXCOUNT", "k", "-", "+")
+    bench.turn()
+    assert bench.finish() >= len(ELEMENTS) // breath.rows_between_breaths
+
+
+def test_a_stream_is_described_in_slices(bench: LongBench, no_slice: None) -> None:
+    for number in range(1, 1000):
+        bench.run("XADD", "k", f"{number}-0", "f", "v")
+    bench.ask("XINFO", "STREAM", "k", "FULL", "COUNT", "0")
+    bench.turn()
+    assert bench.finish() >= 1000 // breath.rows_between_breaths
+
+
 def test_what_is_applied_meanwhile_is_still_seen(bench: LongBench, no_slice: None) -> None:
     bench.run("SADD", "s", *MEMBERS)
     bench.ask("SREM", "s", "7")
