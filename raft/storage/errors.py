@@ -33,7 +33,15 @@ class SystemRefused(StorageError):
 
 _REFUSALS = tuple(
     os.strerror(code)
-    for code in (errno.EACCES, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EROFS)
+    for code in (
+        errno.EACCES,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOSPC,
+        errno.EROFS,
+    )
 )
 
 

@@ -58,6 +58,8 @@ from raft.storage.records import (
 FORMAT = b"redraft log 1"
 WRITE_BUFFER_BYTES = 16 << 20  # most entries are compacted away before they leave the memtable and one file
 _SWEEP_BATCH_KEYS = 500
+_BEGUN = frozenset(("LOCK", "LOG", "LOG.old", "MANIFEST-000001", "000001.dbtmp"))
+"""What LevelDB may leave behind when making a store did not succeed: there was no space, for example."""
 
 
 class GroupWrite(NamedTuple):
@@ -91,7 +93,7 @@ class LogStore:
         Raises LogMissing (nothing there and not `create`), LogForeign, LogLocked, LogDamaged, SystemRefused.
         """
         directory = Path(path)
-        is_new = not directory.exists() or not any(directory.iterdir())
+        is_new = not directory.exists() or {each.name for each in directory.iterdir()} <= _BEGUN
         if is_new and not create:
             raise LogMissing(f"there is no log in {directory}: check the data directory in the configuration")
         if not is_new and not (directory / "CURRENT").exists():

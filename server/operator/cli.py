@@ -5,9 +5,10 @@ Exit codes: 0 done, 1 a mistake of the operator or a node that can not run (one 
 what is only needed by one command is imported in it, so that `redraft status` starts at once.
 """
 
+import errno
 import json
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -27,7 +28,20 @@ def _fail(error: Exception) -> NoReturn:
     sys.exit(1)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """What can not be written to standard output is a mistake as any other."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """See click."""
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # who read it has seen enough
+            _fail(OSError(f"{error.filename or 'standard output'}: {error.strerror}"))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(REDRAFT_VERSION, prog_name="redraft")
 def main() -> None:
     """A Redis-protocol server whose every acknowledged write is on the disks of a majority."""

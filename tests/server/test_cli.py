@@ -178,6 +178,21 @@ def test_status_of_nobody_is_exit_code_1() -> None:
     assert result.stderr == "redraft: 127.0.0.1:1 can not be reached: Connection refused\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_what_can_not_be_written_is_one_sentence(cluster_file) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "server", "config", "check", cluster_file],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == "redraft: standard output: No space left on device"
+    assert "Traceback" not in done.stderr
+
+
 def test_the_version_is_told() -> None:
     assert redraft("--version").stdout.startswith("redraft, version ")
 

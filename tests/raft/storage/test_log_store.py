@@ -215,6 +215,13 @@ def test_a_missing_log_is_not_made_unless_asked_for(tmp_path: Path) -> None:
     assert not (tmp_path / "log").exists()
 
 
+def test_a_log_that_could_not_be_made_is_made_the_next_time(tmp_path: Path) -> None:
+    for name in ("LOCK", "LOG", "MANIFEST-000001", "000001.dbtmp"):
+        (tmp_path / name).write_bytes(b"")
+    LogStore.open(tmp_path, create=True).close()
+    LogStore.open(tmp_path, create=False).close()
+
+
 def test_a_foreign_directory_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "thesis.txt").write_text("mine")
