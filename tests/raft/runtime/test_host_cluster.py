@@ -87,6 +87,21 @@ async def test_leadership_is_handed_over_on_request(tmp_path: Path) -> None:
         assert not old.group.can_propose
 
 
+async def test_a_new_leader_applies_the_first_entry_of_its_term_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have applied something just before: until the next turn nothing else would wake it."""
+    monkeypatch.setattr("raft.runtime.host.APPLY_REST_S", 3600.0)
+    cluster = Cluster(tmp_path, (1, 2, 3))
+    async with cluster.running(1, 2, 3):
+        old = await cluster.leader()
+        target = next(node_id for node_id in (1, 2, 3) if node_id != old.id)
+        old.group.transfer(target)
+        old.host.pump()
+        new = await cluster.leader(target)
+        await until(lambda: new.group.term_at(new.machine.applied_upto) == new.group.term)
+
+
 async def test_reads_are_confirmed_by_a_round_to_the_others_and_by_the_lease(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path, (1, 2, 3))
     async with cluster.running(1, 2, 3):
