@@ -5,13 +5,19 @@ into the pending records of the overlay, under the index that the entry will hav
 the replies wait for that index.
 """
 
+from itertools import islice
+
+import msgspec
+
 from server.keyspace.breath import breathe
-from server.shard.effects import encode_effects
+from server.shard.effects import encode_effects, encode_piece
 from server.shard.receipts import Receipt, reply_bytes_max
 
 Written = dict[bytes, bytes | None]
 """Record to its new value, None for a delete."""
 
+_PIECE_RECORDS = 512
+"""Of what is encoded at a time."""
 _RECORD_BYTES = 10
 """What a record takes in an entry besides key and value, about; a receipt twice as much."""
 
@@ -19,13 +25,17 @@ _RECORD_BYTES = 10
 class Draft:
     """Of one group, at its leader."""
 
-    __slots__ = ("effects", "index", "receipts", "size_bytes")
+    __slots__ = ("_last", "_pieces", "effects", "index", "receipts", "size_bytes")
 
     effects: Written
     receipts: list[Receipt]
     """Of the forwarded writes in it."""
     size_bytes: int
     """About."""
+    _pieces: list[msgspec.Raw]
+    """What a command that took long has written, encoded."""
+    _last: Written
+    """With pieces: what came after them."""
 
     def __init__(self) -> None:
         self.index = 0
@@ -37,12 +47,15 @@ class Draft:
         self.effects = {}
         self.receipts = []
         self.size_bytes = 0
+        self._pieces = []
 
     def take(self, effects: Written, pending: dict[bytes, tuple[int, bytes | None]]) -> None:
         """Add what a command has written, and to the pending records too."""
         index = self.index
         size = self.size_bytes
         self.effects.update(effects)
+        if self._pieces:
+            self._last.update(effects)
         for key, value in effects.items():
             pending[key] = (index, value)
             size += len(key) + (len(value) if value is not None else 0) + _RECORD_BYTES
@@ -50,14 +63,25 @@ class Draft:
 
     def take_in_slices(self, effects: Written, pending: dict[bytes, tuple[int, bytes | None]]) -> None:
         """As `take`, of a command that takes long."""
+        assert not self.effects, "what came before was not proposed"
         index, mine = self.index, self.effects
         size = 0
-        for key, value in effects.items():
+        records = iter(effects.items())
+        while some := dict(islice(records, _PIECE_RECORDS)):
+            self._pieces.append(encode_piece(some))
+            mine.update(some)
+            for key, value in some.items():
+                pending[key] = (index, value)
+                size += len(key) + (len(value) if value is not None else 0) + _RECORD_BYTES
             breathe()
-            mine[key] = value
-            pending[key] = (index, value)
-            size += len(key) + (len(value) if value is not None else 0) + _RECORD_BYTES
-        self.size_bytes += size
+        self.size_bytes = size
+        self._last = {}
+
+    def add(self, key: bytes, value: bytes) -> None:
+        """Add a record that no command has written."""
+        self.effects[key] = value
+        if self._pieces:
+            self._last[key] = value
 
     def add_receipt(self, asker: int, request: int, reply: bytes) -> None:
         """What a forwarded write is answered goes with its effects."""
@@ -67,4 +91,6 @@ class Draft:
 
     def encode(self, now_ms: int) -> bytes:
         """The entry."""
-        return encode_effects(now_ms, self.effects, self.receipts)
+        if not self._pieces:
+            return encode_effects(now_ms, self.effects, self.receipts)
+        return encode_effects(now_ms, [*self._pieces, encode_piece(self._last)], self.receipts)

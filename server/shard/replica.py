@@ -110,13 +110,13 @@ class Replica:
                 for receipt in effects.receipts:
                     if receipt[0] == self.asker:
                         self.receipts.append(receipt)
-                operations = effects.operations
-                newest.update(operations)
-                written.append((entry.index, operations))
-                if None in operations.values():
-                    for key, value in operations.items():
-                        if value is None and key[0] == _HEAD:
-                            self.deletions.note(key, entry.index)
+                for operations in effects.pieces():
+                    newest.update(operations)
+                    written.append((entry.index, operations))
+                    if None in operations.values():
+                        for key, value in operations.items():
+                            if value is None and key[0] == _HEAD:
+                                self.deletions.note(key, entry.index)
         batch = self._store.batch()
         put, delete, prefix = batch.put, batch.delete, self.prefix
         for key, value in newest.items():

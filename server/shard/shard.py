@@ -586,7 +586,8 @@ class Shard:
         view = self._view
         changes = len(effects)
         if view.ledger.changed:
-            effects[META_KEY] = meta = self._meta.encode()
+            meta = self._meta.encode()
+            draft.add(META_KEY, meta)
         try:
             index = self.group.propose(draft.encode(self._now_ms))
         except EntryTooLarge:

@@ -15,6 +15,7 @@ from server.keyspace.layout import REVISION_AT, REVISION_OFFSET
 from server.keyspace.view import ScriptReads
 from server.shard.call import Call, Later, Transaction
 from server.shard.clock import TurnClock
+from server.shard.effects import decode_effects
 from server.shard.route import Route
 from server.shard.work import INTERRUPTED, KILLED, NOT_BUSY, UNKILLABLE
 from tests.server.test_shard import Bench
@@ -153,6 +154,25 @@ def test_what_is_applied_meanwhile_is_still_seen(bench: LongBench, no_slice: Non
     bench.finish()
     assert reply[0].startswith(b"*299\r\n")
     assert not bench.shard._base.pending
+
+
+def test_the_entry_of_a_long_command_is_made_in_pieces(bench: LongBench, no_slice: None) -> None:
+    waiting = bench.ask("BLPOP", "k", "0")
+    bench.ask("RPUSH", "k", *ELEMENTS)
+    bench.turn()
+    bench.finish()
+    entry = bench.group.log[-1]
+    assert len(list(decode_effects(entry.data).pieces())) > len(ELEMENTS) // 1000
+    bench.settle()
+    assert waiting == [b"*2\r\n$1\r\nk\r\n$1\r\n0\r\n"]
+    assert bench.run("LLEN", "k") == b":1999\r\n"
+    assert bench.run("LINDEX", "k", "0") == b"$1\r\n1\r\n"
+    bench.group.can_propose = True
+    bench.follow(term=2)
+    bench.lead(term=3)  # what is in the data alone
+    assert bench.run("LLEN", "k") == b":1999\r\n"
+    assert bench.run("LINDEX", "k", "0") == b"$1\r\n1\r\n"
+    assert bench.run("DBSIZE") == b":1\r\n"
 
 
 def test_an_entry_that_comes_in_between_moves_its_revision(bench: LongBench, no_slice: None) -> None:
