@@ -55,6 +55,8 @@ SPREAD = 0x40
 ELEMENTS_EXPIRE = 0x20
 """Bit of a record's flags byte: some of the value's elements expire. To types it is part of the encoding."""
 ENCODING_MASK = 0x7F
+ATTACHED = EXPIRES | SPREAD | ELEMENTS_EXPIRE
+"""A head with one of these has more than its record."""
 
 HEADER = Struct(">BBQQ")
 HEADER_BYTES = HEADER.size
@@ -126,6 +128,15 @@ def orphans_key(id_: int) -> bytes:
 def spread_id(record: bytes) -> int:
     """The id in a SPREAD head record."""
     return ID.unpack_from(record, HEADER_BYTES)[0]  # type: ignore[no-any-return]
+
+
+def same_elements(old: bytes, payload: bytes, expire_ms: int, encoding: int) -> bool:
+    """Whether all that hangs on the head `old`, and will hang on the one that follows, is one collection's elements."""
+    return (
+        old[1] & ATTACHED == SPREAD == encoding & ATTACHED
+        and not expire_ms
+        and payload[:ID_BYTES] == old[HEADER_BYTES:_ID_END]
+    )
 
 
 def expiry_key(expire_ms: int, head: bytes) -> bytes:

@@ -24,6 +24,7 @@ from server.keyspace.events import EXPIRED, FLUSHED, KEY_MISS, MONITORED, NEW, P
 from server.keyspace.home import EVERYWHERE, Home
 from server.keyspace.kept import Kept
 from server.keyspace.layout import (
+    ATTACHED,
     ELEMENT_PREFIX,
     ELEMENT_PREFIX_BYTES,
     ELEMENTS_EXPIRE,
@@ -54,6 +55,7 @@ from server.keyspace.layout import (
     head_keys,
     head_range,
     orphans_key,
+    same_elements,
     spread_id,
 )
 from server.keyspace.ledger import Ledger
@@ -68,24 +70,12 @@ fresh_max = 4096
 """A command that writes more heads leaves none in the cache: they would drive out all others."""
 _NULL_BYTES_MAX = 5
 """A null is shorter than any string's reply."""
-_ATTACHED = EXPIRES | SPREAD | ELEMENTS_EXPIRE
-"""A head with one of these has more than its record."""
 _decode_prefix = HEAD_PREFIX.unpack_from
 _HEAD = ord("h")
-_ID_END = HEADER_BYTES + ID_BYTES
 _REVISION_BYTES = slice(REVISION_OFFSET, REVISION_OFFSET + REVISION_AT.size)
 
 
 DEFAULTS = Limits()
-
-
-def _same_elements(old: bytes, payload: bytes, expire_ms: int, encoding: int) -> bool:
-    """Whether all that hangs on the head `old`, and will hang on the one that follows, is one collection's elements."""
-    return (
-        old[1] & _ATTACHED == SPREAD == encoding & _ATTACHED
-        and not expire_ms
-        and payload[:ID_BYTES] == old[HEADER_BYTES:_ID_END]
-    )
 
 
 class ScriptReads:
@@ -105,6 +95,7 @@ class View:
     """The keys of one shard group, for the length of one command."""
 
     __slots__ = (
+        "_absent",
         "_base",
         "_cache",
         "_cache_limit",
@@ -164,6 +155,8 @@ class View:
         """The databases: what they count, and where they lie."""
         self.committed = 0
         """A revision up to which everything is committed."""
+        self._absent = b""
+        """Where a head was looked for last that is not there, since the last take: who makes it need not look again."""
         self._deleted = Deletions(first_index << 16)
         self._fresh: dict[bytes, bytes] = {}
         """Key to head that this command has put in the present space, for the cache."""
@@ -254,6 +247,7 @@ class View:
         of it, see `Ledger.changed`."""
         effects = self.effects
         self.effects = {}
+        self._absent = b""
         self._order = None
         fresh = self._fresh
         if fresh:
@@ -370,7 +364,9 @@ class View:
                 record = effects[where]
             else:
                 record = self._base.get(where)
-                if record is not None:
+                if record is None:
+                    self._absent = where
+                else:
                     self._cache.keep(key, record)
             if record is None and self.notify & KEY_MISS:
                 self.events.append((KEY_MISS, b"keymiss", self.db, key))
@@ -616,7 +612,7 @@ class View:
             self.ledger.count(self.db, 1, 1 if expire_ms else 0)
             if self.notify:
                 self.event(NEW, b"new", key)
-        elif (old[1] & _ATTACHED or expire_ms) and not _same_elements(old, payload, expire_ms, encoding):
+        elif (old[1] & ATTACHED or expire_ms) and not same_elements(old, payload, expire_ms, encoding):
             old_ms = EXPIRE_AT.unpack_from(old, EXPIRE_OFFSET)[0]
             self._replace_expiry(where, old_ms, expire_ms)
             if self.notify and 0 < old_ms <= self.now_ms:
@@ -649,7 +645,7 @@ class View:
             old = take(key, where)
             if old is None:
                 added += 1
-            elif old[1] & _ATTACHED:
+            elif old[1] & ATTACHED:
                 self.put(key, STRING, value)
                 continue
             effects[where] = fresh[key] = header + value
@@ -730,7 +726,7 @@ class View:
         if self._parts:
             self._parts.pop(key, None)
         record = self._cache.take(key)
-        return self._base.get(where) if record is None else record
+        return self._base.get(where) if record is None and where != self._absent else record
 
     def _replace_expiry(self, where: bytes, old_ms: int, new_ms: int) -> None:
         """The record at `where` goes from one expiry to another; 0 is none."""

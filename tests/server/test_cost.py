@@ -193,3 +193,10 @@ def test_what_was_taken_off_is_not_walked_over_again(monkeypatch: pytest.MonkeyP
         assert group.run("RPOP", "queue") == b"job %03d" % number
     assert scans
     assert all(stop in ends for _, stop in scans)
+
+
+def test_a_key_that_is_missing_is_looked_for_once() -> None:
+    group = Counted()
+    for command in (["INCR"], ["SADD", "x"], ["HSET", "f", "v"], ["LPUSH", "x"], ["ZADD", "1", "x"]):
+        name, *words = command
+        assert group.cost(name, f"new {name}", *words) == 2, "the look and the head"
