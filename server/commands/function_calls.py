@@ -67,8 +67,7 @@ def _run(view: View, args: Args, readonly: bool) -> Reply:
     lua = interpreter()
     if text:
         keep_text(view, digest, text, EVALUATED, LIBRARIES)
-        if view.effects:
-            view.keep()
+        view.keep()
     elif not lua.has(digest):
         found = find_text(view, digest, LIBRARIES)
         if found is None:

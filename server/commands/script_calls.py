@@ -1,7 +1,7 @@
 """What a script calls: `redis.call` on the view of the group that the script runs in, and what stands around a script.
 
 A call runs another command's handler on the same view: of a command whose keys live in the same group, declared or not.
-After each one that wrote, `view.keep()`: what a script wrote before it failed stays.
+Before each one, and when the script fails, `view.keep()`: what it wrote before that stays.
 
 A NODE command that Redis allows in scripts and that does not wait runs on the leader's node; what needs more, or less,
 is a function in `_IN_SCRIPTS`, of the view and the words.
@@ -218,6 +218,7 @@ def call_command(
         caller = cast("Caller | None", view.caller)
         return Error(UNKNOWN) if row is None else caller is None or caller.may(row, args, view.db)
     view.protocol = protocol
+    view.keep()
     called: Command | None = None
     home = view.home
     try:
@@ -257,8 +258,6 @@ def call_command(
         return Error(INTERNAL)
     if view.notify & KEY_MISS:
         view.choose_events(partial(told, called, args))
-    if view.effects or view.events:
-        view.keep()
     return reply
 
 
@@ -320,7 +319,9 @@ class InScript:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         view = self._view
-        if kind is None and view.script_reads is not None:
+        if kind is not None:
+            view.keep()
+        elif view.script_reads is not None:
             view.script_reads.complete = True
         if isinstance(error, CommandError) and any(error.text.startswith(text) for text in self.failures):
             assert view.home.node is not None

@@ -81,6 +81,9 @@ ELEMENT_PREFIX = Struct(">cQ")
 ELEMENT_PREFIX_BYTES = ELEMENT_PREFIX.size
 ID = Struct(">Q")
 ID_BYTES = ID.size
+_ID_END = HEADER_BYTES + ID_BYTES
+NO_COLLECTION = 0
+"""No collection's id."""
 HASH_BITS = 32
 COMPACT_META_BYTES = 2
 """A compact collection's payload begins with the length of its meta, see collection.py."""

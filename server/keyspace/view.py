@@ -276,6 +276,8 @@ class View:
     def keep(self) -> None:
         """What was written so far stays when the handler raises later: a script's commands are done one by one."""
         effects = self.effects
+        if not effects and not self.events:
+            return
         if isinstance(effects, Kept):
             effects.undo.clear()
         else:

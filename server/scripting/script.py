@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from resp import split_inline
 from server.errors import CommandError
+from server.keyspace.layout import NO_COLLECTION
 from server.keyspace.view import View
 from server.scripting.library import ENGINE, FLAGS
 
@@ -75,9 +76,25 @@ def find_text(view: View, digest: bytes, table: bytes = SCRIPTS) -> bytes | None
     return None if record is None else text_in(record)
 
 
+class _Known(set[bytes]):
+    """Digests of texts that are there and committed, until some are deleted."""
+
+    size = evaluated_max
+
+
 def has_text(view: View, digest: bytes) -> bool:
     """Whether the group has the text with sha1 `digest`."""
-    return view.element(SCRIPTS + digest) is not None
+    known: _Known | None = view.derived.find(NO_COLLECTION)
+    if known is not None and digest in known:
+        return True
+    record = view.element(SCRIPTS + digest)
+    if record is None:
+        return False
+    if _HEADER.unpack_from(record)[1] <= view.committed:
+        if known is None or len(known) >= known.size:
+            view.derived.keep(NO_COLLECTION, known := _Known())
+        known.add(digest)
+    return True
 
 
 def text_in(record: bytes) -> bytes:
@@ -97,6 +114,7 @@ def keep_text(view: View, digest: bytes, text: bytes, kind: int, table: bytes = 
 
 
 def _make_room(view: View, table: bytes) -> None:
+    view.derived.forget(NO_COLLECTION)
     evaluated = sorted(
         (record[: _HEADER.size], where)
         for where, record in view.elements(table, bytes((table[0] + 1,)), False)
@@ -108,5 +126,6 @@ def _make_room(view: View, table: bytes) -> None:
 
 def forget_texts(view: View) -> None:
     """SCRIPT FLUSH."""
+    view.derived.forget(NO_COLLECTION)
     for where, _ in list(view.elements(*SCRIPT_TEXTS, False)):
         view.effects[where] = None

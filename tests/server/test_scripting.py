@@ -161,3 +161,14 @@ def test_no_script_sends_itself_elsewhere(group: Group, text: str) -> None:
         answer = encode(group.run("EVAL", f"return {reply}", "0"), 2)
         assert text.encode() in answer
         assert wanders_to(answer) is None
+
+
+def test_a_text_is_known_until_it_is_flushed(group: Group) -> None:
+    text = "return 'x'"
+    for _ in range(3):
+        assert leader_runs(group, text) == b"x"
+        group.view.committed = group.view.revision
+    assert not group.written
+    group.run("_scriptflush")
+    assert leader_runs(group, text) == b"x"
+    assert sha1(text.encode()).digest() in b"".join(group.written)
