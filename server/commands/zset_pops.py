@@ -41,7 +41,7 @@ def _pop_reply(view: View, args: Args, reverse: bool) -> Reply:
     if zset is None or not count:
         return []
     pairs = _pop(view, args[1], zset, count, reverse)
-    return paired(view, pairs) if len(args) == 3 else list(pairs[0])
+    return paired(view, pairs) if len(args) == 3 or view.protocol == 2 else list(pairs[0])
 
 
 @command("zpopmin", arity=-2, flags=WRITE | FAST, keys=_POP, since="5.0.0", group=GROUP, complexity=_POP_COST)
