@@ -30,7 +30,9 @@ many; it is not fair any more, but all but names of one and the same checksum ar
 _SAMPLE_MAX = 32
 """Names that a Sample draws at once, from"""
 _SAMPLE_BUCKET_EXPECTED = 256
-"""a bucket of about so many: few of them, so that the checksums of what stays are as even as they were."""
+"""a bucket of up to so many, about: few of them, so that the checksums of what stays are as even as they were."""
+_SAMPLE_BUCKET_FULL = 320
+"""More than that practically none holds whose elements nobody has taken from: four times the deviation."""
 _SAMPLE_TRIES_MAX = 8
 """One or two do, unless the checksums were made to be uneven."""
 _TRIES_MAX = 200
@@ -114,13 +116,13 @@ class Sample:
 
     def fill(self, collection: Collection, size: int, random: Random) -> None:
         """Choose some of the `size` elements, if luck will have it."""
-        buckets = max(size // _SAMPLE_BUCKET_EXPECTED, 1)
+        buckets = -(-size // _SAMPLE_BUCKET_EXPECTED)
         most = 2 * _SAMPLE_BUCKET_EXPECTED
         for _ in range(_SAMPLE_TRIES_MAX):
             bucket = random.randrange(buckets)
             start, stop = bucket * CRC_END // buckets, (bucket + 1) * CRC_END // buckets
             found = _range(collection, start, stop, most + 1)
-            if buckets == 1 or random.randrange(most) < len(found) <= most:
+            if buckets == 1 or (len(found) <= most and random.randrange(_SAMPLE_BUCKET_FULL) < len(found)):
                 self.chosen = [where for where, _ in random.sample(found, min(_SAMPLE_MAX, len(found)))]
                 return
 

@@ -121,6 +121,23 @@ def test_every_member_is_drawn_as_often_as_any_other(count: int) -> None:
     assert abs(chi_squared - (count - 1)) < 7 * (2 * (count - 1)) ** 0.5
 
 
+def test_every_member_is_drawn_ahead_as_often_as_any_other() -> None:
+    count, fills = 700, 1500
+    group = Group()
+    spread(group, count)
+    collection = group.begin().collection(b"k", SET)
+    assert collection is not None
+    seen: Counter[bytes] = Counter()
+    for _ in range(fills):
+        sample = crc_order.Sample()
+        sample.fill(collection, count, group.view.random)
+        seen.update(sample.chosen)
+    assert len(seen) == count
+    expected = seen.total() / count
+    # Members of one bucket are drawn together, so that it is less than chi-squared among them and more between buckets.
+    assert all(abs(times - expected) < 7 * expected**0.5 for times in seen.values())
+
+
 def test_members_whose_checksums_were_chosen_are_drawn_too() -> None:
     group = Group()
     low = [b"%d" % number for number in range(200_000) if crc32(b"%d" % number) < 1 << 23]
