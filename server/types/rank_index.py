@@ -198,8 +198,7 @@ class RankIndex:
             before += sum(node.counts[:at])
             if level:
                 node = self._kid(node, at, level)
-        table, low = self._table, max(node.bounds[at], self.lowest)
-        return before + (len(list(self._collection.scan(table + low, table + key))) if low < key else 0)
+        return before + self._before(key, node, at)
 
     def key_at(self, rank: int) -> bytes:
         """The element before which `rank` others lie; there must be one. Not between `add` and `save`."""
@@ -301,6 +300,16 @@ class RankIndex:
         if kid is None:
             kid = node.kids[at] = self._read(level - 1, node.bounds[at], node.stop_of(at))
         return kid
+
+    def _before(self, key: bytes, node: _Node, at: int) -> int:
+        """How many elements of interval `at` of a node of level 0 lie before `key`. Counts those on the side of it on
+        which there seem to be fewer."""
+        table, low, stop = self._table, max(node.bounds[at], self.lowest), node.stop_of(at)
+        if key <= low:
+            return 0
+        if stop is not None and _is_nearer_to_stop(key, low, stop):
+            return node.counts[at] - len(list(self._collection.scan(table + key, table + stop)))
+        return len(list(self._collection.scan(table + low, table + key)))
 
     def _end(self) -> bytes:
         """Where the table ends."""
@@ -432,6 +441,13 @@ def _sizes(count: int, fanout: Fanout) -> list[int]:
     """`count`, more than `fanout.most`, in parts that are alike and hold about `fanout.new`."""
     parts = -(-count // fanout.new)
     return [count // parts + (number < count % parts) for number in range(parts)]
+
+
+def _is_nearer_to_stop(key: bytes, low: bytes, stop: bytes) -> bool:
+    """Whether `key`, as a number, lies in the upper half of what is between the others."""
+    size = len(stop) + 1  # a bound is short: it ends where it differs from the element before it
+    first, middle, last = (int.from_bytes(each[:size].ljust(size, b"\0"), "big") for each in (low, key, stop))
+    return middle - first > last - middle
 
 
 def _between(low: bytes, high: bytes) -> bytes:
