@@ -18,7 +18,8 @@ import trio
 from raft.core import Corrupted
 from raft.storage import LogDamaged, StorageError
 from server.commands import all as all_commands
-from server.config.file import Config, ConfigError
+from server.config.file import Config
+from server.config.reader import ConfigError
 from server.cron import run_cron
 from server.keyspace.leveldb import DataStoreError
 from server.node import Node

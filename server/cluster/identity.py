@@ -13,7 +13,7 @@ import msgspec
 
 from raft.storage import LogStore
 from server.cluster.topology import Topology
-from server.config.file import ConfigError
+from server.config.reader import ConfigError
 from server.keyspace.layout import LAYOUT
 
 

@@ -23,18 +23,6 @@ from server.config.reader import ConfigError, Problems, hint, read_section, rule
 from server.config.sections import Acl, Clients, Log, NodeConfig, Raft, Storage
 from server.parameters.settings import PARAMETER
 
-__all__ = [
-    "Clients",
-    "Config",
-    "ConfigError",
-    "Log",
-    "NodeConfig",
-    "Raft",
-    "Storage",
-    "check_data_directory",
-    "load",
-]
-
 MIB = 1 << 20
 STANDALONE = "standalone"
 """Name of the only node when the configuration names none."""

@@ -1,7 +1,7 @@
 """The tables of the configuration file, a class each: every setting with its default, unit, range and meaning.
 
 The words here are the ones of conf/standalone.toml; a test holds the two together. What the settings must be in
-relation to each other is checked in config.py.
+relation to each other is checked in file.py.
 """
 
 from dataclasses import dataclass

@@ -9,7 +9,8 @@ from pathlib import Path
 from server.access.rules import User
 from server.access.users import read_users
 from server.commands import all as all_commands
-from server.config.file import Config, ConfigError
+from server.config.file import Config
+from server.config.reader import ConfigError
 from server.parameters.settings import Settings
 from server.session import DEFAULT_USER
 

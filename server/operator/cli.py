@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 
 import click
 
-from server.config.file import Config, ConfigError, check_data_directory, load
+from server.config.file import Config, check_data_directory, load
+from server.config.reader import ConfigError
 from server.version import REDRAFT_VERSION
 
 _FILE = click.Path(

@@ -22,7 +22,8 @@ import trio
 from rich.console import Console
 from rich.text import Text
 
-from server.config.file import Config, ConfigError
+from server.config.file import Config
+from server.config.reader import ConfigError
 from server.operator.status import ClusterStatus, StatusError, cluster_status, show
 from server.telemetry.process import stop_signals
 

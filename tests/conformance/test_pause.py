@@ -39,6 +39,14 @@ def blocked(connection: Connection) -> int:
     return int(text.partition(b"blocked_clients:")[2].split()[0])
 
 
+def eventually(done: Callable[[], bool]) -> None:
+    """Wait until it is so."""
+    deadline_s = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+
+
 WRITES = [
     ["SET", "k", "1"],
     ["PFCOUNT", "h"],
@@ -100,12 +108,6 @@ def test_nothing_expires_meanwhile(client: Open) -> None:
         text: bytes = other.ask("INFO", "stats").value
         return int(text.partition(b"expired_keys:")[2].split()[0])
 
-    def eventually(done: Callable[[], bool]) -> None:
-        deadline_s = time.monotonic() + 20
-        while not done():
-            assert time.monotonic() < deadline_s
-            time.sleep(0.01)
-
     other = client()
     before = expired()
     # In one piece, so that the pause begins before their time is over.
@@ -126,10 +128,7 @@ def test_a_script_that_takes_too_long_holds_up_all(client: Open) -> None:
     other.ask("CONFIG", "SET", "busy-reply-threshold", "50")
     queueing.ask("MULTI")
     busy.send(encode(["EVAL", "while true do end", "0"]))
-    deadline_s = time.monotonic() + 20
-    while not other.ask("PING").contains_error(b"BUSY"):
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
+    eventually(lambda: other.ask("PING").contains_error(b"BUSY"))
     assert queueing.ask("SET", "k", "1").contains_error(b"BUSY")
     assert other.ask("SELECT", "0").value == b"OK"
     assert other.ask("SCRIPT", "KILL").value == b"OK"

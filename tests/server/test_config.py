@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from server.config.file import Config, ConfigError, check_data_directory, load, peer_port_of
-from server.config.reader import lines_of_keys
+from server.config.file import Config, check_data_directory, load, peer_port_of
+from server.config.reader import ConfigError, lines_of_keys
 from server.parameters.settings import Settings
 
 THREE_NODES = """

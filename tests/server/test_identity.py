@@ -7,7 +7,8 @@ import pytest
 
 from raft.storage import LogStore
 from server.cluster.identity import check_identity
-from server.config.file import ConfigError, load
+from server.config.file import load
+from server.config.reader import ConfigError
 from server.keyspace.layout import LAYOUT
 
 

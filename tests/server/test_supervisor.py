@@ -12,7 +12,9 @@ import pytest
 import trio
 from rich.console import Console
 
-from server.config.file import Config, ConfigError, NodeConfig
+from server.config.file import Config
+from server.config.reader import ConfigError
+from server.config.sections import NodeConfig
 from server.operator import supervisor
 from server.operator.supervisor import _Supervisor, local_nodes, supervise
 

@@ -7,6 +7,7 @@ profile in which its bug can show and the rules that may catch it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,22 @@ class Mutant:
             except Exception as error:
                 return seed, type(error).__name__
         return None
+
+
+def _pretending(function: Callable[..., Any], **fields: object) -> Callable[..., Any]:
+    """`function` of a State, which it sees with other values in these fields."""
+
+    def pretending(state: State, *args: object) -> Any:
+        before = {name: getattr(state, name) for name in fields}
+        for name, value in fields.items():
+            setattr(state, name, value)
+        try:
+            return function(state, *args)
+        finally:
+            for name, value in before.items():
+                setattr(state, name, value)
+
+    return pretending
 
 
 # Durability
@@ -138,16 +155,7 @@ def _vote_leaves_once_the_term_is_durable(patch: pytest.MonkeyPatch) -> None:
 
 def _commit_an_old_term_by_counting(patch: pytest.MonkeyPatch) -> None:
     """Section 5.4.2 of the paper, figure 8."""
-    maybe_commit = replication.maybe_commit
-
-    def commit(state: State) -> bool:
-        start, state.term_start = state.term_start, 0
-        try:
-            return maybe_commit(state)
-        finally:
-            state.term_start = start
-
-    patch.setattr(replication, "maybe_commit", commit)
+    patch.setattr(replication, "maybe_commit", _pretending(replication.maybe_commit, term_start=0))
 
 
 def _vote_for_everybody(patch: pytest.MonkeyPatch) -> None:
@@ -270,45 +278,17 @@ def _install_a_snapshot_of_what_was(patch: pytest.MonkeyPatch) -> None:
 
 def _lease_before_the_first_commit(patch: pytest.MonkeyPatch) -> None:
     """A new leader does not know yet what its predecessor committed, nor has applied it."""
-    lease_until = reads.lease_until
-
-    def until(state: State) -> int:
-        start, state.term_start = state.term_start, 0
-        try:
-            return lease_until(state)
-        finally:
-            state.term_start = start
-
-    patch.setattr(reads, "lease_until", until)
+    patch.setattr(reads, "lease_until", _pretending(reads.lease_until, term_start=0))
 
 
 def _lease_outlives_a_transfer(patch: pytest.MonkeyPatch) -> None:
     """TiKV #4680."""
-    lease_valid = reads.lease_valid
-
-    def valid(state: State, now_us: int) -> bool:
-        kept = state.transfer_target, state.lease_void
-        state.transfer_target, state.lease_void = 0, False
-        try:
-            return lease_valid(state, now_us)
-        finally:
-            state.transfer_target, state.lease_void = kept
-
-    patch.setattr(reads, "lease_valid", valid)
+    patch.setattr(reads, "lease_valid", _pretending(reads.lease_valid, transfer_target=0, lease_void=False))
 
 
 def _lease_comes_back_after_an_aborted_transfer(patch: pytest.MonkeyPatch) -> None:
     """The order to take over may still be on its way when the transfer is given up."""
-    lease_valid = reads.lease_valid
-
-    def valid(state: State, now_us: int) -> bool:
-        kept, state.lease_void = state.lease_void, False
-        try:
-            return lease_valid(state, now_us)
-        finally:
-            state.lease_void = kept
-
-    patch.setattr(reads, "lease_valid", valid)
+    patch.setattr(reads, "lease_valid", _pretending(reads.lease_valid, lease_void=False))
 
 
 def _lease_a_tick_too_long(patch: pytest.MonkeyPatch) -> None:

@@ -154,14 +154,20 @@ async def test_a_peer_that_sends_what_it_may_not_loses_its_link_and_nothing_else
         assert all(not node.fatal for node in cluster.nodes.values())
 
 
+async def without_a_follower(cluster: Cluster) -> tuple[Node, int, int]:
+    """The leader, a follower that is down and can come back by a snapshot alone, and the index that it is to reach."""
+    leader = await cluster.leader()
+    down = next(node_id for node_id in (1, 2, 3) if node_id != leader.id)
+    await cluster.stop(down, clean=False)
+    index = await fill(leader, 60)
+    await until(lambda: leader.group.first_index > index - 40)
+    return leader, down, index
+
+
 async def test_a_follower_that_was_down_for_long_comes_back_by_snapshot(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path, (1, 2, 3), SMALL_LOG)
     async with cluster.running(1, 2, 3):
-        leader = await cluster.leader()
-        down = next(node_id for node_id in (1, 2, 3) if node_id != leader.id)
-        await cluster.stop(down, clean=False)
-        index = await fill(leader, 60)
-        await until(lambda: leader.group.first_index > index - 40)
+        leader, down, index = await without_a_follower(cluster)
         returned = await cluster.start(down)
         await until(lambda: returned.machine.applied_upto >= index and returned.group.consistent)
         assert cluster.disks[down].installs == 1
@@ -177,11 +183,7 @@ async def test_a_follower_that_was_down_for_long_comes_back_by_snapshot(tmp_path
 async def test_a_snapshot_goes_on_where_it_was_when_its_link_is_lost(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path, (1, 2, 3), SMALL_LOG)
     async with cluster.running(1, 2, 3):
-        leader = await cluster.leader()
-        down = next(node_id for node_id in (1, 2, 3) if node_id != leader.id)
-        await cluster.stop(down, clean=False)
-        index = await fill(leader, 60)
-        await until(lambda: leader.group.first_index > index - 40)
+        leader, down, index = await without_a_follower(cluster)
         cut = False
 
         def cut_in_the_middle(cursor: bytes) -> None:
@@ -213,11 +215,7 @@ async def test_writes_during_a_snapshot_are_not_lost_and_it_is_consistent_only_a
     """The snapshot is fuzzy: a key that was read before it changed is put right by the log."""
     cluster = Cluster(tmp_path, (1, 2, 3), SMALL_LOG)
     async with cluster.running(1, 2, 3):
-        leader = await cluster.leader()
-        down = next(node_id for node_id in (1, 2, 3) if node_id != leader.id)
-        await cluster.stop(down, clean=False)
-        index = await fill(leader, 60)
-        await until(lambda: leader.group.first_index > index - 40)
+        leader, down, index = await without_a_follower(cluster)
         last = 0
 
         def write_meanwhile(cursor: bytes) -> None:
@@ -241,11 +239,7 @@ async def test_while_a_snapshot_is_installed_the_data_is_not_consistent(tmp_path
     """What the machine has then is the snapshot's data already, and the log still that from before."""
     cluster = Cluster(tmp_path, (1, 2, 3), SMALL_LOG)
     async with cluster.running(1, 2, 3):
-        leader = await cluster.leader()
-        down = next(node_id for node_id in (1, 2, 3) if node_id != leader.id)
-        await cluster.stop(down, clean=False)
-        index = await fill(leader, 60)
-        await until(lambda: leader.group.first_index > index - 40)
+        leader, down, _ = await without_a_follower(cluster)
         watched = threading.Event()
 
         def wait(cursor: bytes) -> None:
