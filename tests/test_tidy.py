@@ -32,6 +32,13 @@ TEXTS = [
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b")
 MACHINE = re.compile(r"(?<![\w.])/(work|home|root|tmp/lab)\b")
 
+FILE = re.compile(r"(?<![\w./{}-])(?:[a-z_]+/)*[a-z_]+\.py\b")
+
+
+def tails(path: Path) -> list[str]:
+    """What a path may be called: the file's name, with as many of its folders as one likes."""
+    return ["/".join(path.parts[at:]) for at in range(len(path.parts))]
+
 
 def named(paths: list[Path]) -> pytest.MarkDecorator:
     """A test for each path, called after it."""
@@ -103,6 +110,12 @@ def test_nothing_is_left_for_later(path: Path) -> None:
 @named(TEXTS)
 def test_nothing_speaks_of_the_machine_it_was_written_on(path: Path) -> None:
     assert not [line for line in path.read_text().splitlines() if MACHINE.search(line)]
+
+
+@named(TEXTS)
+def test_the_files_that_it_names_are_there(path: Path) -> None:
+    there = {tail for file in MODULES for tail in tails(file.relative_to(ROOT))}
+    assert not [name for name in FILE.findall(path.read_text()) if name not in there]
 
 
 def test_the_consensus_core_imports_the_standard_library_alone() -> None:

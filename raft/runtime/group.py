@@ -30,9 +30,6 @@ class GroupStatus:
     consistent: bool
     durable_applied: int
     log_bytes: int
-    snapshots_sending: tuple[int, ...]
-    """Peers that a snapshot is on the way to."""
-    snapshot_receiving: bool
 
 
 class Group:
@@ -128,8 +125,6 @@ class Group:
             consistent=self.consistent,
             durable_applied=self.log.durable_applied,
             log_bytes=self.log.size_bytes,
-            snapshots_sending=self._host.snapshots.sending(self.id),
-            snapshot_receiving=self._host.snapshots.receiving(self.id),
         )
 
     # What can be asked of it. Host.pump carries it out.

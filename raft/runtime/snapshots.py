@@ -114,10 +114,6 @@ class Snapshots:
         """Peers that a snapshot of the group is on the way to."""
         return tuple(peer for group, peer in self._outgoing if group == group_id)
 
-    def receiving(self, group_id: int) -> bool:
-        """A snapshot of the group is coming in."""
-        return group_id in self._incoming
-
     def pinned(self, group: "Group") -> int | None:
         """The log above this index is needed by receivers of snapshots."""
         now_s = trio.current_time()

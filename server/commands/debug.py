@@ -238,7 +238,7 @@ def debug(context: Context, args: Args) -> Reply | Awaitable[Reply]:
     return entry[2](context, args)
 
 
-# -- MEMORY (the container, USAGE and HELP are in object.py) ---------------------------------------------------------
+# -- MEMORY (the container, USAGE and HELP are in object_command.py) ---------------------------------------------
 
 
 @command("memory|doctor", arity=2, flags=NO_FLAGS, where=NODE, since="4.0.0", group="server")

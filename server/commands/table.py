@@ -13,17 +13,14 @@ contradicts itself never starts a server.
 
 Where a command runs (`where`):
 
-* SHARD: `handler(view, args)` on the leader of the shard group of its keys. All keys must live in one group.
-A pure
+* SHARD: `handler(view, args)` on the leader of the shard group of its keys. All keys must live in one group. A pure
   function of the view.
-* SPREAD_KEYS: as SHARD for each group's share of the keys, the replies joined by `join` (SUM, ORDER): DEL,
-MGET.
-* SPREAD_ALL: as SHARD once on every group, replies joined (SUM, FIRST, ORDER as concatenation): DBSIZE,
-FLUSHALL.
+* SPREAD_KEYS: as SHARD for each group's share of the keys, the replies joined by `join` (SUM, ORDER): DEL, MGET.
+* SPREAD_ALL: as SHARD once on every group, replies joined (SUM, FIRST, ORDER as concatenation): DBSIZE, FLUSHALL.
 * CLUSTER: `handler(view, args)` as SHARD, on the leader of group 0, which keeps what all nodes share (users,
   functions; see cluster/state.py). The reply leaves when the client's node knows of the change. It has no keys.
 * NODE: `handler(context, args)` on the node the client talks to; may be `async def` when it has to wait.
-  See dispatch/context.py.
+  See commands/context.py.
 
 A name that begins with `_` is internal: one node asks another's group for it (`context.node.call`), clients
 can not.
@@ -156,7 +153,6 @@ NEVER_LONG = 1 << 62
 
 NO_KEYS = Keys()
 FIRST = Keys(1, 1)
-FIRST_TWO = Keys(1, 2)
 ALL = Keys(1, -1)
 PAIRS = Keys(1, -1, 2)
 

@@ -5,7 +5,7 @@ default, unit, range and explanation of a setting stand in one place. `read_sect
 class; each mismatch goes to the `Problems` of the file and reading continues, so that an operator mends a file in one
 go. Nothing is ignored: a key that no field has is a problem, with the nearest name as a hint.
 
-To add a setting, add a field to a section in config.py; conf/standalone.toml must then show it (a test says so).
+To add a setting, add a field to a section in sections.py; conf/standalone.toml must then show it (a test says so).
 
 Line numbers come from a scan of our own over the text, since tomllib keeps none. It knows table headers, dotted and
 quoted keys. A line inside a multi-line string that looks like a header is taken for one, which only misplaces a number

@@ -2,7 +2,7 @@
 
     'a' group:u16                         -> applied:u64 consistent:u64 generation:u16
     'd' group:u16 generation:u16 key      -> the group's own tables, see layout.py
-    's' group:u16                         -> a snapshot that is being received, see shard/snapshot.py
+    's' group:u16                         -> a snapshot that is being received, see shard/replica.py
     'g' group:u16 generation:u16          -> a generation that was left behind and waits to be swept
 
 The Raft log is the write-ahead log: writes here are not synced one by one, and a restart applies again

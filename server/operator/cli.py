@@ -16,9 +16,8 @@ from server.config.file import Config, check_data_directory, load
 from server.config.reader import ConfigError
 from server.version import REDRAFT_VERSION
 
-_FILE = click.Path(
-    dir_okay=True
-)  # not checked here: config.py says what is wrong with a file in its own words
+_FILE = click.Path(dir_okay=True)
+"""Not checked here: config/file.py says what is wrong with a file in its own words."""
 _PORT = click.IntRange(1, 65535)
 
 

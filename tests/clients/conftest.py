@@ -17,7 +17,6 @@ from tests.conformance.harness.servers import HOST, Server
 from tests.processes.harness import Cluster
 
 PACKAGES = ("ioredis@6", "ioredis5@npm:ioredis@5", "redis@6", "bullmq@6")
-KINDS = ("standalone", "forward", "redirect")
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,11 @@
 """The servers that are compared, started once, when the first test asks for them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from tests.conformance.harness import servers
 from tests.conformance.harness.servers import Server
-
-GetServer = Callable[[str], Server]
 
 
 @pytest.fixture(scope="session")
