@@ -11,6 +11,7 @@ from typing import TypeAlias
 from server.commands.arguments import integer, parse_int64
 from server.commands.context import Context
 from server.errors import SYNTAX, CommandError
+from server.keyspace.meta import DATABASES
 from server.session import Session
 
 Test: TypeAlias = Callable[[Session], bool]
@@ -82,6 +83,7 @@ def _idle(word: bytes, _: bytes) -> Test:
 
 
 def _letters(word: bytes, known: frozenset[str], what: bytes, name: bytes) -> set[str]:
+    """The letters of `word`, the argument of the filter `name`. Raises CommandError for one that is not `known`."""
     wanted = set(word.decode("latin-1"))
     if not wanted <= known:
         where = name if name.startswith(b"NOT-") else b"provided"
@@ -96,8 +98,8 @@ def _flags(word: bytes, name: bytes) -> Test:
 
 def _database(word: bytes, name: bytes) -> Test:
     database = integer(word, b"ERR %b is not an integer or out of range" % name)
-    if not 0 <= database < 16:
-        raise CommandError(b"ERR %b number should be between 0 and 15" % name)
+    if not 0 <= database < DATABASES:
+        raise CommandError(b"ERR %b number should be between 0 and %d" % (name, DATABASES - 1))
     return lambda session: session.db == database
 
 

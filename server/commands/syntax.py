@@ -1,6 +1,6 @@
 """The syntax of every command, a line each, and the arguments of COMMAND DOCS that follow from it.
 
-redis-cli takes its hints from there. To add a command: its line in `_LINES`, the name first:
+redis-cli takes its hints from there. To add a command: its line in syntax_lines.py, the name first:
 
     getex key [EX seconds | PX milliseconds | PERSIST]
 
@@ -8,7 +8,8 @@ redis-cli takes its hints from there. To add a command: its line in `_LINES`, th
 * any other word is a value; its kind follows from the word (`_KINDS`), or is said behind it: `start:integer`,
   `destination:key2`, where keys are otherwise counted: the first is that of the first key specification
 * `<…>` holds together, `[…]` may be left out; with `|` in either it is one of them
-* `…` behind anything: it may be there more than once; `[GET pattern]...` has the token each time
+* `...` behind anything: it may be there more than once; `[GET pattern]...` has the token each time
+* `@part` stands for what the line that begins so says
 
 A conformance test compares what is generated with what Valkey says, and a test of the table compares arities.
 """
