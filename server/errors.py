@@ -86,6 +86,13 @@ INTERNAL = b"ERR internal error, the command had no effect; the server's log has
 NO_REPLICAS = b"NOREPLICAS Not enough good replicas to write."
 OUT_OF_MEMORY = b"OOM command not allowed when used memory > 'maxmemory'."
 TOO_MUCH_WRITTEN = b"ERR the command writes more than one log entry can hold; it was not applied"
+REQUEST_TOO_LARGE = (
+    b"ERR the request is too large to be sent to the node that leads the shard group; it was not applied"
+)
+REPLY_TOO_LARGE = (
+    b"ERR the reply is too large to be sent by the node that leads the shard group;"
+    b" what the command did stays done"
+)
 DISK_FULL = (
     b"MISCONF The disk of this node is nearly full, so it takes no writes; the command was not applied."
     b" Free some space."

@@ -15,18 +15,20 @@ import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
+from typing import TypeVar
 
 import msgspec
 
 from raft.runtime.frames import UNDECODABLE, FrameError
 from raft.runtime.link import Link
 from raft.runtime.links import Links
-from resp import OK, encode
+from resp import OK, Error, encode
 from server.access.caller import Caller, user_of
 from server.access.check import Denial, Reason
 from server.access.rules import User
 from server.cluster.topology import SYSTEM_GROUP
 from server.commands.table import CLUSTER, COMMANDS, READONLY, Args, Reply, command, lookup
+from server.errors import REPLY_TOO_LARGE, REQUEST_TOO_LARGE
 from server.keyspace.view import View
 from server.session import Session
 from server.shard.call import Call, Later, Overtaken, Transaction
@@ -91,6 +93,7 @@ class Response(msgspec.Struct, array_like=True):
     """How long the command took, or each of a transaction's."""
 
 
+_Message = TypeVar("_Message", Request, Response)
 _encode = msgspec.msgpack.Encoder().encode
 _decode_requests = msgspec.msgpack.Decoder(list[Request]).decode
 _decode_responses = msgspec.msgpack.Decoder(list[Response]).decode
@@ -323,18 +326,44 @@ class Forwarder:
 
     def flush(self) -> None:
         """Send the frames of this turn."""
-        for node in self._dirty_peers:
+        dirty, self._dirty_peers = self._dirty_peers, set()
+        for node in dirty:
             peer = self._peers[node]
             link = self._links.link(LANE, node)
-            requests, peer.outbox = peer.outbox, []
-            if requests and link is not None and not link.send(_encode(requests)):
+            peer.outbox = [] if link is None else self._send_some(link, peer.outbox)
+            if peer.outbox:
+                self._dirty_peers.add(node)
+        visitors, self._dirty_visitors = self._dirty_visitors, set()
+        for visitor in visitors:
+            visitor.outbox = self._send_some(visitor.link, visitor.outbox)
+            if visitor.outbox:
+                self._dirty_visitors.add(visitor)
+
+    def _send_some(self, link: Link, messages: list[_Message]) -> list[_Message]:
+        """Send what the link takes, nearly always all in one frame. What has to wait for a later turn."""
+        while messages and link.buffered_bytes <= buffer_bytes_max:
+            count = len(messages)
+            payload = _encode(messages)
+            while len(payload) > frame_bytes_max and count > 1:
+                count //= 2
+                payload = _encode(messages[:count])
+            if len(payload) > frame_bytes_max:
+                payload = self._without(link, messages[0])
+            if payload and not link.send(payload):
                 link.close()  # on_close tells the calls
-        self._dirty_peers.clear()
-        for visitor in self._dirty_visitors:
-            responses, visitor.outbox = visitor.outbox, []
-            if not visitor.link.send(_encode(responses)):
-                visitor.link.close()
-        self._dirty_visitors.clear()
+                return []
+            messages = messages[count:]
+        return messages
+
+    def _without(self, link: Link, message: Request | Response) -> bytes:
+        """The frame to send in the place of a message that is too large to be one."""
+        if isinstance(message, Response):
+            message.reply = encode(Error(REPLY_TOO_LARGE), 2)
+            return _encode([message])
+        route, call = self._peers[link.peer].asked.pop(message.id)
+        call.slot.fill(encode(Error(REQUEST_TOO_LARGE), call.protocol))
+        route.answered(call)
+        return b""
 
     @property
     def busy(self) -> bool:

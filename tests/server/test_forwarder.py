@@ -1,13 +1,19 @@
-"""Both ends of a forwarded call, where a connection breaks at an unlikely moment."""
+"""Both ends of the lane for forwarded calls: connections that break, and what is too large for them."""
 
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+import pytest
+
+from resp import Error, encode
 from server.commands import all as all_commands
 from server.commands.table import lookup
+from server.errors import REPLY_TOO_LARGE, REQUEST_TOO_LARGE
+from server.shard import forward
 from server.shard.call import Call, Later
 from server.shard.clock import TurnClock
-from server.shard.forward import Forwarder
+from server.shard.forward import Forwarder, Request, Response
 from server.shard.route import Route
 
 assert all_commands.loaded
@@ -32,12 +38,21 @@ class Link:
 class Links:
     """The connection to the leader, if there is one."""
 
+    forwarder: Forwarder
+
     def __init__(self) -> None:
         self.open: Link | None = Link()
-        self.on_close: Callable[[Any], None]
 
-    def lane(self, name: str, *, on_close: Callable[[Any], None], **_: object) -> None:
-        self.on_close = on_close
+    def lane(
+        self,
+        name: str,
+        *,
+        on_open: Callable[[Any], None],
+        on_frame: Callable[[Any, bytes], None],
+        on_close: Callable[[Any], None],
+        **_: object,
+    ) -> None:
+        self.on_open, self.on_frame, self.on_close = on_open, on_frame, on_close
 
     def link(self, lane: str, node: int) -> Link | None:
         return self.open
@@ -47,9 +62,26 @@ class Links:
         self.on_close(link)
 
 
-def test_a_client_leaves_and_the_connection_to_its_leader_breaks_before_the_turn_ends() -> None:
-    clock, links, routes = TurnClock(), Links(), dict[int, Route]()
-    forwarder = Forwarder(
+def answer_with(monkeypatch: pytest.MonkeyPatch, reply: Callable[[Call], bytes]) -> None:
+    """What comes from another node is answered at once."""
+
+    def accept(route: Route, call: Call) -> bool:
+        call.slot.fill(reply(call))
+        return True
+
+    monkeypatch.setattr(Route, "accept", accept)
+
+
+@pytest.fixture
+def links() -> Links:
+    return Links()
+
+
+@pytest.fixture
+def route(links: Links) -> Route:
+    """To a group that is led at the other end of `links`, on a node without a replica."""
+    clock, routes = TurnClock(), dict[int, Route]()
+    forwarder = links.forwarder = Forwarder(
         links,  # type: ignore[arg-type]
         routes,
         on_receive=clock.refresh,
@@ -59,7 +91,7 @@ def test_a_client_leaves_and_the_connection_to_its_leader_breaks_before_the_turn
         when_applied=lambda index, then: None,
         on_elapsed=lambda call, elapsed: None,
     )
-    route = routes[1] = Route(
+    routes[1] = Route(
         1,
         1,
         None,
@@ -71,13 +103,83 @@ def test_a_client_leaves_and_the_connection_to_its_leader_breaks_before_the_turn
         forget=forwarder.forget,
         on_dirty=lambda route: None,
     )
-    row = lookup([b"XREAD"])
+    return routes[1]
+
+
+def ask(route: Route, *words: str) -> tuple[Call, list[bytes]]:
+    """Submit a command; where its reply goes."""
+    args = [word.encode() for word in words]
+    row = lookup(args)
     assert row is not None
     replies: list[bytes] = []
-    args = [b"XREAD", b"BLOCK", b"0", b"STREAMS", b"s", b"$"]
     call = Call(row, args, 0, 2, Later(replies.append))
     route.submit(call)
-    forwarder.flush()
+    return call, replies
+
+
+def test_a_client_leaves_and_the_connection_to_its_leader_breaks_before_the_turn_ends(
+    links: Links, route: Route
+) -> None:
+    call, replies = ask(route, "XREAD", "BLOCK", "0", "STREAMS", "s", "$")
+    links.forwarder.flush()
     assert route.unblock(call, error=False)
     links.lose()
     assert replies == [b"*-1\r\n"]
+
+
+def test_what_is_too_large_for_a_frame_goes_in_several_and_what_is_for_any_is_refused(
+    links: Links, route: Route, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forward, "frame_bytes_max", 400)
+    asked = [ask(route, "SET", f"k{number}", "v" * 50) for number in range(20)]
+    _, refused = ask(route, "SET", "k", "v" * 400)
+    links.forwarder.flush()
+    assert refused == [encode(Error(REQUEST_TOO_LARGE), 2)]
+    assert links.open is not None
+    sent = [
+        request
+        for frame in links.open.frames
+        for request in msgspec.msgpack.decode(frame, type=list[Request])
+    ]
+    assert [request.args for request in sent] == [call.args for call, _ in asked]
+    assert max(map(len, links.open.frames)) <= 400
+
+
+def test_a_reply_that_is_too_large_for_a_frame_is_an_error(
+    links: Links, route: Route, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """… and the one before it goes in a frame of its own."""
+    monkeypatch.setattr(forward, "frame_bytes_max", 400)
+    visitor = Link()
+    visitor.dialed = False
+    links.on_open(visitor)
+    answer_with(monkeypatch, lambda call: b"+" + call.args[1] * 300 + b"\r\n")
+    links.on_frame(
+        visitor,
+        msgspec.msgpack.encode(
+            [Request(1, 1, 0, 0, 2, [b"GET", b"k"]), Request(2, 1, 0, 0, 2, [b"GET", b"kk"])]
+        ),
+    )
+    links.forwarder.flush()
+    replies = [
+        response.reply
+        for frame in visitor.frames
+        for response in msgspec.msgpack.decode(frame, type=list[Response])
+    ]
+    assert replies == [b"+" + b"k" * 300 + b"\r\n", encode(Error(REPLY_TOO_LARGE), 2)]
+
+
+def test_replies_wait_while_much_is_on_its_way(
+    links: Links, route: Route, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = Link()
+    visitor.dialed = False
+    links.on_open(visitor)
+    answer_with(monkeypatch, lambda call: b"+OK\r\n")
+    visitor.buffered_bytes = forward.buffer_bytes_max + 1
+    links.on_frame(visitor, msgspec.msgpack.encode([Request(1, 1, 0, 0, 2, [b"GET", b"k"])]))
+    links.forwarder.flush()
+    assert not visitor.frames
+    visitor.buffered_bytes = 0
+    links.forwarder.flush()
+    assert len(visitor.frames) == 1
