@@ -2,7 +2,8 @@
 
 Each node dials every other one and only sends on the links that it dialed; what it receives comes over those that it
 accepted. All that a turn publishes is encoded once and sent to every node. A node that does not take it in time misses
-what no longer fits into its buffer (`dropped_frames`), as a slow subscriber would: nobody waits for it.
+what no longer fits into its buffer (`dropped_frames`), as a slow subscriber would: nobody waits for it. So it is with
+what is too large for one frame.
 
 The first thing a link carries is the classes of keyspace events that the sender wants; whoever is not linked wants
 none. The receiver answers, over the link that it dialed, that it acts by it: from then on that link carries all that
@@ -102,7 +103,8 @@ class Exchange:
             self._send(link, frame)
 
     def _send(self, link: Link, frame: bytes) -> None:
-        if link.buffered_bytes > buffer_bytes_max or not link.send(frame):
+        too_much = len(frame) > frame_bytes_max or link.buffered_bytes > buffer_bytes_max
+        if too_much or not link.send(frame):
             if not self.dropped_frames:
                 log.warning("Node %d does not take what is published; its subscribers miss some", link.peer)
             self.dropped_frames += 1
