@@ -69,7 +69,7 @@ class Call:
     wrote = False
     """The evaluation had effects."""
     deadline_s = 0.0
-    """Loop time until which it may wait for a leader; 0: not waiting yet."""
+    """Steady time until which it may wait for a leader; 0: not waiting yet."""
     forwarded: "Visit | None" = None
     """It came from another node, which is told when it can not be done here; it is never sent on."""
     caller: Caller | None = None

@@ -12,7 +12,7 @@ CLOCK_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 class TurnClock:
     """What time it is, for one turn of the loop. Whoever starts a turn calls `advance`."""
 
-    __slots__ = ("now_ms", "now_s", "turn")
+    __slots__ = ("now_ms", "now_s", "steady_s", "turn")
 
     def __init__(self) -> None:
         self.turn = 0
@@ -21,11 +21,14 @@ class TurnClock:
         """Unix time in milliseconds."""
         self.now_s = 0.0
         """Unix time in seconds."""
+        self.steady_s = 0.0
+        """For how long something takes: seconds on a clock that nobody sets, when the turn began."""
         self.advance()
 
     def advance(self) -> None:
         """A new turn starts now."""
         self.turn += 1
+        self.steady_s = time.monotonic()
         self.refresh()
 
     def refresh(self) -> None:

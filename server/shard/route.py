@@ -178,7 +178,7 @@ class Route:
             self._turn_away(call, busy)
             return
         if not call.deadline_s:
-            call.deadline_s = self._clock.now_s + self.leader_wait_s
+            call.deadline_s = self._clock.steady_s + self.leader_wait_s
         self.parked.append(call)
         self._on_dirty(self)
 
@@ -201,15 +201,15 @@ class Route:
         if not self._send(self, leader, call):
             return False
         if waits:
-            self.waiting[call] = (leader, self._clock.now_s)
+            self.waiting[call] = (leader, self._clock.steady_s)
             return True
         self._asked_node = leader
-        self.outstanding[call] = self._clock.now_s
+        self.outstanding[call] = self._clock.steady_s
         return True
 
     def _leave_behind(self) -> bool:
         """Whether the former leader has had its time; then what it was asked does not hold us up any more."""
-        now_s = self._clock.now_s
+        now_s = self._clock.steady_s
         self._changed_s = self._changed_s or now_s
         told = self.shard is None or self.shard.settled_term == self.shard.group.term
         if now_s < self._changed_s + (settle_s if told else self.leader_wait_s):
@@ -235,7 +235,7 @@ class Route:
 
     def still_busy(self) -> None:
         """The node that was asked is at work on something that takes long: have patience with it."""
-        self.outstanding = dict.fromkeys(self.outstanding, self._clock.now_s)
+        self.outstanding = dict.fromkeys(self.outstanding, self._clock.steady_s)
 
     def refused(self, call: Call, leader: int) -> None:
         """The other node did not do `call`; it says that `leader` may."""
@@ -243,7 +243,7 @@ class Route:
             self.epoch += 1
         if self.shard is None and leader != self.me:
             self.hint = leader or self.hint
-        self._retry_at_s = self._clock.now_s + refused_pause_s
+        self._retry_at_s = self._clock.steady_s + refused_pause_s
         self.lost(call)
 
     def lost(self, call: Call) -> None:
@@ -330,7 +330,7 @@ class Route:
                 shard.retry = []
             if shard.orphans:
                 self.ready = False
-                self._orphans_since_s = self._orphans_since_s or self._clock.now_s
+                self._orphans_since_s = self._orphans_since_s or self._clock.steady_s
                 return
             self._orphans_since_s = 0.0
             if shard.ready and self.outstanding and not self._leave_behind():
@@ -340,7 +340,7 @@ class Route:
             self.ready = shard.ready and not self.parked and not shard.retry
             if shard.role == Role.LEADER:
                 return
-        if not self._refused and self._clock.now_s >= self._retry_at_s:
+        if not self._refused and self._clock.steady_s >= self._retry_at_s:
             self._drain_to_leader()
 
     def _drain_to_leader(self) -> None:
@@ -362,7 +362,7 @@ class Route:
             if call.slot.overtaken(overtaken):
                 self._give_up(call)
                 continue
-            call.deadline_s = call.deadline_s or self._clock.now_s + self.leader_wait_s
+            call.deadline_s = call.deadline_s or self._clock.steady_s + self.leader_wait_s
             again.append(call)
         self.parked = deque(sorted([*again, *self.parked], key=lambda call: call.order))
 
@@ -373,7 +373,7 @@ class Route:
 
     def check_deadlines(self) -> None:
         """Give up on what has waited too long."""
-        now_s = self._clock.now_s
+        now_s = self._clock.steady_s
         if self.shard is not None and self.shard.role == Role.LEADER and not self.shard.ready:
             self.shard.refresh()  # nobody tells when a hand-over came to nothing
         if (

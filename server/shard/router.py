@@ -103,7 +103,7 @@ class Router:
     def check_deadlines(self) -> None:
         """Now and then: give up on what has waited too long, try again what was refused."""
         if self.forwarder is not None:
-            self.forwarder.settle(self._clock.now_s)
+            self.forwarder.settle(self._clock.steady_s)
         for route in self.routes.values():
             route.check_deadlines()
             if route.shard is not None:

@@ -65,7 +65,7 @@ def test_what_may_be_behind_a_write_that_was_left_at_the_former_leader_is_not_do
     for one, _ in (early, late):
         route.lost(one)
     bench.shard.settled_term = bench.group.term
-    bench.clock.now_s += settle_s + 1
+    bench.clock.steady_s += settle_s + 1
     route.update()
     route.update()
     assert [early[1], write[1], late[1]] == [[REFUSED], [], [b"$-1\r\n"]]

@@ -146,7 +146,7 @@ def test_what_another_node_refuses_after_it_was_given_up_is_not_done_elsewhere(m
     assert crossing.cancelled == [call]
     crossing.route.refused(call, leader=3)
     assert replies == [b"-" + CLIENT_UNBLOCKED + b"\r\n"]
-    crossing.bench.clock.now_s += 1
+    crossing.bench.clock.steady_s += 1
     crossing.route.update()
     assert len(crossing.sent) == 1
 
@@ -173,7 +173,7 @@ def test_a_call_that_another_node_refuses_waits_at_the_leader_it_names(make: Mak
     call, replies = crossing.ask("BLPOP", "k", "0")
     crossing.bench.shard.leader = 3
     crossing.route.refused(call, leader=3)
-    crossing.bench.clock.now_s += 1
+    crossing.bench.clock.steady_s += 1
     crossing.route.update()
     assert [node for node, _ in crossing.sent] == [2, 3]
     assert replies == []
@@ -241,3 +241,18 @@ def test_one_transaction_serves_many_each_with_its_own(make: Make) -> None:
     assert second == [b"$1\r\n2\r\n"]
     assert popper == [b"*3\r\n$1\r\nz\r\n$1\r\nm\r\n$1\r\n1\r\n"]
     assert third == [b"*2\r\n$1\r\nl\r\n$1\r\n2\r\n"], "what was moved wakes who waits for it"
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_who_sets_the_clock_neither_ends_a_wait_nor_makes_it_longer(hours: int, make: Make) -> None:
+    crossing = Crossing(make())
+    _, lost = crossing.ask("SET", "k", "v")
+    refused, replies = crossing.ask("GET", "k")
+    crossing.route.refused(refused, leader=2)
+    crossing.bench.clock.now_s += hours * 3600
+    crossing.route.check_deadlines()
+    assert lost == replies == []
+    crossing.route.answered(crossing.sent[0][1])
+    crossing.bench.clock.steady_s += 1
+    crossing.route.update()
+    assert [call for _, call in crossing.sent[2:]] == [refused]
