@@ -664,6 +664,7 @@ class View:
         same. `keep_elements`: another head has them now (RENAME, MOVE)."""
         where = head_key(self._space, key)
         effects = self.effects
+        self._absent = b""  # that it is missing is an answer, which waits for whoever deleted it
         old = self._take(key, where)
         if old is None:
             return False

@@ -182,6 +182,24 @@ def test_a_read_of_something_uncommitted_waits_for_it(make: Callable[..., Bench]
     assert read == [b"$1\r\nv\r\n"]
 
 
+@pytest.mark.parametrize("again", [["DEL", "a"], ["UNLINK", "a"], ["GETDEL", "a"], ["HDEL", "a", "f"]])
+def test_who_finds_nothing_to_delete_waits_for_who_deleted_it(
+    again: list[str], make: Callable[..., Bench]
+) -> None:
+    bench = make()
+    bench.ask("SET", "a", "1")
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    bench.apply()
+    bench.ask("DEL", "a")
+    for words in (["GET", "a"], again):
+        early = bench.ask(*words)
+        assert early == [], words
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    assert len(early) == 1
+
+
 def test_an_error_that_looked_at_something_uncommitted_waits_too(make: Callable[..., Bench]) -> None:
     bench = make()
     bench.ask("SET", "k", "text")
