@@ -174,9 +174,14 @@ class Transactions:
         }
         if len(groups) > 1:
             return encode(Error(CROSS_SLOT), protocol)
-        session.watched = watched
         if not keys:
+            session.watched = watched
             return encode(OK, protocol)
+        try:  # a client that heard MOVED only for what it queues would have lost its watches
+            self._dispatcher.check_routable(self._watch_row, [b"_watch", *keys])
+        except CommandError as error:
+            return encode(Error(error.text), protocol)
+        session.watched = watched
         slot = connection.defer(args)
         connection.block()
         missing = len(keys)

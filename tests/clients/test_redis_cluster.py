@@ -119,6 +119,18 @@ def test_a_stale_map_of_the_cluster_is_mended(server: Server, client: RedisClust
         assert client.get(f"k{number}") == b"%d" % number
 
 
+def test_a_stale_map_is_mended_before_a_transaction(server: Server, client: RedisCluster) -> None:
+    """Only WATCH may be sent again: whoever is told MOVED afterwards has lost what was watched."""
+    for number in range(12):
+        wrong = client.get_node(HOST, server.ports[number % len(server.ports)])
+        client.nodes_manager.slots_cache[client.keyslot(f"k{number}")] = [wrong]
+        with client.pipeline(transaction=True) as pipeline:
+            pipeline.watch(f"k{number}")
+            pipeline.multi()
+            pipeline.set(f"k{number}", number)
+            assert pipeline.execute() == [b"OK"]
+
+
 def test_functions_that_are_sent_to_every_node(client: RedisCluster) -> None:
     """In a Redis Cluster each node has libraries of its own, and the client tells each of them."""
     text = "#!lua name=mine\nredis.register_function('mine', function(keys) return redis.call('INCR', keys[1]) end)"

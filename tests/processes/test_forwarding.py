@@ -184,6 +184,7 @@ def test_with_redirects_every_node_names_the_leader_and_only_the_leader_answers(
                 with server.client() as client:  # whose key is not where it stands in most commands
                     script = ("eval", "return 1", 1, key)
                     assert str(client.call(*script)) == str(reply)
+                    assert str(client.call("watch", key)) == str(reply)
                     client.call("multi")
                     assert str(client.call(*script)) == str(reply)
             assert leader.call("get", key) is None
