@@ -263,13 +263,24 @@ def memory_stats(context: Context, args: Args) -> Reply:
         b"total.allocated": used,
         b"startup.allocated": 0,
         b"replication.backlog": sum(info.log_bytes for info in node.group_infos()),
+        b"replicas.repl.buffer": 0,
         b"clients.slaves": 0,
         b"clients.normal": clients,
         b"cluster.links": sum(waiting_bytes for _, _, waiting_bytes in node.links()),
+        b"cluster.slot_import": 0,
+        b"cluster.slot_export": 0,
         b"aof.buffer": sum(info.uncommitted_bytes for info in node.group_infos()),
         b"lua.caches": 0,
         b"functions.caches": 0,
+        **{
+            b"db.%d" % db: {b"overhead.hashtable.main": 0, b"overhead.hashtable.expires": 0}
+            for db, (count, _) in enumerate(node.keyspace())
+            if count
+        },
+        b"overhead.db.hashtable.lut": 0,
+        b"overhead.db.hashtable.rehashing": 0,
         b"overhead.total": used,
+        b"db.dict.rehashing.count": 0,
         b"keys.count": keys,
         b"keys.bytes-per-key": stored // keys if keys else 0,
         b"dataset.bytes": stored,
@@ -278,6 +289,13 @@ def memory_stats(context: Context, args: Args) -> Reply:
         b"allocator.allocated": used,
         b"allocator.active": used,
         b"allocator.resident": used,
+        b"allocator.muzzy": 0,
+        b"allocator-fragmentation.ratio": 1.0,
+        b"allocator-fragmentation.bytes": 0,
+        b"allocator-rss.ratio": 1.0,
+        b"allocator-rss.bytes": 0,
+        b"rss-overhead.ratio": 1.0,
+        b"rss-overhead.bytes": 0,
         b"fragmentation": 1.0,
         b"fragmentation.bytes": 0,
     }

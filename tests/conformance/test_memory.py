@@ -95,3 +95,14 @@ def test_read_only_scripts_publish_nothing(client: Connection) -> None:
     for call in ("'publish', 'c', 'm'", "'spublish', 'c', 'm'", "'pfcount', 'c'"):
         reply = client.ask("EVAL_RO", f"return redis.call({call})", "0")
         assert reply.value.startswith(b"ERR Write commands are not allowed from read-only scripts.")
+
+
+def test_the_statistics_have_the_same_names(valkey: Server, standalone: Server) -> None:
+    names = []
+    for server in (valkey, standalone):
+        with Connection(HOST, server.port) as connection:
+            connection.ask("FLUSHALL")
+            connection.ask("SET", "k", "v")
+            fields = connection.ask("MEMORY", "STATS").value
+            names.append([name.value for name in fields[::2]])
+    assert names[0] == names[1]
