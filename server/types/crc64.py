@@ -9,6 +9,8 @@ which run at C speed. A checksum that starts at 0 is linear, so the checksum of 
 is that of the first moved on over as many zero bytes as the second has, exclusive-or that of the second.
 """
 
+from server.keyspace.breath import breathe
+
 _POLYNOMIAL = 0x95AC9329AC4BC9B5
 """ad93d23594c935a9 with its bits reversed."""
 _LANES = 1024
@@ -47,6 +49,7 @@ def _lane_checksums(data: bytes, lane_bytes: int) -> list[int]:
     """The checksum of each of the _LANES pieces of `lane_bytes` bytes."""
     planes = [0] * 8
     for column in range(lane_bytes):
+        breathe()
         index = (planes[0] ^ int.from_bytes(data[column::lane_bytes], "little")).to_bytes(_LANES, "little")
         planes = [
             planes[plane + 1] ^ int.from_bytes(index.translate(_PLANE_TABLES[plane]), "little")

@@ -114,6 +114,7 @@ PLACES = [word for number in range(2000) for word in (str(number / 20), "10", st
             ["GEOSEARCH", "k", "FROMMEMBER", "1", "BYRADIUS", "20000", "km", "WITHDIST"],
         ),
         (["RPUSH", "k", *ELEMENTS], ["SORT", "k", "GET", "#"]),
+        (["SET", "k", "x" * 200_000], ["DUMP", "k"]),
         (["RPUSH", "k", *ELEMENTS], ["LINSERT", "k", "BEFORE", "1000", "x"]),
     ],
 )
