@@ -27,7 +27,7 @@ import lupa.lua51 as lua51
 from resp import format_double
 from resp.values import NULL_ARRAY, Attribute, BigNumber, Error, Members, Raw, Simple, Verbatim
 from server.errors import CommandError
-from server.keyspace.breath import Ended, breathe, current
+from server.keyspace.breath import Ended, breathe, current, paced
 from server.scripting.libraries import LIBRARIES
 from server.scripting.library import FLAGS, Function, is_name, parse_library
 from server.scripting.script import Script, parse_script
@@ -298,14 +298,26 @@ class Interpreter:
         reply = self._evaluate(words)
         if type(reply) is bytes:
             return reply
+        if type(reply) is not Error:
+            reply = self._shown(reply)
         if type(reply) is Error:
             self._pending = self._error_table(reply, wording)
             raise ScriptFailure
-        return self._to_lua(reply)
+        return reply
 
     def _try_command(self, wording: Wording, *words: Any) -> Any:
         reply = self._evaluate(words)
-        return self._error_table(reply, wording) if type(reply) is Error else self._to_lua(reply)
+        if type(reply) is not Error:
+            reply = self._shown(reply)
+        return self._error_table(reply, wording) if type(reply) is Error else reply
+
+    def _shown(self, reply: Any) -> Any:
+        """As `_to_lua`; an Error when the script is to end in the midst of it."""
+        try:
+            return self._to_lua(reply)
+        except Ended as ended:
+            self._over = ended
+            return _OVER
 
     def _may_run(self, *words: Any) -> bool | None:
         """Whether the script's user may run the command; None for none."""
@@ -347,7 +359,7 @@ class Interpreter:
             return self._call(args, self._resp if resp is None else resp)
         except Ended as ended:
             self._over = ended
-            return Error(b"ERR ended")
+            return _OVER
 
     def _take_pending(self) -> Any:
         pending, self._pending = self._pending, None
@@ -389,19 +401,21 @@ class Interpreter:
             text = self._lua.table_from({b"string": value.value, b"format": value.format})
             return self._lua.table_from({b"verbatim_string": text})
         if isinstance(value, dict):
-            pairs = {self._to_lua(key): self._to_lua(item) for key, item in value.items()}
+            pairs = {self._to_lua(key): self._to_lua(item) for key, item in paced(iter(value.items()))}
             if resp3:
                 return self._lua.table_from({b"map": self._lua.table_from(pairs)})
             return self._lua.table_from([each for pair in pairs.items() for each in pair])
         if isinstance(value, (set, frozenset, Members)):
             members: Iterable[Any] = value.value if isinstance(value, Members) else value
-            items = [self._to_lua(item) for item in members]
+            items = [self._to_lua(item) for item in paced(iter(members))]
             if resp3:
                 return self._lua.table_from({b"set": self._lua.table_from(dict.fromkeys(items, True))})
             return self._lua.table_from(items)
-        return self._lua.table_from([self._to_lua(item) for item in value])
+        return self._lua.table_from([self._to_lua(item) for item in paced(iter(value))])
 
 
+_OVER = Error(b"ERR ended")
+"""For a script that is to end; nobody reads it."""
 _LOAD_TIMEOUT = "ERR FUNCTION LOAD timeout"
 _KILLED = "ERR Script killed by user with %s KILL."
 

@@ -135,6 +135,29 @@ def test_a_count_by_words_over_different_scores_walks_in_slices(bench: LongBench
     assert bench.finish() >= len(ELEMENTS) // breath.rows_between_breaths
 
 
+@pytest.mark.parametrize("call", ["call", "pcall"])
+def test_a_script_gets_a_long_reply_in_slices(bench: LongBench, no_slice: None, call: str) -> None:
+    bench.run("ZADD", "k", *PAIRS)
+    script = f"return #redis.{call}('zrange', 'k', 0, -1, 'withscores')"
+    reply = bench.ask("EVAL", script, "1", "k")
+    bench.turn()
+    assert bench.finish() >= 4 * (len(ELEMENTS) // breath.rows_between_breaths)
+    bench.settle()
+    assert reply == [b":4000\r\n"]
+
+
+def test_a_script_ends_while_it_gets_a_long_reply(bench: LongBench, no_slice: None) -> None:
+    bench.run("SADD", "k", *ELEMENTS)
+    reply = bench.ask("EVAL", "redis.call('smembers', 'k')", "1", "k")
+    bench.turn()
+    for _ in range(len(ELEMENTS) // breath.rows_between_breaths + 6):
+        bench.shard.worker.go_on()
+    assert bench.shard.work is not None
+    bench.shard.worker.end(KILLED)
+    assert reply == [b"-" + KILLED + b"\r\n"]
+    assert bench.run("EVAL", "return #redis.call('smembers', 'k')", "1", "k") == b":2000\r\n"
+
+
 def test_a_stream_is_described_in_slices(bench: LongBench, no_slice: None) -> None:
     for number in range(1, 1000):
         bench.run("XADD", "k", f"{number}-0", "f", "v")
