@@ -130,20 +130,14 @@ local function make(fail)
     local function string_token(start)
       local pieces, from = {}, start + 1
       while true do
-        local stop = find(text, '["\\%c]', from)
-        if not stop then return 'unexpected end of string', nil, #text + 1 end
+        local stop = find(text, '["\\%z]', from) or #text + 1
         pieces[#pieces + 1] = sub(text, from, stop - 1)
         local c = sub(text, stop, stop)
         if c == '"' then
           at = stop + 1
           return 'T_STRING', concat(pieces), start
         elseif c ~= '\\' then
-          if byte(c) == 127 then
-            pieces[#pieces + 1] = c
-            from = stop + 1
-          else
-            return 'invalid token', nil, start
-          end
+          return 'unexpected end of string', nil, stop
         else
           local kind = sub(text, stop + 1, stop + 1)
           if unescaped[kind] then
@@ -174,7 +168,7 @@ local function make(fail)
       at = find(text, '[^ \t\n\r]', at) or #text + 1
       local start = at
       local c = sub(text, start, start)
-      if c == '' then return 'T_END', nil, start end
+      if c == '' or c == '\0' then return 'T_END', nil, start end
       if names[c] then
         at = start + 1
         return names[c], nil, start
@@ -187,8 +181,8 @@ local function make(fail)
         end
       end
       local digits = text:match('^[-+]?0[xX]%x+', start) or text:match('^[-+]?%d+%.?%d*[eE][-+]?%d+', start)
-                     or text:match('^[-+]?%d+%.?%d*', start)
-      if digits and c ~= '+' then
+                     or text:match('^[-+]?%d+%.?%d*', start) or text:match('^[-+]%.%d+', start)
+      if digits then
         if not set.decode_invalid and digits:find('[xX]') then return 'invalid number', nil, start end
         at = start + #digits
         return 'T_NUMBER', tonumber(digits), start
@@ -198,14 +192,14 @@ local function make(fail)
       if lower == 'nan' or lower == '-nan' then
         at = start + #special
         return 'T_NUMBER', lower == 'nan' and -(0 / 0) or 0 / 0, start -- it is 0 / 0 that has a sign
-      elseif lower == 'inf' or lower == 'infinity' then
+      elseif lower == 'inf' or lower == 'infinity' or lower == '+inf' or lower == '+infinity' then
         at = start + #special
         return 'T_NUMBER', math.huge, start
       elseif lower == '-inf' or lower == '-infinity' then
         at = start + #special
         return 'T_NUMBER', -math.huge, start
       end
-      return 'invalid token', nil, start
+      return (c == '-' or c == '+') and 'invalid number' or 'invalid token', nil, start
     end
 
     local function expected(what, got, where)
@@ -256,6 +250,9 @@ local function make(fail)
       return array(depth + 1)
     end
 
+    if #text > 1 and find(text, '%z') and find(text, '%z') < 3 then
+      fail('JSON parser does not support UTF-16 or UTF-32')
+    end
     local kind, item, where = token()
     local result = value(kind, item, where, 0)
     kind, item, where = token()

@@ -19,6 +19,7 @@ from functools import partial
 from hashlib import sha1
 from math import copysign, inf, isnan
 from pathlib import Path
+from random import getrandbits
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -128,7 +129,9 @@ class Interpreter:
         def chunk(name: str) -> Any:
             return load(Path(__file__).with_name(name).read_bytes(), b"=" + name.encode())
 
-        sandbox: Any = chunk("sandbox.lua")(host, chunk("cjson.lua")(), chunk("reply.lua")())
+        seeded = chunk("random.lua")()
+        seeded[b"randomseed"](getrandbits(31))
+        sandbox: Any = chunk("sandbox.lua")(host, chunk("cjson.lua")(), chunk("reply.lua")(), seeded)
         self._sandbox: dict[bytes, Any] = {
             name: sandbox[name] for name in (b"compile", b"run", b"run_many", b"load")
         }

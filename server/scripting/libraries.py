@@ -12,44 +12,17 @@ from functools import reduce
 from operator import and_, or_, xor
 from typing import Any
 
+from server.scripting.arguments import Result, kind, number, optional_int64, text, uint64
 from server.scripting.msgpack import pack, unpack, unpack_limit, unpack_one
 
-Result = tuple[Any, ...]
-
-
 _NO_FRACTION = float(3 << 51)
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "nil"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, (int, float)):
-        return "number"
-    return "string" if isinstance(value, bytes) else "table"
-
-
-def _number(values: Result, at: int, function: str, missing: str = "no value") -> float:
-    """Argument number `at` (from 0), as Lua coerces it."""
-    if at >= len(values):
-        raise ValueError(f"bad argument #{at + 1} to '{function}' (number expected, got {missing})")
-    value = values[at]
-    if isinstance(value, bytes):
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"bad argument #{at + 1} to '{function}' (number expected, got {_kind(value)})")
-    return value
 
 
 def _bits(values: Result, at: int, function: str) -> int:
     """An argument as 32 bits without sign: the lowest of a double to which so much was added that it has no fraction,
     as BitOp does it."""
     lowest: tuple[int] = struct.unpack_from(
-        "<I", struct.pack("<d", _number(values, at, function) + _NO_FRACTION)
+        "<I", struct.pack("<d", number(values, at, function) + _NO_FRACTION)
     )
     return lowest[0]
 
@@ -61,7 +34,11 @@ def _signed(value: int) -> Result:
 
 def _fold(name: str, operation: Callable[[int, int], int]) -> Callable[..., Result]:
     def folded(*values: Any) -> Result:
-        return _signed(reduce(operation, (_bits(values, at, name) for at in range(max(len(values), 1)))))
+        order = (
+            0,
+            *range(len(values) - 1, 0, -1),
+        )  # the first that is no number, so counted, is complained of
+        return _signed(reduce(operation, (_bits(values, at, name) for at in order)))
 
     return folded
 
@@ -75,7 +52,7 @@ def _shift(name: str, operation: Callable[[int, int], int]) -> Callable[..., Res
 
 def _tohex(*values: Any) -> Result:
     value = _bits(values, 0, "tohex")
-    digits = int(_number(values, 1, "tohex")) if len(values) > 1 else 8
+    digits = _signed(_bits(values, 1, "tohex"))[0] if len(values) > 1 else 8
     text = b"%08X" % value if digits < 0 else b"%08x" % value
     count = min(abs(digits), 8)
     return (text[8 - count :],)
@@ -106,33 +83,33 @@ _PACKABLE = "bBhHlLTiI"
 
 def _options(format_: bytes, function: str) -> Any:
     """(option, size, bytes of padding that alignment asks, byte order) of each item; the caller sends the offset."""
-    text = format_.decode("latin-1")
+    words = format_.decode("latin-1")
     order, align, at, offset = "little", 1, 0, 0
-    while at < len(text):
-        option = text[at]
+    while at < len(words):
+        option = words[at]
         at += 1
         start = at
-        while option in "iIc!" and at < len(text) and text[at].isdigit():
+        while option in "iIc!" and at < len(words) and words[at].isdigit():
             at += 1
-        number = int(text[start:at]) if at > start else None
+        count = int(words[start:at]) if at > start else None
         if option in " ":
             continue
         if option in "<>":
             order = "little" if option == "<" else "big"
             continue
         if option == "!":
-            align = 8 if number is None else number
+            align = 8 if count is None else count
             if not align or align & (align - 1):
                 raise ValueError(f"alignment {align} is not a power of 2")
             continue
         if option == "c":
-            size = 1 if number is None else number
+            size = 1 if count is None else count
             if size > _SIZE_MAX:
                 raise ValueError("integral size overflow")
         elif option == "s":
             size = 0
         elif option in _SIZES:
-            size = _SIZES[option] if number is None else number
+            size = _SIZES[option] if count is None else count
             if option in "iI" and size > _INTEGERS_MAX_BYTES:
                 raise ValueError(f"integral size {size} is larger than limit of {_INTEGERS_MAX_BYTES}")
         else:
@@ -147,9 +124,10 @@ def _options(format_: bytes, function: str) -> Any:
 
 def _walk(format_: Any, function: str, take: Callable[[str, int, int, str], int]) -> None:
     """Call `take` for each item; it returns the offset behind it."""
-    if not isinstance(format_, bytes):
-        raise ValueError(f"bad argument #1 to '{function}' (string expected, got {_kind(format_)})")
-    options = _options(format_, function)
+    layout = text(format_)
+    if layout is None:
+        raise ValueError(f"bad argument #1 to '{function}' (string expected, got {kind(format_)})")
+    options = _options(layout, function)
     try:
         item = next(options)
         while True:
@@ -163,13 +141,12 @@ def _struct_pack(format_: Any = None, *values: Any) -> Result:
     arguments = (format_, *values)
     at = 0
 
-    def text() -> bytes:
+    def given() -> bytes:
         value = arguments[at] if at < len(arguments) else None
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return b"%.14g" % value
-        if not isinstance(value, bytes):
-            raise ValueError(f"bad argument #{at + 1} to 'pack' (string expected, got {_kind(value)})")
-        return value
+        found = text(value)
+        if found is None:
+            raise ValueError(f"bad argument #{at + 1} to 'pack' (string expected, got {kind(value)})")
+        return found
 
     def take(option: str, size: int, padding: int, order: str) -> int:
         nonlocal at
@@ -179,15 +156,15 @@ def _struct_pack(format_: Any = None, *values: Any) -> Result:
             return len(out)
         at += 1
         if option in _PACKABLE:
-            number = int(_number(arguments, at, "pack", "nil"))
-            out.extend((number & ((1 << 8 * size) - 1)).to_bytes(size, order))  # type: ignore[arg-type]
+            bits = uint64(number(arguments, at, "pack", "nil")) & ((1 << 8 * size) - 1)
+            out.extend(bits.to_bytes(size, order))  # type: ignore[arg-type]
         elif option in "fd":
             mark = ("<" if order == "little" else ">") + option
-            out.extend(struct.pack(mark, _number(arguments, at, "pack", "nil")))
+            out.extend(struct.pack(mark, number(arguments, at, "pack", "nil")))
         elif option == "s":
-            out.extend(text() + b"\0")
+            out.extend(given() + b"\0")
         else:
-            value = text()
+            value = given()
             size = size or len(value)
             if len(value) < size:
                 raise ValueError(f"bad argument #{at + 2} to 'pack' (string too short)")  # so it counts
@@ -213,12 +190,11 @@ def _struct_size(format_: Any = None, *_: Any) -> Result:
     return (total,)
 
 
-def _struct_unpack(format_: Any = None, data: Any = None, start: Any = 1, *_: Any) -> Result:
-    if isinstance(data, (int, float)) and not isinstance(data, bool):
-        data = b"%.14g" % data
-    if not isinstance(data, bytes):
-        raise ValueError(f"bad argument #2 to 'unpack' (string expected, got {_kind(data)})")
-    offset = int(start) - 1
+def _struct_unpack(format_: Any = None, given: Any = None, *more: Any) -> Result:
+    data = text(given)
+    if data is None:
+        raise ValueError(f"bad argument #2 to 'unpack' (string expected, got {kind(given)})")
+    offset = optional_int64((format_, given, *more), 2, "unpack", 1) - 1
     if offset < 0:
         raise ValueError("bad argument #3 to 'unpack' (offset must be 1 or greater)")
     results: list[Any] = []
@@ -226,6 +202,8 @@ def _struct_unpack(format_: Any = None, data: Any = None, start: Any = 1, *_: An
     def take(option: str, size: int, padding: int, order: str) -> int:
         nonlocal offset
         offset += padding
+        if offset + size > len(data):
+            raise ValueError("bad argument #2 to 'unpack' (data string too short)")
         if option == "c" and not size:
             count = results.pop() if results else None
             if isinstance(count, bytes) or count is None:
@@ -242,8 +220,9 @@ def _struct_unpack(format_: Any = None, data: Any = None, start: Any = 1, *_: An
             offset = end + 1
             return offset
         if option in _PACKABLE:
-            number = int.from_bytes(piece, order, signed=option.islower())  # type: ignore[arg-type]
-            results.append(float(number))
+            low = piece[:8] if order == "little" else piece[-8:]
+            value = int.from_bytes(low, order, signed=option.islower())  # type: ignore[arg-type]
+            results.append(float(value))
         elif option in "fd":
             results.append(struct.unpack(("<" if order == "little" else ">") + option, piece)[0])
         elif option == "c":

@@ -12,8 +12,7 @@ from typing import Any
 from lupa.lua51 import lua_type
 
 from server.keyspace.breath import breathe
-
-Result = tuple[Any, ...]
+from server.scripting.arguments import Result, int64, kind, number, optional_int64, text
 
 depth_max = 16
 """Of tables in tables, when writing."""
@@ -95,7 +94,7 @@ def _write_table(table: Any, out: bytearray, depth: int) -> None:
         items.append(item)
     length = len(items)
     keys = [key for key, _ in items]
-    if length and all(type(key) is int and key > 0 for key in keys) and max(keys) == length:
+    if all(type(key) is int and key > 0 for key in keys) and max(keys, default=0) == length:
         _write_header(length, out, 0x90, 0xDC)
         by_key = dict(items)
         for at in range(1, length + 1):
@@ -118,38 +117,47 @@ def _write_header(length: int, out: bytearray, short: int, long: int) -> None:
         out.extend(struct.pack(">BI", long + 1, length))
 
 
-def unpack(data: Any = None, *_: Any) -> Result:
-    """All values of `data`."""
-    return tuple(_read_many(_text(data, "unpack"), 0, 0)[0])
+def unpack(*values: Any) -> Result:
+    """All values of the data."""
+    return tuple(_read_many(_data(values, "unpack"), 0, 0)[0])
 
 
-def unpack_one(data: Any = None, offset: Any = 0, *_: Any) -> Result:
-    """The offset behind one value (-1 at the end), and the value."""
-    return _limited(_text(data, "unpack_one"), 1, int(offset))
+def unpack_one(*values: Any) -> Result:
+    """The offset behind one value (-1 at the end), and the value. After the data: the offset where it begins."""
+    offset = optional_int64(values, 1, "unpack_one", 0)
+    return _limited(_data(values, "unpack_one"), 1, offset)
 
 
-def unpack_limit(data: Any = None, limit: Any = 0, offset: Any = 0, *_: Any) -> Result:
-    """The offset behind `limit` values (-1 at the end), and the values. Without a limit all values, and no offset."""
-    if not int(limit) and not int(offset):
-        return unpack(data)
-    return _limited(_text(data, "unpack_limit"), int(limit), int(offset))
+def unpack_limit(*values: Any) -> Result:
+    """The offset behind some values (-1 at the end), and the values. After the data: how many, and the offset where
+    they begin; 0 for both: all values, and no offset."""
+    limit = int64(number(values, 1, "unpack_limit"))
+    offset = optional_int64(values, 2, "unpack_limit", 0)
+    return _limited(_data(values, "unpack_limit"), limit, offset) if limit or offset else unpack(*values)
 
 
 def _limited(data: bytes, limit: int, offset: int) -> Result:
     if offset < 0 or limit < 0:
-        raise ValueError(f"Invalid request to unpack with offset of {offset} and limit of {len(data)}.")
+        raise ValueError(
+            f"Invalid request to unpack with offset of {_shown(offset)} and limit of {len(data)}."
+        )
     if offset > len(data):
-        raise ValueError(f"Start offset {offset} greater than input length {len(data)}.")
+        raise ValueError(f"Start offset {_shown(offset)} greater than input length {len(data)}.")
     values, end = _read_many(data, offset, limit)
     return (-1 if end >= len(data) else end, *values)
 
 
-def _text(data: Any, function: str) -> bytes:
-    if isinstance(data, (int, float)) and not isinstance(data, bool):
-        return b"%.14g" % data
-    if not isinstance(data, bytes):
-        raise ValueError(f"bad argument #1 to '{function}' (string expected)")
-    return data
+def _shown(offset: int) -> int:
+    """As C prints 64 bits as a number of 32."""
+    return (offset + (1 << 31)) % (1 << 32) - (1 << 31)
+
+
+def _data(values: Result, function: str) -> bytes:
+    found = text(values[0]) if values else None
+    if found is None:
+        got = kind(values[0]) if values else "no value"
+        raise ValueError(f"bad argument #1 to '{function}' (string expected, got {got})")
+    return found
 
 
 def _read_many(data: bytes, at: int, limit: int) -> tuple[list[Any], int]:

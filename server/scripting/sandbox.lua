@@ -11,7 +11,7 @@
 -- The globals of a library are `function_globals`, behind a proxy of their own; while its text runs, to register
 -- functions, there is nothing in the world but the library `registering`.
 
-local host, make_cjson, make_reply = ...
+local host, make_cjson, make_reply, random = ...
 local raw = {}
 for name, value in pairs(_G) do raw[name] = value end
 local sethook, getinfo = debug.sethook, debug.getinfo
@@ -83,6 +83,7 @@ end
 real._G = protect(real)
 
 function real.pcall(...)
+  if select('#', ...) == 0 then return false, 'attempt to call a boolean value' end
   return caught(raw.pcall(...))
 end
 
@@ -96,9 +97,10 @@ function real.next(t, k)
   return raw.next(hidden[t] or t, k)
 end
 
-function real.pairs(t)
+function real.pairs(...)
+  local t = ...
   local target = t ~= nil and hidden[t]
-  if not target then return raw.pairs(t) end
+  if not target then return raw.pairs(...) end
   return function(_, k) return raw.next(target, k) end, t, nil
 end
 
@@ -111,13 +113,16 @@ function real.rawset(t, k, v)
   return raw.rawset(t, k, v)
 end
 
-function real.setmetatable(t, m)
+function real.setmetatable(...)
+  local t = ...
   if t ~= nil and hidden[t] then error(READONLY, 0) end
-  return raw.setmetatable(t, m)
+  return raw.setmetatable(...)
 end
 
-function real.getmetatable(t)
-  return raw.getmetatable(t)
+function real.getmetatable(...)
+  local t = ...
+  if t ~= nil and hidden[t] and t ~= globals then return nil end
+  return (raw.getmetatable(...))
 end
 
 local function kind_of_first(...)
@@ -146,9 +151,22 @@ function real.load(...)
   return load_text(raw.table.concat(pieces), name or '=(load)')
 end
 
-function real.collectgarbage(option)
+-- Lua collects when it likes: a script may ask for it, but not change how it is done.
+local collecting = {
+  collect = 0, stop = 0, restart = 0, step = false, setpause = 200, setstepmul = 200,
+}
+
+function real.collectgarbage(...)
+  local option = ...
+  if option == nil then option = 'collect' end
+  if type(option) ~= 'string' and type(option) ~= 'number' then
+    fail("bad argument #1 to 'collectgarbage' (string expected, got " .. type(option) .. ')')
+  end
   if option == 'count' then return raw.collectgarbage('count') end
-  return raw.collectgarbage('collect')
+  local answer = collecting[option]
+  if answer == nil then fail("bad argument #1 to 'collectgarbage' (invalid option '" .. option .. "')") end
+  if option == 'collect' or option == 'step' then raw.collectgarbage('collect') end
+  return answer
 end
 
 local function copy(library)
@@ -159,9 +177,21 @@ end
 
 real.string = protect(copy(string))
 real.table = protect(copy(table))
-real.math = protect(copy(math))
+local own_math = copy(math)
+
+function own_math.random(...)
+  raw.math.random(...) -- complains of what makes no sense
+  return random.random(...)
+end
+
+function own_math.randomseed(...)
+  raw.math.randomseed(...)
+  random.randomseed(...)
+end
+
+real.math = protect(own_math)
 real.os = protect({clock = os.clock})
-getmetatable('').__metatable = false
+getmetatable('').__metatable = (protect({__index = real.string}))
 
 -- the end of scripts that go on for too long
 
@@ -312,8 +342,12 @@ local function answered(ok, first, ...)
   return first, ...
 end
 
+local described = {
+  cmsgpack = {_NAME = 'cmsgpack', _VERSION = 'lua-cmsgpack 0.4.0', _DESCRIPTION = 'MessagePack for Lua'},
+}
+
 for library, functions in raw.pairs(host.libraries) do
-  local members = {}
+  local members = described[library] or {}
   for name, f in raw.pairs(functions) do
     local inner = python.as_function(f)
     members[name] = function(...) return answered(inner(...)) end
