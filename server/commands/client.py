@@ -68,7 +68,7 @@ def client_setinfo(context: Context, args: Args) -> Reply:
     if option not in (b"lib-name", b"lib-ver"):
         raise CommandError(b"ERR Unrecognized option '%b'" % args[2])
     if not is_printable(args[3]):
-        raise CommandError(b"ERR %b cannot contain spaces, newlines or special characters." % option)
+        raise CommandError(b"ERR %b cannot contain spaces, newlines or special characters." % args[2])
     if option == b"lib-name":
         context.session.library_name = args[3]
     else:

@@ -4,6 +4,7 @@ DEBUG subcommands are not rows of the table, as in Redis: each is an entry of `_
 arguments it takes. To add one, write a handler and an entry.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 
 import hiredis
@@ -12,7 +13,7 @@ import trio
 import server.commands.object_command  # noqa: F401  (declares MEMORY)
 from resp.replies import encode
 from resp.values import OK, Attribute, BigNumber, Error, Push, Raw, Simple, Verbatim
-from server.commands.arguments import bounded_integer, integer, sleep_time_s
+from server.commands.arguments import bounded_integer, sleep_time_s
 from server.commands.context import Context
 from server.commands.help import help_reply
 from server.commands.table import (
@@ -35,7 +36,10 @@ from server.keyspace.view import View
 from server.telemetry.process import peak_resident_bytes, resident_bytes
 from server.types.keys import encoding_name
 
+log = logging.getLogger("redraft.debug")
+
 _BAD_SUBCOMMAND = b"ERR unknown subcommand or wrong number of arguments for '%b'. Try DEBUG HELP."
+_NOT_POSITIVE = b"ERR value is out of range, must be positive"
 _PROTOCOL_TYPES = b"string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
 
 
@@ -131,9 +135,9 @@ async def _reload(context: Context, args: Args) -> Reply:
 
 async def _populate(context: Context, args: Args) -> Reply:
     """Keys `prefix:0` and on, as far as they are not there, with values `value:0` and on, cut or filled to a size."""
-    count = bounded_integer(args[2], 0, 2**63 - 1, b"ERR value is out of range, must be positive")
+    count = bounded_integer(args[2], 0, 2**63 - 1, _NOT_POSITIVE)
     prefix = args[3] if len(args) > 3 else b"key"
-    size_bytes = integer(args[4]) if len(args) > 4 else 0
+    size_bytes = bounded_integer(args[4], 0, 2**63 - 1, _NOT_POSITIVE) if len(args) > 4 else 0
     numbers = iter(range(count))
 
     async def write() -> None:
@@ -154,6 +158,11 @@ async def _digest(context: Context, args: Args) -> Reply:
     """Of the data that this node's replicas have applied: equal on nodes with the same groups when nothing is
     written."""
     return Simple(b"%040x" % await context.node.digest())
+
+
+def _log(context: Context, args: Args) -> Reply:
+    log.warning("DEBUG LOG: %s", args[2].decode(errors="replace"))
+    return OK
 
 
 def _nothing(context: Context, args: Args) -> Reply:
@@ -198,6 +207,7 @@ _SUBCOMMANDS: dict[bytes, tuple[int, int, Callable[[Context, Args], Reply | Awai
     b"leak": (3, 3, _refused),
     b"listpack": (3, 3, _memory_free),
     b"loadaof": (2, 2, _reload),
+    b"log": (3, 3, _log),
     b"object": (3, 4, _object),
     b"oom": (2, 2, _refused),
     b"panic": (2, 2, _refused),
@@ -334,6 +344,8 @@ ERROR <string>
     unit tests to simulate error replies.
 LOADAOF
     Return when everything applied is synced in the data store.
+LOG <message>
+    Write <message> to the server log.
 OBJECT <key> [fast]
     Show low level info about `key` and associated value.
 POPULATE <count> [<prefix>] [<size>]

@@ -125,6 +125,7 @@ CASES = [
             ["CLIENT", "SETINFO", "lib-name", "a library"],
             ["CLIENT", "SETINFO", "lib-name", "library"],
             ["CLIENT", "SETINFO", "LIB-VER", "1.2"],
+            ["CLIENT", "SETINFO", "LIB-Name", "a library"],
             ["CLIENT", "SETINFO", "lib-ver", "1 2"],
             ["CLIENT", "SETINFO", "nosuch", "1"],
             ["CLIENT", "SETINFO", "lib-name"],
