@@ -82,8 +82,8 @@ ELEMENT_PREFIX_BYTES = ELEMENT_PREFIX.size
 ID = Struct(">Q")
 ID_BYTES = ID.size
 _ID_END = HEADER_BYTES + ID_BYTES
-NO_COLLECTION = 0
-"""No collection's id."""
+NO_COLLECTION = -1
+"""No collection's id. That of one whose elements lie in the head is 0."""
 HASH_BITS = 32
 COMPACT_META_BYTES = 2
 """A compact collection's payload begins with the length of its meta, see collection.py."""

@@ -172,3 +172,11 @@ def test_a_text_is_known_until_it_is_flushed(group: Group) -> None:
     group.run("_scriptflush")
     assert leader_runs(group, text) == b"x"
     assert sha1(text.encode()).digest() in b"".join(group.written)
+
+
+def test_texts_are_known_beside_a_small_set(group: Group) -> None:
+    for _ in range(3):
+        leader_runs(group, "return 'x'")
+        group.view.committed = group.view.revision
+    assert group.run("SADD", "s", "a", "b") == 2
+    assert group.run("SREM", "s", "a") == 1
