@@ -5,6 +5,7 @@ all that it writes. What it calls stands in script_calls.py. A group knows the t
 every data group, since EVALSHA comes to that of its keys.
 """
 
+from dataclasses import replace
 from functools import partial
 from hashlib import sha1
 from typing import Any
@@ -40,6 +41,8 @@ from server.scripting.script import EVALUATED, LOADED, find_text, forget_texts, 
 
 NOT_BUSY = b"NOTBUSY No scripts in execution right now."
 NO_SCRIPT = b"NOSCRIPT No matching script."
+_DIGEST_CHARACTERS = 40
+"""Of a sha1 in hex."""
 EVAL_FLAGS = NOSCRIPT | STALE | SKIP_MONITOR | Flag.NO_MANDATORY_KEYS
 kill_patience_s = 1.0
 """SCRIPT KILL waits so long for the groups to answer."""
@@ -61,8 +64,20 @@ def _script_keys(args: Args) -> list[int]:
     return list(range(3, _keys_end(args)))
 
 
+def _keys_by_digest(args: Args) -> list[int]:
+    """Likewise, of a script that is named: of what can not be a digest that is said first."""
+    try:
+        return _script_keys(args)
+    except CommandError:
+        if len(args[1]) != _DIGEST_CHARACTERS:
+            raise CommandError(NO_SCRIPT) from None
+        raise
+
+
 _KEYS_RW = Keys(find=_script_keys, access="RW access update", count_at=2)
 _KEYS_RO = Keys(find=_script_keys, access="RO access", count_at=2)
+_KEYS_RW_BY_DIGEST = replace(_KEYS_RW, find=_keys_by_digest)
+_KEYS_RO_BY_DIGEST = replace(_KEYS_RO, find=_keys_by_digest)
 
 
 # -- EVAL --------------------------------------------------------------------------------------------------------
@@ -94,7 +109,7 @@ def _eval(view: View, args: Args, readonly: bool) -> Reply:
 def _digest(text: bytes) -> bytes | None:
     """The sha1 that 40 hex digits say."""
     try:
-        return bytes.fromhex(text.decode()) if len(text) == 40 else None
+        return bytes.fromhex(text.decode()) if len(text) == _DIGEST_CHARACTERS else None
     except ValueError:
         return None
 
@@ -145,7 +160,7 @@ def eval_ro(view: View, args: Args) -> Reply:
     "evalsha",
     arity=-3,
     flags=EVAL_FLAGS,
-    keys=_KEYS_RW,
+    keys=_KEYS_RW_BY_DIGEST,
     writes=True,
     since="2.6.0",
     group="scripting",
@@ -161,7 +176,7 @@ def evalsha(view: View, args: Args) -> Reply:
     "evalsha_ro",
     arity=-3,
     flags=EVAL_FLAGS | READONLY,
-    keys=_KEYS_RO,
+    keys=_KEYS_RO_BY_DIGEST,
     since="7.0.0",
     group="scripting",
     complexity=DEPENDS,

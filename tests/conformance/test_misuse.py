@@ -35,8 +35,6 @@ TOLD_OTHERWISE = """
     unsubscribe wait waitaof zrandmember
 """
 """Random or of the moment, refused for what Raft does instead, or more than one reply to a request."""
-LATER = frozenset(("evalsha", "evalsha_ro"))
-"""Of a digest that is too short Valkey says so before it counts the keys."""
 BUGS = frozenset(("hgetex", "hsetex"))
 """Valkey takes a key with the name FIELDS for the word."""
 
@@ -177,7 +175,7 @@ def requests_for(row: Command) -> Iterator[Request]:
         yield [*row.name.upper().split("|"), *words]
 
 
-@pytest.mark.parametrize("name", sorted(ROWS.keys() - BUGS - LATER))
+@pytest.mark.parametrize("name", sorted(ROWS.keys() - BUGS))
 def test_a_request_that_is_nearly_right_is_answered_as_by_valkey(
     valkey: Server, standalone: Server, name: str
 ) -> None:
