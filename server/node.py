@@ -1,9 +1,8 @@
-"""One node: the stores, Raft's host, a shard and a route for each group, the reactor; and the services of all
-of it.
+"""One node: the stores, Raft's host, a shard and a route for each group, the reactor.
 
-This file wires and nothing more; what the parts do stands in their own rooms. `Node.end_turn` is the end of
-every turn of the loop, whoever began it: routes drain, shards propose, frames leave, Raft is pumped, replies
-are flushed.
+This file wires, and answers what commands ask of the node as a whole (commands/context.py); what the parts do stands in
+their own rooms. `Node.end_turn` is the end of every turn of the loop, whoever began it: routes drain, shards propose,
+frames leave, Raft is pumped, replies are flushed.
 """
 
 import logging

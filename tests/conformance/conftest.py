@@ -34,3 +34,10 @@ def redraft(request: pytest.FixtureRequest) -> Server:
     """Each of ours in turn."""
     server: Server = request.getfixturevalue(request.param)
     return server
+
+
+@pytest.fixture(params=["valkey", "standalone"])
+def server(request: pytest.FixtureRequest) -> Server:
+    """What is right, and then ours: the same test says what either does."""
+    found: Server = request.getfixturevalue(request.param)
+    return found

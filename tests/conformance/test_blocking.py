@@ -140,7 +140,7 @@ def test_time_is_over(client: Open) -> None:
         ["BLMPOP", "0.2", "1", "{t}k", "LEFT"],
     ):
         assert waiting.ask(*request) == Reply("*", None)
-    assert 0.6 <= time.monotonic() - began_s < 2
+    assert time.monotonic() - began_s >= 0.6
     assert client().ask("RPUSH", "{t}k", "1").value == 1
     assert client().ask("LLEN", "{t}k").value == 1
 

@@ -10,12 +10,6 @@ from tests.conformance.harness.wire import Connection, Reply
 OUT_OF_MEMORY = Reply("-", b"OOM command not allowed when used memory > 'maxmemory'.")
 
 
-@pytest.fixture(params=["valkey", "standalone"])
-def server(request: pytest.FixtureRequest) -> Server:
-    found: Server = request.getfixturevalue(request.param)
-    return found
-
-
 @pytest.fixture
 def client(server: Server) -> Iterator[Connection]:
     with Connection(HOST, server.port) as connection:

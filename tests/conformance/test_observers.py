@@ -13,12 +13,6 @@ from tests.conformance.harness.wire import Connection, encode
 PREFIX = re.compile(rb"^\d+\.\d{6} \[(\d+) [^\]]+\] ")
 
 
-@pytest.fixture(params=["valkey", "standalone"])
-def server(request: pytest.FixtureRequest) -> Server:
-    found: Server = request.getfixturevalue(request.param)
-    return found
-
-
 @pytest.fixture
 def client(server: Server) -> Iterator[Connection]:
     with Connection(HOST, server.port) as connection:

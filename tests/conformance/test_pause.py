@@ -12,12 +12,6 @@ Open = Callable[[], Connection]
 SHARED = b"#!lua flags=no-writes\nreturn 1"
 
 
-@pytest.fixture(params=["valkey", "standalone"])
-def server(request: pytest.FixtureRequest) -> Server:
-    found: Server = request.getfixturevalue(request.param)
-    return found
-
-
 @pytest.fixture
 def client(server: Server) -> Iterator[Open]:
     connections: list[Connection] = []
