@@ -204,7 +204,7 @@ class Dispatcher:
         """The command of a request, or the encoded error."""
         row = lookup(args)
         if not session.authenticated and (row is None or row.handler is None or not row.open):
-            return self._failed(encode(Error(NO_AUTH), session.protocol))
+            return self._error(session, NO_AUTH)
         if row is None or not row.open:
             rest = b""
             for argument in args[1:]:
@@ -221,7 +221,7 @@ class Dispatcher:
             return row
         if session.queue is not None:
             session.queue_broken = True
-        return self._failed(encode(Error(text), session.protocol))
+        return self._error(session, text)
 
     def _wrong_arity(self, session: Session, row: Command) -> bytes:
         if not session.authenticated and not row.flags & Flag.NO_AUTH:
@@ -229,14 +229,12 @@ class Dispatcher:
         text = b"ERR wrong number of arguments for '" + row.error_name + b"' command"
         return self.gate.refuse(session, row, text)
 
+    def _error(self, session: Session, text: bytes) -> bytes:
+        return self._failed(encode(Error(text), session.protocol))
+
     def _failed(self, reply: bytes) -> bytes:
         self._stats.count_error(reply)
         return reply
-
-    def configure(self) -> None:
-        """The thresholds of slow log, latency monitor and large replies have changed."""
-        self.observers.configure()
-        self.watch_everything()
 
     def run_here(self, connection: Connection, row: Command, args: Args) -> bytes | None:
         """`execute` from where guards have let the command pass, as a call that says whose it is."""
@@ -266,11 +264,11 @@ class Dispatcher:
         except CommandError as error:
             if (busy := self.gate.busy(row)) is not None:
                 return self.gate.refuse(session, row, busy)
-            return self._failed(encode(Error(error.text), session.protocol))
+            return self._error(session, error.text)
         first = groups[0]
         if len(groups) > 1 and any(group != first for group in groups):
             if row.where is SHARD:
-                return self._failed(encode(Error(CROSS_SLOT), session.protocol))
+                return self._error(session, CROSS_SLOT)
             self._spread(connection, row, args, groups)
             return None
         route = self.routes[first]
@@ -357,9 +355,7 @@ class Dispatcher:
             leader = self._topology.nodes[route.leader]
             row.calls -= 1
             row.rejected_calls += 1
-            return self._failed(
-                encode(Error(b"MOVED %d %b:%d" % (slot, leader.host.encode(), leader.port)), session.protocol)
-            )
+            return self._error(session, b"MOVED %d %b:%d" % (slot, leader.host.encode(), leader.port))
         self._stats.forwarded_commands += 1
         self._submit(connection, route, row, args)
         return None
@@ -396,10 +392,10 @@ class Dispatcher:
             value = self.value_of(row, self.context(connection), args)
         except CommandError as error:
             row.failed_calls += 1
-            return self._failed(encode(Error(error.text), session.protocol))
+            return self._error(session, error.text)
         except Exception:
             self.log_failure(row)
-            return self._failed(encode(Error(INTERNAL), session.protocol))
+            return self._error(session, INTERNAL)
         if isinstance(value, CoroutineType):
             connection.start(value, connection.defer(args), session.protocol)
             return None
@@ -460,6 +456,13 @@ class Dispatcher:
             leader = self._topology.nodes[route.leader]
             slot = self._slot_of(row, args, group)
             raise CommandError(b"MOVED %d %b:%d" % (slot, leader.host.encode(), leader.port))
+
+    # -- what the node tells ---------------------------------------------------------------------------------
+
+    def configure(self) -> None:
+        """The thresholds of slow log, latency monitor and large replies have changed."""
+        self.observers.configure()
+        self.watch_everything()
 
     def watch_everything(self) -> None:
         """Look again at what concerns every command."""
