@@ -130,13 +130,22 @@ class QueryBufferOverflow(ProtocolError):
 class _Partial:
     """An unfinished request. Exists only while there is one."""
 
-    __slots__ = ("args", "args_bytes", "bulk_bytes", "missing", "tail")
+    __slots__ = ("args", "args_bytes", "bulk_bytes", "counted", "missing", "tail")
 
-    def __init__(self, tail: bytearray, args: list[bytes], missing: int, bulk_bytes: int) -> None:
+    def __init__(
+        self, tail: bytearray, args: list[bytes], missing: int, bulk_bytes: int, before: "_Partial | None"
+    ) -> None:
+        """`before`: what it was when more of it arrived."""
         self.tail = tail
         """Bytes not parsed yet."""
         self.args = args
-        self.args_bytes = sum(map(len, args)) + _ARGUMENT_OVERHEAD_BYTES * len(args)
+        counted, known_bytes = 0, 0
+        if before is not None and before.args is args:
+            counted, known_bytes = before.counted, before.args_bytes
+        new_bytes = sum(map(len, args[counted:])) + _ARGUMENT_OVERHEAD_BYTES * (len(args) - counted)
+        self.args_bytes: int = known_bytes + new_bytes
+        """Memory of `args`. A request may have a million, and come in a thousand pieces: each is counted once."""
+        self.counted: int = len(args)
         self.missing = missing
         """Arguments still to come. 0: the request's first line has not ended, and `args` is empty."""
         self.bulk_bytes = bulk_bytes
@@ -156,6 +165,14 @@ class RequestParser:
         """Memory of the unfinished request: bytes received, and 41 for each argument that is complete. 0:
         none."""
         self._partial: _Partial | None = None
+
+    @property
+    def lacking_bytes(self) -> int:
+        """What is still to come of the argument that is arriving; 0 when that is not known."""
+        partial = self._partial
+        if partial is None or partial.bulk_bytes == _UNKNOWN:
+            return 0
+        return partial.bulk_bytes - len(partial.tail)
 
     def feed(self, data: bytes) -> list[list[bytes]]:
         """The requests that `data` completes, in order; each a list of at least one argument.
@@ -229,8 +246,10 @@ class RequestParser:
                 return b"", 0
             data = bytes(tail) + data
             position = 0
-        self._forget()
-        return data, self._walk(data, position, partial.args, partial.missing, requests)
+        position = self._walk(data, position, partial.args, partial.missing, requests)
+        if self._partial is partial:
+            self._forget()  # the request is complete
+        return data, position
 
     def _walk(
         self, data: bytes, position: int, args: list[bytes], missing: int, requests: list[list[bytes]]
@@ -339,7 +358,8 @@ class RequestParser:
         requests: list[list[bytes]],
     ) -> int:
         """Keep what `data` has of an unfinished request. Returns the end of `data`."""
-        self._hold(_Partial(bytearray(memoryview(data)[position:]), args, missing, bulk_bytes))
+        tail = bytearray(memoryview(data)[position:])
+        self._hold(_Partial(tail, args, missing, bulk_bytes, self._partial))
         self._check_query_buffer(requests)
         return len(data)
 
@@ -365,7 +385,8 @@ class RequestParser:
         requests: list[list[bytes]],
     ) -> ProtocolError:
         """The error to raise, in a state from which an empty feed tries the same bytes again."""
-        self._hold(_Partial(bytearray(memoryview(data)[position:]), args, missing, _UNKNOWN))
+        tail = bytearray(memoryview(data)[position:])
+        self._hold(_Partial(tail, args, missing, _UNKNOWN, self._partial))
         lifted = problem.startswith(b"unauthenticated")
         return ProtocolError(b"Protocol error: " + problem, requests, lifted)
 

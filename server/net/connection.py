@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 read_bytes = 64 * 1024
 """One read: enough for the deepest usual pipelines, little enough to keep a turn under about 10 ms."""
 read_large_bytes = 1 << 20
-"""One read while a large request is arriving."""
+"""One read while a large argument is arriving; many small ones take long to parse."""
 output_pause_bytes = 1 << 20
 """No more of a client's commands are run while this much of its replies has not been taken."""
 waiting_min, waiting_max = 64, 4096
@@ -134,7 +134,11 @@ class Connection:
         parser = self._parser
         pending = parser.pending_bytes
         try:
-            data = self.sock.recv(read_bytes if pending < read_bytes else read_large_bytes)
+            data = self.sock.recv(
+                read_bytes
+                if pending < read_bytes
+                else max(read_bytes, min(parser.lacking_bytes, read_large_bytes))
+            )
         except BlockingIOError:
             return
         except OSError:

@@ -308,3 +308,18 @@ def test_a_value_byte_by_byte_takes_no_object_per_byte() -> None:
         tracemalloc.stop()
     assert parser.feed(b"\r\n") == [[b"xy" * 50_000]]
     assert peak_bytes < 300_000
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 7, 1000])
+def test_what_is_unfinished_counts_the_same_in_whatever_pieces_it_came(piece_bytes: int) -> None:
+    sent = encoded([[b"SET", *(b"x" * (number % 50) for number in range(300))]])[:-30]
+    whole, pieces = RequestParser(Limits()), RequestParser(Limits())
+    assert whole.feed(sent) == []
+    for start in range(0, len(sent), piece_bytes):
+        assert pieces.feed(sent[start : start + piece_bytes]) == []
+    assert pieces.pending_bytes == whole.pending_bytes > len(sent)
+    assert pieces.lacking_bytes == whole.lacking_bytes == 28
+    assert pieces.feed(b"x" * 28 + b"\r\n*1\r\n$4\r\nPI") == whole.feed(b"x" * 28 + b"\r\n*1\r\n$4\r\nPI")
+    assert pieces.pending_bytes == whole.pending_bytes
+    assert pieces.feed(b"NG\r\n") == [[b"PING"]]
+    assert pieces.pending_bytes == pieces.lacking_bytes == 0
