@@ -253,6 +253,7 @@ class Forwarder:
         self._visitors: dict[Link, _Visitor] = {}
         self._dirty_peers: set[int] = set()
         self._dirty_visitors: set[_Visitor] = set()
+        """Never another object: visits have it."""
         self.visits = 0
         """Requests of other nodes so far."""
         links.lane(
@@ -326,14 +327,15 @@ class Forwarder:
 
     def flush(self) -> None:
         """Send the frames of this turn."""
-        dirty, self._dirty_peers = self._dirty_peers, set()
-        for node in dirty:
+        peers, visitors = list(self._dirty_peers), list(self._dirty_visitors)
+        self._dirty_peers.clear()
+        self._dirty_visitors.clear()
+        for node in peers:
             peer = self._peers[node]
             link = self._links.link(LANE, node)
             peer.outbox = [] if link is None else self._send_some(link, peer.outbox)
             if peer.outbox:
                 self._dirty_peers.add(node)
-        visitors, self._dirty_visitors = self._dirty_visitors, set()
         for visitor in visitors:
             visitor.outbox = self._send_some(visitor.link, visitor.outbox)
             if visitor.outbox:

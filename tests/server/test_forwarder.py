@@ -183,3 +183,27 @@ def test_replies_wait_while_much_is_on_its_way(
     visitor.buffered_bytes = 0
     links.forwarder.flush()
     assert len(visitor.frames) == 1
+
+
+def test_a_reply_that_is_made_some_turns_later_leaves_then(
+    links: Links, route: Route, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it is with every write, which has to be committed first."""
+    visitor = Link()
+    visitor.dialed = False
+    links.on_open(visitor)
+    calls: list[Call] = []
+
+    def accept(route: Route, call: Call) -> bool:
+        calls.append(call)
+        return True
+
+    monkeypatch.setattr(Route, "accept", accept)
+    links.on_frame(visitor, msgspec.msgpack.encode([Request(1, 1, 0, 0, 2, [b"GET", b"k"])]))
+    links.forwarder.flush()
+    answer_with(monkeypatch, lambda call: b"+OK\r\n")
+    links.on_frame(visitor, msgspec.msgpack.encode([Request(2, 1, 0, 0, 2, [b"GET", b"k"])]))
+    links.forwarder.flush()
+    calls[0].slot.fill(b"+OK\r\n")
+    links.forwarder.flush()
+    assert len(visitor.frames) == 2
