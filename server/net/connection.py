@@ -82,7 +82,6 @@ class Connection:
         "_closing",
         "_ended",
         "_held_bytes",
-        "_marked",
         "_output",
         "_output_bytes",
         "_parser",
@@ -93,6 +92,7 @@ class Connection:
         "_waiting",
         "_window",
         "closed",
+        "marked",
         "mask",
         "session",
         "sock",
@@ -123,7 +123,8 @@ class Connection:
         self._closing = False
         self._ended = False
         """The client sends nothing any more: answer what it has sent, then close."""
-        self._marked = False
+        self.marked = False
+        """It is in `Reactor.marked`."""
         self._soft_since_s = 0.0
         self._scope: trio.CancelScope | None = None
 
@@ -156,7 +157,7 @@ class Connection:
         self.session.net_input_bytes += size
         reactor.stats.net_input_bytes += size
         self._feed(data, pending + size >= reactor.large_request_bytes)
-        if not self._marked and (
+        if not self.marked and (
             self._output or not self._waiting or self._backlog is not None or self._blocked or self._closing
         ):
             self.mark()
@@ -306,19 +307,19 @@ class Connection:
             self._reactor.stats.count_error(reply)
         if size * self._window > waiting_bytes_max:
             self._window = max(waiting_bytes_max // size, 1)
-        if not self._marked:
-            self._marked = True
+        if not self.marked:
+            self.marked = True
             self._reactor.marked.append(self)
 
     def mark(self) -> None:
         """There may be something to send at the end of this turn."""
-        if not self._marked:
-            self._marked = True
+        if not self.marked:
+            self.marked = True
             self._reactor.marked.append(self)
 
     def flush(self) -> None:
         """The turn ends: send what is ready."""
-        self._marked = False
+        self.marked = False
         if self.closed:
             return
         waiting = self._waiting
