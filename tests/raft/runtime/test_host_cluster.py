@@ -59,6 +59,23 @@ async def test_when_the_leader_is_killed_another_takes_over_with_everything(tmp_
         assert cluster.disks[old.id].data == {b"a": b"1", b"b": b"2"}
 
 
+async def test_a_new_leader_does_not_wait_for_the_apply_thread_to_have_rested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes calls once the no-op of its term is applied."""
+    monkeypatch.setattr("raft.runtime.host.APPLY_REST_S", 3600.0)
+    cluster = Cluster(tmp_path, (1, 2, 3))
+    async with cluster.running(1, 2, 3):
+        old = await cluster.leader()
+        heir = next(node for node in cluster.nodes.values() if node is not old)
+        await until(lambda: heir.machine.applied_upto > 1)
+        await old.put(b"a", b"1")
+        old.group.transfer(heir.id)
+        old.host.pump()
+        await cluster.leader(heir.id)
+        assert cluster.disks[heir.id].data == {b"a": b"1"}
+
+
 async def test_everything_survives_all_nodes_killed_at_once_and_their_unsynced_data_lost(
     tmp_path: Path,
 ) -> None:
