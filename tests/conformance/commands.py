@@ -163,6 +163,8 @@ HASHES = (
 member = one("a", "b", "c", "d", "", "1", "m" * 65)
 score = one("0", "1", "-1", "2.5", "inf", "-inf", "-0", "1e300", "(1", "x")
 word = one("-", "+", "[a", "(a", "[c", "(d", "x")
+word_key = "{t}words"
+"""Its members have one score: what a range of words is among several Redis leaves open, and large sets are random."""
 index = one("0", "1", "-1", "-2", "5", "x")
 limit = words("LIMIT", index, index)
 ZSETS = (
@@ -174,11 +176,12 @@ ZSETS = (
     | words(one("ZSCORE", "ZRANK", "ZREVRANK"), key, member)
     | words(one("ZRANK", "ZREVRANK"), key, member, "WITHSCORE")
     | words(one("ZCOUNT", "ZREMRANGEBYSCORE"), key, score, score)
-    | words(one("ZLEXCOUNT", "ZREMRANGEBYLEX"), key, word, word)
+    | words("ZADD", word_key, many(words("0", member)))
+    | words(one("ZLEXCOUNT", "ZREMRANGEBYLEX"), word_key, word, word)
     | words(one("ZREVRANGE", "ZREMRANGEBYRANK"), key, index, index)
     | words("ZRANGE", key, index, index, some(one("REV", "WITHSCORES") | limit, 2))
     | words("ZRANGE", key, score, score, "BYSCORE", some(one("REV", "WITHSCORES") | limit, 2))
-    | words("ZRANGE", key, word, word, "BYLEX", some(one("REV") | limit, 2))
+    | words("ZRANGE", word_key, word, word, "BYLEX", some(one("REV") | limit, 2))
     | words("ZRANGESTORE", key, key, score, score, "BYSCORE", some(limit, 1))
     | words(one("ZPOPMIN", "ZPOPMAX"), key, some(index, 1))
     | words("ZMPOP", "2", key, key, one("MIN", "MAX"), some(words("COUNT", index), 1))

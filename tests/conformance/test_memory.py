@@ -98,5 +98,6 @@ def test_the_statistics_have_the_same_names(valkey: Server, standalone: Server) 
             connection.ask("FLUSHALL")
             connection.ask("SET", "k", "v")
             fields = connection.ask("MEMORY", "STATS").value
-            names.append([name.value for name in fields[::2]])
+            # What db.N tells is of hash tables, which come and go with what ran before.
+            names.append([name.value for name in fields[::2] if not name.value.startswith(b"db.")])
     assert names[0] == names[1]

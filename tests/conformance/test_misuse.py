@@ -105,7 +105,7 @@ NONSENSE = [
         "FIELDS",
     ],
 ]
-REQUESTS = 40
+REQUESTS = 15
 """For each command."""
 FAR = 1 << 32
 """No string is made this long."""
