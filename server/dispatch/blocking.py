@@ -49,7 +49,7 @@ class BlockedSlot:
         """Whose reply it is."""
         return self._connection.session
 
-    def overtaken(self, known: Overtaken) -> bool:
+    def overtaken(self, args: Args, known: Overtaken) -> bool:
         """See Slot."""
         return False
 

@@ -53,7 +53,7 @@ class WanderingSlot:
         """Whose reply it is."""
         return self._connection.session
 
-    def overtaken(self, known: Overtaken) -> bool:
+    def overtaken(self, args: Args, known: Overtaken) -> bool:
         """See Slot."""
         return False
 

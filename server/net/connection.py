@@ -60,12 +60,13 @@ class Pending:
         """Whose reply it is."""
         return self._connection.session
 
-    def overtaken(self, known: Overtaken) -> bool:
+    def overtaken(self, args: list[bytes], known: Overtaken) -> bool:
         """See Slot."""
         connection = self._connection
         if connection not in known:
-            known[connection] = connection.overtaken()
-        return self in known[connection]
+            known[connection] = connection.changes()
+        changes, places = known[connection]
+        return changes.touch(args, places[self])
 
     def fill(self, reply: bytes) -> None:
         """See Slot."""
@@ -286,17 +287,18 @@ class Connection:
             self._output.append(reply)
             self._output_bytes += len(reply)
 
-    def overtaken(self) -> set[object]:
-        """The places of replies that are due, and that something was answered behind: see Slot."""
+    def changes(self) -> tuple[Changes, dict[object, int]]:
+        """What was answered of the requests that wait in order, and the place of each that is due."""
         changes = Changes()
-        found: set[object] = set()
-        for place in reversed(self._waiting):
-            if isinstance(place, Pending):
-                if place.reply is not None:
-                    changes.add(place.args, place.reply)
-                elif changes.touch(place.args):
-                    found.add(place)
-        return found
+        places: dict[object, int] = {}
+        for place, pending in enumerate(self._waiting):
+            if not isinstance(pending, Pending):
+                continue
+            if pending.reply is None:
+                places[pending] = place
+            else:
+                changes.add(pending.args, pending.reply, place)
+        return changes, places
 
     def arrived(self, reply: bytes, args: list[bytes]) -> None:
         """The reply to `args`, which was due, is there."""

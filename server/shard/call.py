@@ -12,8 +12,15 @@ from server.telemetry.stats import Stats
 _order = count(1)
 
 
-Overtaken = dict[object, set[object]]
-"""Client to those of its slots that were overtaken."""
+class Changes(Protocol):
+    """What later requests of a client may have changed; see dispatch/order.py."""
+
+    def touch(self, args: Args, place: int) -> bool:
+        """Whether one behind `place` may have changed what `args` is about."""
+
+
+Overtaken = dict[object, tuple[Changes, dict[object, int]]]
+"""Client to what was answered of its requests, and the places of its slots that are due."""
 
 
 class Slot(Protocol):
@@ -23,10 +30,10 @@ class Slot(Protocol):
     def fill(self, reply: bytes) -> None:
         """The encoded reply; called once."""
 
-    def overtaken(self, known: Overtaken) -> bool:
-        """Whether a later command of the same client was answered that may have changed what this one is about. Then
-        it is not done any more: its place in the order is gone. `known`: empty, or what was found when others were
-        asked at the same moment."""
+    def overtaken(self, args: Args, known: Overtaken) -> bool:
+        """Whether a later command of the same client was answered that may have changed what the call `args` is about,
+        whose reply is awaited here. Then it is not done any more: its place in the order is gone. `known`: empty, or
+        what was found when others were asked at the same moment."""
 
 
 class Transaction:
@@ -70,6 +77,8 @@ class Call:
     """The evaluation had effects."""
     deadline_s = 0.0
     """Steady time until which it may wait for a leader; 0: not waiting yet."""
+    lost = False
+    """It is to be done again, and a later one of its client may have been answered meanwhile."""
     forwarded: "Visit | None" = None
     """It came from another node, which is told when it can not be done here; it is never sent on."""
     caller: Caller | None = None
@@ -145,6 +154,6 @@ class Later:
     def __init__(self, then: Callable[[bytes], None]) -> None:
         self.fill = then
 
-    def overtaken(self, known: Overtaken) -> bool:
+    def overtaken(self, args: Args, known: Overtaken) -> bool:
         """See Slot."""
         return False

@@ -176,7 +176,7 @@ class _Visit:
         self._response: Response | None = None
         """What is on its way, once there is something."""
 
-    def overtaken(self, known: Overtaken) -> bool:
+    def overtaken(self, args: Args, known: Overtaken) -> bool:
         """See Slot. Whoever has sent it knows the client."""
         return False
 

@@ -33,9 +33,9 @@ class _Part:
         self._gather = gather
         self._number = number
 
-    def overtaken(self, known: Overtaken) -> bool:
+    def overtaken(self, args: Args, known: Overtaken) -> bool:
         """See Slot."""
-        return self._gather.slot.overtaken(known)
+        return self._gather.slot.overtaken(args, known)
 
     def fill(self, reply: bytes) -> None:
         """See Slot."""

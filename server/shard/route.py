@@ -43,7 +43,7 @@ settle_s = 0.2
 class _Nowhere:
     """The slot of a call that was answered without waiting any longer."""
 
-    def overtaken(self, known: Overtaken) -> bool:
+    def overtaken(self, args: Args, known: Overtaken) -> bool:
         """See Slot."""
         return False
 
@@ -244,10 +244,15 @@ class Route:
         if self.shard is None and leader != self.me:
             self.hint = leader or self.hint
         self._retry_at_s = self._clock.steady_s + refused_pause_s
-        self.lost(call)
+        self._came_back(call)
 
     def lost(self, call: Call) -> None:
-        """`call` had no effect at the other node: do it again, unless others have gone past it or it was given up."""
+        """`call` had no effect at the other node, which is gone: do it again, unless others have gone past it or it was
+        given up. (A node that refuses calls does so in their order.)"""
+        call.lost = True
+        self._came_back(call)
+
+    def _came_back(self, call: Call) -> None:
         if call.unblocked is not None:
             self._fill_unblocked(call, call.unblocked)
         elif call in self._left_behind:
@@ -326,6 +331,8 @@ class Route:
             self._refused = []
         if shard is not None:
             if shard.retry:
+                for call in shard.retry:
+                    call.lost = True
                 self._requeue(shard.retry)
                 shard.retry = []
             if shard.orphans:
@@ -359,9 +366,10 @@ class Route:
         again = []
         overtaken: Overtaken = {}
         for call in calls:
-            if call.slot.overtaken(overtaken):
+            if call.lost and call.slot.overtaken(call.args, overtaken):
                 self._give_up(call)
                 continue
+            call.lost = False
             call.deadline_s = call.deadline_s or self._clock.steady_s + self.leader_wait_s
             again.append(call)
         self.parked = deque(sorted([*again, *self.parked], key=lambda call: call.order))

@@ -37,8 +37,9 @@ REFUSED = b"-TRYAGAIN The leader of the shard group changed; the command was not
 )
 def test_what_may_have_changed(answered: str, reply: bytes, due: str, touched: bool) -> None:
     changes = Changes()
-    changes.add(answered.encode().split(), reply)
-    assert changes.touch(due.encode().split()) == touched
+    changes.add(answered.encode().split(), reply, 5)
+    assert changes.touch(due.encode().split(), 4) == touched
+    assert not changes.touch(due.encode().split(), 6)
 
 
 def call(*words: str) -> tuple[Call, list[bytes]]:
