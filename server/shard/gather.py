@@ -34,8 +34,8 @@ class _Part:
         self._number = number
 
     def overtaken(self, args: Args, known: Overtaken) -> bool:
-        """See Slot."""
-        return self._gather.slot.overtaken(args, known)
+        """See Slot. What asks all groups about all of their keys (DBSIZE) is of no one moment anyway."""
+        return self._gather.by_keys and self._gather.slot.overtaken(args, known)
 
     def fill(self, reply: bytes) -> None:
         """See Slot."""
@@ -45,7 +45,7 @@ class _Part:
 class Gather:
     """Collects the replies of the parts into `slot`."""
 
-    __slots__ = ("_join", "_missing", "_places", "_protocol", "_replies", "_writes", "slot")
+    __slots__ = ("_join", "_missing", "_places", "_protocol", "_replies", "_writes", "by_keys", "slot")
 
     def __init__(
         self, row: Command, places: list[list[int]] | None, parts: int, protocol: int, slot: Slot
@@ -59,6 +59,8 @@ class Gather:
         self._protocol = protocol
         self.slot = slot
         """Of the whole."""
+        self.by_keys = places is not None
+        """Each part has keys of its own."""
 
     def part(self, number: int) -> Slot:
         """The slot for part `number`, 0 up."""
