@@ -45,7 +45,7 @@ class _Part:
 class Gather:
     """Collects the replies of the parts into `slot`."""
 
-    __slots__ = ("_join", "_missing", "_places", "_protocol", "_replies", "_writes", "by_keys", "slot")
+    __slots__ = ("_join", "_missing", "_places", "_protocol", "_replies", "_writes", "slot")
 
     def __init__(
         self, row: Command, places: list[list[int]] | None, parts: int, protocol: int, slot: Slot
@@ -59,8 +59,11 @@ class Gather:
         self._protocol = protocol
         self.slot = slot
         """Of the whole."""
-        self.by_keys = places is not None
+
+    @property
+    def by_keys(self) -> bool:
         """Each part has keys of its own."""
+        return self._places is not None
 
     def part(self, number: int) -> Slot:
         """The slot for part `number`, 0 up."""

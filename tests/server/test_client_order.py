@@ -1,5 +1,7 @@
 """What one client has asked about a key is done in its order, or not at all, when leaders change."""
 
+from collections.abc import Callable
+
 import pytest
 
 from server.commands import all as all_commands
@@ -7,7 +9,8 @@ from server.commands.table import lookup
 from server.dispatch import transactions
 from server.dispatch.order import Changes
 from server.shard.call import Call, Later
-from server.shard.route import settle_s
+from server.shard.gather import Gather
+from server.shard.route import Route, settle_s
 from tests.server.test_receipts import bench, route_of
 from tests.server.test_shard import Bench
 
@@ -49,6 +52,44 @@ def call(*words: str) -> tuple[Call, list[bytes]]:
     row = lookup(args)
     assert row is not None
     return Call(row, args, 0, 2, Later(replies.append)), replies
+
+
+class Overtaken(Later):
+    """The slot of a call whose client has had the answer to a later one about the same key."""
+
+    def overtaken(self, args: list[bytes], known: object) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("comes_back", "answer"), [(Route.lost, REFUSED), (Route.refused, b"$-1\r\n")])
+def test_what_a_leader_refuses_is_done_again_and_what_was_lost_with_it_is_not_if_overtaken(
+    bench: Bench, comes_back: Callable[..., None], answer: bytes
+) -> None:
+    """A leader refuses calls in their order, so that nothing can have gone past them."""
+    route = route_of(bench, send=lambda *_: True)
+    bench.follow(2)
+    read, _ = call("GET", "k")
+    replies: list[bytes] = []
+    read.slot = Overtaken(replies.append)
+    route.submit(read)
+    comes_back(route, read, *([2] if comes_back is Route.refused else []))
+    bench.group.can_propose = True
+    bench.lead(3)
+    route.update()
+    assert replies == [answer]
+
+
+@pytest.mark.parametrize(
+    ("words", "places", "overtaken"), [("DBSIZE", None, False), ("MGET a b", [[0], [1]], True)]
+)
+def test_what_asks_all_groups_about_all_of_their_keys_is_of_no_one_moment(
+    words: str, places: list[list[int]] | None, overtaken: bool
+) -> None:
+    args = words.encode().split()
+    row = lookup(args)
+    assert row is not None
+    gather = Gather(row, places, 2, 2, Overtaken(lambda reply: None))
+    assert gather.part(0).overtaken(args, {}) == overtaken
 
 
 def test_what_may_be_behind_a_write_that_was_left_at_the_former_leader_is_not_done_again(

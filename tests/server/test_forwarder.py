@@ -57,6 +57,13 @@ class Links:
     def link(self, lane: str, node: int) -> Link | None:
         return self.open
 
+    def visit(self) -> Link:
+        """Another node connects."""
+        visitor = Link()
+        visitor.dialed = False
+        self.on_open(visitor)
+        return visitor
+
     def lose(self) -> None:
         link, self.open = self.open, None
         self.on_close(link)
@@ -150,9 +157,7 @@ def test_a_reply_that_is_too_large_for_a_frame_is_an_error(
 ) -> None:
     """… and the one before it goes in a frame of its own."""
     monkeypatch.setattr(forward, "frame_bytes_max", 400)
-    visitor = Link()
-    visitor.dialed = False
-    links.on_open(visitor)
+    visitor = links.visit()
     answer_with(monkeypatch, lambda call: b"+" + call.args[1] * 300 + b"\r\n")
     links.on_frame(
         visitor,
@@ -172,9 +177,7 @@ def test_a_reply_that_is_too_large_for_a_frame_is_an_error(
 def test_replies_wait_while_much_is_on_its_way(
     links: Links, route: Route, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    visitor = Link()
-    visitor.dialed = False
-    links.on_open(visitor)
+    visitor = links.visit()
     answer_with(monkeypatch, lambda call: b"+OK\r\n")
     visitor.buffered_bytes = forward.buffer_bytes_max + 1
     links.on_frame(visitor, msgspec.msgpack.encode([Request(1, 1, 0, 0, 2, [b"GET", b"k"])]))
@@ -189,9 +192,7 @@ def test_a_reply_that_is_made_some_turns_later_leaves_then(
     links: Links, route: Route, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So it is with every write, which has to be committed first."""
-    visitor = Link()
-    visitor.dialed = False
-    links.on_open(visitor)
+    visitor = links.visit()
     calls: list[Call] = []
 
     def accept(route: Route, call: Call) -> bool:
