@@ -160,8 +160,8 @@ async def _drain(node: Node) -> None:
             node.end_turn()
             busy = bool(node.busy_connections)
             if forwarder is not None:
-                busy = busy or forwarder.busy or forwarder.visits != visits
-                visits = forwarder.visits
+                busy = busy or forwarder.visits.busy or forwarder.visits.count != visits
+                visits = forwarder.visits.count
             if busy:
                 quiet_since_s = trio.current_time()
             elif trio.current_time() >= quiet_since_s + quiet_s:

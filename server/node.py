@@ -50,8 +50,8 @@ from server.session import Session
 from server.shard.call import Call
 from server.shard.clock import TurnClock
 from server.shard.digest import DIGEST_BYTES, digest
-from server.shard.forward import LANE as FORWARD_LANE
 from server.shard.forward import Forwarder
+from server.shard.lane import LANE as FORWARD_LANE
 from server.shard.leadership import Leadership
 from server.shard.overlay import Overlay
 from server.shard.replica import Replica
@@ -477,7 +477,7 @@ class Node:
         more = self.workbench.go_on()
         if self.router.forwarder is not None:
             for group in self.workbench.due_notices():
-                self.router.forwarder.tell_busy(group)
+                self.router.forwarder.visits.tell_busy(group)
         self.end_turn()
         return more
 

@@ -109,4 +109,4 @@ class Router:
             if route.shard is not None:
                 route.shard.tidy()
             if self.forwarder is not None and route.shard is not None and route.shard.is_full:
-                self.forwarder.tell_busy(route.group)
+                self.forwarder.visits.tell_busy(route.group)

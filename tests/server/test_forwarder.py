@@ -10,10 +10,11 @@ from resp import Error, encode
 from server.commands import all as all_commands
 from server.commands.table import lookup
 from server.errors import REPLY_TOO_LARGE, REQUEST_TOO_LARGE
-from server.shard import forward
+from server.shard import lane
 from server.shard.call import Call, Later
 from server.shard.clock import TurnClock
-from server.shard.forward import Forwarder, Request, Response
+from server.shard.forward import Forwarder
+from server.shard.lane import Request, Response
 from server.shard.route import Route
 
 assert all_commands.loaded
@@ -137,7 +138,7 @@ def test_a_client_leaves_and_the_connection_to_its_leader_breaks_before_the_turn
 def test_what_is_too_large_for_a_frame_goes_in_several_and_what_is_for_any_is_refused(
     links: Links, route: Route, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forward, "frame_bytes_max", 400)
+    monkeypatch.setattr(lane, "frame_bytes_max", 400)
     asked = [ask(route, "SET", f"k{number}", "v" * 50) for number in range(20)]
     _, refused = ask(route, "SET", "k", "v" * 400)
     links.forwarder.flush()
@@ -156,7 +157,7 @@ def test_a_reply_that_is_too_large_for_a_frame_is_an_error(
     links: Links, route: Route, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """… and the one before it goes in a frame of its own."""
-    monkeypatch.setattr(forward, "frame_bytes_max", 400)
+    monkeypatch.setattr(lane, "frame_bytes_max", 400)
     visitor = links.visit()
     answer_with(monkeypatch, lambda call: b"+" + call.args[1] * 300 + b"\r\n")
     links.on_frame(
@@ -179,7 +180,7 @@ def test_replies_wait_while_much_is_on_its_way(
 ) -> None:
     visitor = links.visit()
     answer_with(monkeypatch, lambda call: b"+OK\r\n")
-    visitor.buffered_bytes = forward.buffer_bytes_max + 1
+    visitor.buffered_bytes = lane.buffer_bytes_max + 1
     links.on_frame(visitor, msgspec.msgpack.encode([Request(1, 1, 0, 0, 2, [b"GET", b"k"])]))
     links.forwarder.flush()
     assert not visitor.frames

@@ -1,0 +1,232 @@
+"""Calls that other nodes send here, since this one leads their group as far as they know.
+
+Each is done, or refused with the leader as we know it; it is never sent on: one hop. When a node refuses a call it
+refuses all that were sent before the other could know of that (`epoch`), so that their order is kept. What a client
+waits for here ends with the connection of its node.
+
+Some requests are no calls of clients: to let a call wait no longer (`Request.cancel`), and what nodes ask each other of
+their replicas (`_applied`, `_matches`).
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from raft.runtime.link import Link
+from resp import OK, Error, encode
+from server.access.caller import Caller, user_of
+from server.access.check import Denial
+from server.access.rules import User
+from server.commands.table import CLUSTER, READONLY, Args, Reply, command, lookup
+from server.errors import REPLY_TOO_LARGE
+from server.keyspace.view import View
+from server.shard.call import Call, Overtaken, Transaction
+from server.shard.lane import Request, Response, send_some
+from server.shard.receipts import Sent
+from server.shard.route import Route
+from server.shard.shard import Shard
+
+_APPLIED = b"+OK\r\n"
+
+
+@command("_applied", arity=2, flags=READONLY, group="server")
+def applied(view: View, args: Args) -> Reply:
+    """Tells when the node has applied group 0's log up to an index. Asked of a node and not of a group; when the
+    connection breaks it comes here instead, and nobody waits for it any more."""
+    return OK
+
+
+class _Visitor:
+    """A node that forwards calls to us, over one connection."""
+
+    __slots__ = ("due", "link", "outbox", "refused_epochs", "waiting")
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.due = 0
+        """Requests that have not been answered or refused."""
+        self.outbox: list[Response] = []
+        self.waiting: dict[int, tuple[Route, Call]] = {}
+        """Id to what may wait for a key here."""
+        self.refused_epochs: dict[int, int] = {}
+        """Group to the newest epoch of which something was refused."""
+
+    def asked(self, call: Call, id_: int) -> bool:
+        """Whether `call` is the request with this id."""
+        slot = call.slot
+        return isinstance(slot, _Visit) and slot.is_of(self, id_)
+
+
+class _Visit:
+    """The slot of a forwarded call."""
+
+    __slots__ = (
+        "_denied", "_dirty", "_elapsed_us", "_epoch", "_group", "_id", "_response", "_visitor", "call", "shard",
+    )  # fmt: skip
+
+    def __init__(self, visitor: _Visitor, request: Request, dirty: set[_Visitor]) -> None:
+        self._visitor = visitor
+        self._id = request.id
+        self._group = request.group
+        self._epoch = request.epoch
+        self._dirty = dirty
+        self.call: Call | None = None
+        self.shard: Shard | None = None
+        """Of a CLUSTER command: the index goes along with the reply, of its own change or of what it found."""
+        self._denied: list[tuple[int, int, bytes]] | None = None
+        self._elapsed_us: list[int] | None = None
+        self._response: Response | None = None
+        """What is on its way, once there is something."""
+
+    def overtaken(self, args: Args, known: Overtaken) -> bool:
+        """See Slot. Whoever has sent it knows the client."""
+        return False
+
+    def is_of(self, visitor: _Visitor, id_: int) -> bool:
+        """Whether it is the way back to this request."""
+        return self._visitor is visitor and self._id == id_
+
+    def fill(self, reply: bytes) -> None:
+        """See Slot."""
+        self._visitor.due -= 1
+        self._visitor.waiting.pop(self._id, None)
+        index = 0
+        if self.call is not None and self.shard is not None:
+            index = max(self.call.gate, self.shard.applied_index)
+        self._response = Response(self._id, reply, 0, index, self._denied, None, self._elapsed_us)
+        self._visitor.outbox.append(self._response)
+        self._dirty.add(self._visitor)
+
+    def took(self, elapsed_us: list[int]) -> None:
+        """See Visit. The reply may be there already, but has not left before the turn ends."""
+        self._elapsed_us = elapsed_us
+        if self._response is not None:
+            self._response.elapsed_us = elapsed_us
+
+    def deny(self, user: User, denial: Denial) -> None:
+        """A script of the call was refused something."""
+        self._denied = [*(self._denied or ()), (denial.reason, denial.at, denial.object)]
+
+    def refuse(self, leader: int, args: list[bytes] | None = None) -> None:
+        """See Visit."""
+        epochs = self._visitor.refused_epochs
+        epochs[self._group] = max(epochs.get(self._group, -1), self._epoch)
+        self._visitor.due -= 1
+        self._visitor.waiting.pop(self._id, None)
+        self._visitor.outbox.append(Response(self._id, None, leader, args=args))
+        self._dirty.add(self._visitor)
+
+
+class Visits:
+    """Those of all nodes to this one."""
+
+    def __init__(
+        self, routes: dict[int, Route], when_applied: Callable[[int, Callable[[], None]], None]
+    ) -> None:
+        """`when_applied`: see ClusterState."""
+        self._routes = routes
+        self._when_applied = when_applied
+        self._visitors: dict[Link, _Visitor] = {}
+        self._dirty: set[_Visitor] = set()
+        """Never another object: visits have it."""
+        self.count = 0
+        """Requests so far."""
+
+    def opened(self, link: Link) -> None:
+        """Another node has connected."""
+        self._visitors[link] = _Visitor(link)
+
+    def closed(self, link: Link) -> None:
+        """It is gone, and with it those who waited."""
+        gone = self._visitors.pop(link, None)
+        if gone is None:
+            return
+        for route, call in list(gone.waiting.values()):
+            route.unblock(call, error=False)
+        self._dirty.discard(gone)
+
+    @property
+    def busy(self) -> bool:
+        """Another node waits for an answer from here, or it has not left yet."""
+        return any(
+            visitor.due or visitor.outbox or visitor.link.buffered_bytes
+            for visitor in self._visitors.values()
+        )
+
+    def tell_busy(self, group: int) -> None:
+        """Let those that wait for something of `group` wait on: it is at work."""
+        for visitor in self._visitors.values():
+            if visitor.due:
+                visitor.outbox.append(Response(0, None, group))
+                self._dirty.add(visitor)
+
+    def flush(self) -> None:
+        """Send the frames of this turn."""
+        visitors = list(self._dirty)
+        self._dirty.clear()
+        for visitor in visitors:
+            visitor.outbox = send_some(visitor.link, visitor.outbox, _without_reply)
+            if visitor.outbox:
+                self._dirty.add(visitor)
+
+    def take(self, link: Link, requests: list[Request]) -> None:
+        """What the node at the other end of `link` asks."""
+        visitor = self._visitors[link]
+        for request in requests:
+            if request.cancel is not None:
+                self._cancel(visitor, request, error=request.cancel)
+            else:
+                self._visit(visitor, request)
+
+    def _cancel(self, visitor: _Visitor, request: Request, *, error: bool) -> None:
+        """Let the call with the request's id wait, or work, no longer."""
+        route = self._routes[request.group]
+        if request.id in visitor.waiting:
+            route.unblock(visitor.waiting[request.id][1], error=error)
+        elif route.shard is not None and route.shard.work is not None:
+            call = route.shard.work.call
+            if call is not None and visitor.asked(call, request.id):
+                route.shard.worker.kill_client(call)
+
+    def _visit(self, visitor: _Visitor, request: Request) -> None:
+        route = self._routes[request.group]
+        visit = _Visit(visitor, request, self._dirty)
+        visitor.due += 1
+        self.count += 1
+        row = lookup(request.args)
+        assert row is not None
+        if row.name == "_applied":
+            self._when_applied(int(request.args[1]), partial(visit.fill, _APPLIED))
+            return
+        if row.name == "_matches":
+            found = route.matches(int(request.args[1]))
+            if found is None:
+                visit.refuse(route.leader)
+            else:
+                visit.fill(encode(found, 2))
+            return
+        transaction = None
+        if request.commands is not None:
+            rows = [(lookup(args), args, db) for args, db in request.commands]
+            transaction = Transaction([(r, a, d) for r, a, d in rows if r is not None], request.watched)
+        call = Call(row, request.args, request.db, request.protocol, visit, transaction, request.origin)
+        call.forwarded = visit
+        call.wanders = request.wanders
+        if request.user is not None:
+            call.caller = Caller(user_of(*request.user), visit.deny)
+        if row.where is CLUSTER:
+            visit.call, visit.shard = call, route.shard
+        if request.asker:
+            call.receipt = (request.asker, request.id)
+            call.sent = Sent(request.term, 0)
+        if request.waited_ms:
+            call.since_s = route.since_s(request.waited_ms)
+        if row.blocks and transaction is None:
+            visitor.waiting[request.id] = (route, call)
+        if request.epoch <= visitor.refused_epochs.get(request.group, -1) or not route.accept(call):
+            visit.refuse(route.leader)
+
+
+def _without_reply(response: Response) -> list[Response]:
+    """What is sent in the place of an answer that is too large for a frame."""
+    response.reply = encode(Error(REPLY_TOO_LARGE), 2)
+    return [response]
