@@ -163,6 +163,16 @@ def elements_expiry_key(record: bytes, head: bytes) -> bytes:
     return EXPIRY_PREFIX.pack(b"y", EXPIRE_AT.unpack_from(record, meta)[0]) + head[1:]
 
 
+def expiry_rows(record: bytes, head: bytes) -> list[bytes]:
+    """The rows in 'x' and 'y' of the head record that lies at `head`."""
+    rows = []
+    if record[1] & EXPIRES:
+        rows.append(b"x" + record[EXPIRE_OFFSET:HEADER_BYTES] + head[1:])
+    if record[1] & ELEMENTS_EXPIRE:
+        rows.append(elements_expiry_key(record, head))
+    return rows
+
+
 def elements_expiry_range(until_ms: int, from_ms: int = 0) -> tuple[bytes, bytes]:
     """The range of the rows in 'y' of keys whose first element to expire does so between these times, both included."""
     return EXPIRY_PREFIX.pack(b"y", from_ms), EXPIRY_PREFIX.pack(b"y", until_ms + 1)

@@ -50,6 +50,7 @@ from server.keyspace.layout import (
     element_range,
     elements_expiry_key,
     expiry_key,
+    expiry_rows,
     expiry_time,
     head_key,
     head_keys,
@@ -314,38 +315,20 @@ class View:
         self._enter(self.ledger.meta.databases[self.db].space)
         self._kept_events = 0
 
-    def expire(self, index_key: bytes) -> bool:
-        """Delete the key that an entry of the expiry index names, if it still expires then. Whether it did."""
-        where = b"h" + index_key[EXPIRY_PREFIX_BYTES:]
-        self.effects[index_key] = None
-        record = self._base.get(where)
-        if record is None or record[EXPIRE_OFFSET:HEADER_BYTES] != index_key[1:EXPIRY_PREFIX_BYTES]:
+    def expire(self, row: bytes) -> bool:
+        """Delete the key that a row of the expiry index names, if it still expires then. Whether it did."""
+        key = self.select_due(row)
+        if key is None:
             return False
-        self.effects[where] = None
-        self._deleted.note(where, REVISION_AT.unpack_from(record, REVISION_OFFSET)[0])
-        if record[1] & SPREAD:
-            self.effects[orphans_key(spread_id(record))] = b""
-        if record[1] & ELEMENTS_EXPIRE:
-            self.effects[elements_expiry_key(record, where)] = None
-        space = _decode_prefix(where)[1]
-        if space in self._caches:
-            self._caches[space].take(where[HEAD_PREFIX_BYTES:])
-        for db, database in enumerate(self.ledger.meta.databases):
-            if database.space == space:
-                self.ledger.count(db, -1, -1)
-                if self.notify & EXPIRED:
-                    self.events.append((EXPIRED, b"expired", db, where[HEAD_PREFIX_BYTES:]))
-                if self.notify & TRACKED:
-                    self.events.append((TRACKED, b"", db, where[HEAD_PREFIX_BYTES:]))
-                return True
-        return False
+        self.delete(key)
+        return True
 
     def select_due(self, row: bytes) -> bytes | None:
-        """The key whose elements are due by a row of the 'y' table, its database selected; None, and the row is
-        deleted, when that is no longer so."""
+        """The key that is due, or that has elements that are, by a row of the 'x' or the 'y' table, its database
+        selected; None, and the row is deleted, when that is no longer so."""
         where = b"h" + row[EXPIRY_PREFIX_BYTES:]
         record = self._base.get(where)
-        if record is not None and record[1] & ELEMENTS_EXPIRE and elements_expiry_key(record, where) == row:
+        if record is not None and row in expiry_rows(record, where):
             space = _decode_prefix(where)[1]
             for db, database in enumerate(self.ledger.meta.databases):
                 if database.space == space:
@@ -616,14 +599,15 @@ class View:
                 self.event(NEW, b"new", key)
         elif (old[1] & ATTACHED or expire_ms) and not same_elements(old, payload, expire_ms, encoding):
             old_ms = EXPIRE_AT.unpack_from(old, EXPIRE_OFFSET)[0]
-            self._replace_expiry(where, old_ms, expire_ms)
+            if bool(old_ms) != bool(expire_ms):
+                self.ledger.count(self.db, 0, 1 if expire_ms else -1)
+            for row in expiry_rows(old, where):
+                effects[row] = None
             if self.notify and 0 < old_ms <= self.now_ms:
                 self.event(EXPIRED, b"expired", key)
                 self.event(NEW, b"new", key)
             if old[1] & SPREAD and not (encoding & SPREAD and ID.unpack_from(payload)[0] == spread_id(old)):
                 effects[orphans_key(spread_id(old))] = b""
-            if old[1] & ELEMENTS_EXPIRE:
-                effects[elements_expiry_key(old, where)] = None
         if expire_ms:
             effects[expiry_key(expire_ms, where)] = b""
             if expire_ms < self.due_ms:
@@ -673,17 +657,14 @@ class View:
         effects[where] = None
         self._fresh.pop(key, None)
         self.ledger.count(self.db, -1, -1 if old[1] & EXPIRES else 0)
+        for row in expiry_rows(old, where):
+            effects[row] = None
         if old[1] & SPREAD and not keep_elements:
             effects[orphans_key(spread_id(old))] = b""
-        if old[1] & ELEMENTS_EXPIRE:
-            effects[elements_expiry_key(old, where)] = None
-        if old[1] & EXPIRES:
-            expire_ms = EXPIRE_AT.unpack_from(old, EXPIRE_OFFSET)[0]
-            effects[expiry_key(expire_ms, where)] = None
-            if expire_ms <= self.now_ms:
-                self.event(EXPIRED, b"expired", key)
-                self._deleted.note(where, REVISION_AT.unpack_from(old, REVISION_OFFSET)[0])
-                return False
+        if old[1] & EXPIRES and EXPIRE_AT.unpack_from(old, EXPIRE_OFFSET)[0] <= self.now_ms:
+            self.event(EXPIRED, b"expired", key)
+            self._deleted.note(where, REVISION_AT.unpack_from(old, REVISION_OFFSET)[0])
+            return False
         self._deleted.note(where, self.revision)
         return True
 
@@ -730,10 +711,3 @@ class View:
             self._parts.pop(key, None)
         record = self._cache.take(key)
         return self._base.get(where) if record is None and where != self._absent else record
-
-    def _replace_expiry(self, where: bytes, old_ms: int, new_ms: int) -> None:
-        """The record at `where` goes from one expiry to another; 0 is none."""
-        if (old_ms and not new_ms) or (new_ms and not old_ms):
-            self.ledger.count(self.db, 0, 1 if new_ms else -1)
-        if old_ms and old_ms != new_ms:
-            self.effects[expiry_key(old_ms, where)] = None

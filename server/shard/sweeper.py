@@ -12,16 +12,11 @@ from typing import NamedTuple
 
 from server.keyspace.layout import (
     ELEMENT_PREFIX,
-    ELEMENTS_EXPIRE,
-    EXPIRE_AT,
-    EXPIRE_OFFSET,
-    EXPIRES,
     HEAD_PREFIX,
     SPREAD,
     SWEEP_PREFIX,
     element_range,
-    elements_expiry_key,
-    expiry_key,
+    expiry_rows,
     orphans_key,
     spread_id,
 )
@@ -83,15 +78,13 @@ def _delete_some(store: DataStore, note: bytes, start: bytes, stop: bytes, heads
     done, plain_heads = False, 0
     for count, (key, record) in enumerate(store.scan(start, stop), start=1):
         batch.delete(key)
-        if heads_of and record[1] & SPREAD:
-            batch.put(heads_of + orphans_key(spread_id(record)), b"")
-        elif heads_of:
-            plain_heads += 1
-        if heads_of and record[1] & ELEMENTS_EXPIRE:
-            batch.delete(heads_of + elements_expiry_key(record, key[len(heads_of) :]))
-        if heads_of and record[1] & EXPIRES:
-            expire_ms = EXPIRE_AT.unpack_from(record, EXPIRE_OFFSET)[0]
-            batch.delete(heads_of + expiry_key(expire_ms, key[len(heads_of) :]))
+        if heads_of:
+            for row in expiry_rows(record, key[len(heads_of) :]):
+                batch.delete(heads_of + row)
+            if record[1] & SPREAD:
+                batch.put(heads_of + orphans_key(spread_id(record)), b"")
+            else:
+                plain_heads += 1
         if count == keys_per_round_max:
             break
     else:
