@@ -123,7 +123,7 @@ async def _disk(node: Node) -> None:
             log.info("There is space on the disk again: this node takes writes")
         node.disk_full = low
         for shard in node.shards.values():
-            shard.refuse_writes = low
+            shard.refuse_writes(low)
 
 
 async def _sweep(node: Node) -> None:

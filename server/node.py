@@ -57,7 +57,8 @@ from server.shard.overlay import Overlay
 from server.shard.replica import Replica
 from server.shard.router import Router
 from server.shard.shard import Shard
-from server.shard.work import INTERRUPTED, Workbench
+from server.shard.work import INTERRUPTED
+from server.shard.workbench import Workbench
 from server.telemetry.diagnostics import CommandLog, Latency
 from server.telemetry.process import resident_bytes
 from server.telemetry.rates import Rates

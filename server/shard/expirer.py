@@ -10,7 +10,6 @@ which nothing is due; until then nobody looks, and then from there on.
 
 from collections.abc import Iterable
 from itertools import islice
-from typing import Protocol
 
 from server.keyspace.layout import (
     NEVER_MS,
@@ -21,7 +20,7 @@ from server.keyspace.layout import (
     expiry_time,
     head_key,
 )
-from server.keyspace.view import View
+from server.shard.evaluator import Evaluator
 from server.shard.overlay import Overlay
 from server.telemetry.stats import Stats
 from server.types import hashes
@@ -30,27 +29,17 @@ expire_keys_per_turn_max = 200
 """Keys deleted by active expiry in one go: about a millisecond."""
 
 
-class Leader(Protocol):
-    """What an expirer needs of the shard that leads."""
-
-    def step_in(self) -> tuple[View, Overlay]:
-        """What is done in the view from now on belongs to this turn; the view, and what it is over."""
-
-    def take_in(self) -> None:
-        """What was done in the view since it began goes into the log."""
-
-
 class Expirer:
     """The part of a shard that deletes what is past its time."""
 
-    def __init__(self, shard: Leader, stats: Stats) -> None:
-        self._shard = shard
+    def __init__(self, evaluator: Evaluator, stats: Stats) -> None:
+        self._evaluator = evaluator
         self._stats = stats
 
     def expire_seen(self, seen: Iterable[tuple[int, bytes]]) -> None:
         """Delete the keys (space, key) that commands of this turn found past their time. If there are many,
         the cron has the others."""
-        _, base = self._shard.step_in()
+        _, base = self._evaluator.step_in()
         for space, key in islice(seen, expire_keys_per_turn_max):
             where = head_key(space, key)
             record = base.get(where)
@@ -59,7 +48,7 @@ class Expirer:
 
     def expire_due(self) -> bool:
         """Delete keys whose time has come, a bounded number; whether there may be more. Only when `ready`."""
-        view, base = self._shard.step_in()
+        view, base = self._evaluator.step_in()
         due: list[bytes] = []
         if view.due_ms <= view.now_ms:
             due, view.due_ms = _due(base, expiry_range(NEVER_MS, view.due_ms), view.now_ms)
@@ -69,7 +58,7 @@ class Expirer:
 
     def _expire_elements(self) -> bool:
         """As `expire_due`, for the fields of hashes."""
-        view, base = self._shard.step_in()
+        view, base = self._evaluator.step_in()
         if view.elements_due_ms > view.now_ms:
             return False
         span = elements_expiry_range(NEVER_MS, view.elements_due_ms)
@@ -81,17 +70,17 @@ class Expirer:
             deleted = 0 if key is None else hashes.expire_due(view, key, left)
             self._stats.expired_fields += deleted
             left -= max(deleted, 1)
-            self._shard.take_in()
+            self._evaluator.take_in()
             if left <= 0:
                 return True
         return False
 
     def _expire(self, index_key: bytes) -> None:
-        view, _ = self._shard.step_in()
+        view, _ = self._evaluator.step_in()
         view.begin(0, 2)
         if 0 < expiry_time(index_key) <= view.now_ms and view.expire(index_key):
             self._stats.expired_keys += 1
-        self._shard.take_in()
+        self._evaluator.take_in()
 
 
 def _due(base: Overlay, span: tuple[bytes, bytes], now_ms: int) -> tuple[list[bytes], int]:

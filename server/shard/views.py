@@ -18,7 +18,8 @@ class Views:
         """See View."""
         self.monitored = False
         """Somebody MONITORs this node."""
-        self._notify = 0
+        self.notify = 0
+        """Classes of keyspace events that commands make."""
         self.hot = hot
         self._home = home
         self._limits = limits
@@ -30,7 +31,7 @@ class Views:
         view = View(
             base, meta, self.random, self._cache_limit, first_index, self.hot, self._home, self._limits
         )
-        view.notify = self._notify
+        view.notify = self.notify
         view.monitored = self.monitored
         return view
 
@@ -42,4 +43,4 @@ class Views:
         """Commands make keyspace events of these classes from now on."""
         if classes & KEY_MISS:
             self.hot.clear()  # what is missing is not answered from there
-        self._notify = classes
+        self.notify = classes

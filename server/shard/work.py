@@ -1,9 +1,10 @@
-"""Commands that take long: who of the shards is at work, and the slices that they get.
+"""Commands that take long: what is at work in a shard, and what becomes of it.
 
 A command that is not done within a slice (keyspace/breath.py) makes its shard *busy*. The shard is not `ready`
 then, so whatever comes for the group waits in its route, in order, reads too: the state is in the midst of a command.
-Other groups, heartbeats and ticks go on; `Workbench` gives the shards that are at work a slice each time the loop comes
-round. Nothing of the command is proposed before it is done, and then all of its effects are one entry.
+Other groups, heartbeats and ticks go on; the workbench (workbench.py) gives the shards that are at work a slice each
+time the loop comes round. Nothing of the command is proposed before it is done, and then all of its effects are one
+entry.
 
 What a busy shard sees stands still: it proposes nothing, and its overlay forgets nothing though entries are applied
 below it. If the leadership is lost, or the node shuts down, the work is ended, and there is nothing to take back but
@@ -13,10 +14,9 @@ A script that is at work for longer than `busy-reply-threshold` makes those that
 SCRIPT KILL ends it if it has called no command that writes. For another long command they just wait, as in Redis.
 """
 
-from collections import deque
 from collections.abc import Callable
 from time import perf_counter
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
 import trio
 
@@ -28,12 +28,8 @@ from server.keyspace.breath import Ended, Work, paced
 from server.keyspace.view import ScriptReads, View
 from server.shard.call import Call
 
-if TYPE_CHECKING:
-    from server.shard.shard import Shard
-
 set_pace(paced)
 
-notice_period_s = 0.5
 _OWN_SHARE_MIN = 0.1
 """Of the time after which a script is BUSY, what it has to have spent running."""
 BUSY = b"BUSY Valkey is busy running a script. You can only call %b KILL or SHUTDOWN NOSAVE."
@@ -107,8 +103,9 @@ class Job(Work):
 class Leader(Protocol):
     """What a worker needs of the shard that leads."""
 
-    work: Job | None
-    """The command that is being evaluated and takes long."""
+    @property
+    def work(self) -> Job | None:
+        """The command that is being evaluated and takes long."""
 
     def begin_work(self, job: Job) -> bool:
         """From now on `work` is `job`, unless Raft takes nothing more; whether it is."""
@@ -212,45 +209,3 @@ class Worker:
         if work is None or not work.script or not 0 < limit_s < work.age_s:
             return None
         return work.busy_text() if work.worked_s > limit_s * _OWN_SHARE_MIN else None
-
-
-class Workbench:
-    """The shards of a node that are at work."""
-
-    def __init__(self) -> None:
-        self._shards: deque[Shard] = deque()
-        self._some = trio.Event()
-        self._notice_at_s = 0.0
-
-    def add(self, shard: "Shard") -> None:
-        """It is at work from now on."""
-        self._shards.append(shard)
-        self._some.set()
-
-    def __len__(self) -> int:
-        return len(self._shards)
-
-    def due_notices(self) -> list[int]:
-        """Now and then: the groups at work, for nodes that wait for them to hear of."""
-        now_s = perf_counter()
-        if now_s < self._notice_at_s:
-            return []
-        self._notice_at_s = now_s + notice_period_s
-        return [shard.number for shard in self._shards]
-
-    async def wait(self) -> None:
-        """Return when there is work. Nothing happens when it is cancelled."""
-        await self._some.wait()
-
-    def go_on(self) -> bool:
-        """Give one shard its slice; whether there is more to do."""
-        while self._shards:
-            shard = self._shards.popleft()
-            if shard.work is not None:
-                shard.worker.go_on()
-                if shard.work is not None:
-                    self._shards.append(shard)
-                break
-        if not self._shards:
-            self._some = trio.Event()
-        return bool(self._shards)

@@ -177,7 +177,7 @@ def test_what_is_applied_meanwhile_is_still_seen(bench: LongBench, no_slice: Non
     assert bench.shard.work is not None
     bench.finish()
     assert reply[0].startswith(b"*299\r\n")
-    assert not bench.shard._base.pending
+    assert not bench.shard.evaluator.base.pending
 
 
 def test_the_entry_of_a_long_command_is_made_in_pieces(bench: LongBench, no_slice: None) -> None:
@@ -208,7 +208,7 @@ def test_an_entry_that_comes_in_between_moves_its_revision(bench: LongBench, no_
         Entry(group.last_index + 1, group.term, NORMAL, b"")
     )  # Raft's own: a change of members ends
     bench.finish()
-    record = bench.shard._view.record(b"s")
+    record = bench.shard.evaluator.view.record(b"s")
     assert record is not None
     assert REVISION_AT.unpack_from(record, REVISION_OFFSET)[0] >> 16 == group.last_index
     bench.settle()
@@ -485,7 +485,7 @@ def test_what_it_writes_is_its_clients_work(bench: LongBench, no_slice: None) ->
     bench.finish()
     bench.settle()
     assert told == [b"1:7"]
-    assert bench.shard._view.origin == b""
+    assert bench.shard.evaluator.view.origin == b""
 
 
 def test_what_a_long_script_reads_is_known_when_it_ends(bench: LongBench, no_slice: None) -> None:
@@ -500,7 +500,7 @@ def test_what_a_long_script_reads_is_known_when_it_ends(bench: LongBench, no_sli
     assert known == [({b"undeclared"}, True)]
     bench.settle()
     assert replies == [b"$-1\r\n"]
-    assert bench.shard._view.script_reads is None
+    assert bench.shard.evaluator.view.script_reads is None
 
 
 def _slices(bench: LongBench, *words: str) -> tuple[bytes, int]:

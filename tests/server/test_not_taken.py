@@ -105,7 +105,7 @@ def test_it_is_not_tried_over_and_over_in_one_turn(bench: Bench, monkeypatch: py
     reply = bench.ask("SET", "k", "v", "PX", "100000")
     node.router.run()
     assert proposals() == 1
-    assert not bench.shard._draft.effects
+    assert not bench.shard.evaluator.draft.effects
     bench.group.refusing = False
     bench.clock.advance()
     node.route.check_deadlines()

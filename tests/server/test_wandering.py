@@ -20,7 +20,7 @@ CROSSES = "CROSSSLOT"
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     bench = Bench(tmp_path / "data")
-    bench.shard._view.home = Home(1, GROUPS)
+    bench.shard.evaluator.view.home = Home(1, GROUPS)
     yield bench
     bench.store.close()
 
