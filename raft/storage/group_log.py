@@ -5,7 +5,8 @@ when a write is on disk the loop calls LogStore.publish, and only then does the 
 itself may be read while another thread writes.
 
 The tail cache is one list, cut in large steps when it outgrows its bound, so that both appending and reading a range
-are slices. `size_bytes` and the marks give compaction an index for an amount of log without reading it.
+are slices. `size_bytes` and the marks give compaction an index for an amount of log without reading it. The terms of
+all entries are known too, as runs: to ask for one never reads an entry, which may be as large as a value.
 """
 
 from bisect import bisect_right
@@ -65,6 +66,9 @@ class GroupLog:
         self._base_total_bytes = 0
         self._mark_indexes: list[int] = []
         self._mark_totals: list[int] = []
+        self._run_firsts = [base.index]
+        """First index of each run of entries of one term; the base counts as an entry."""
+        self._run_terms = [base.term]
 
     # What the core reads
 
@@ -80,15 +84,11 @@ class GroupLog:
 
     def term(self, index: int) -> int:
         """Term of the entry at `index`. Raises Compacted below the base, Unavailable past the end."""
-        if index >= self._cache_first:
-            if index > self._last_index:
-                raise Unavailable(index)
-            return self._cache[index - self._cache_first].term
-        if index <= self._base.index:
-            if index == self._base.index:
-                return self._base.term
+        if index > self._last_index:
+            raise Unavailable(index)
+        if index < self._base.index:
             raise Compacted(index)
-        return self._read(index, index + 1, 0)[0].term
+        return self._run_terms[bisect_right(self._run_firsts, index) - 1]
 
     def entries(self, low: int, high: int, bytes_max: int) -> list[Entry]:
         """Entries in [low, high), at least one, as many as fit in bytes_max of data. Raises as `term` does."""
@@ -225,6 +225,9 @@ class GroupLog:
         self._cache.append(entry)
         self._cache_bytes += size_bytes
         self._last_index = entry.index
+        if entry.term != self._run_terms[-1]:
+            self._run_firsts.append(entry.index)
+            self._run_terms.append(entry.term)
         self._total_bytes += size_bytes
         if self._total_bytes - (self._mark_totals[-1] if self._mark_totals else 0) >= _MARK_BYTES:
             self._mark_indexes.append(entry.index)
@@ -250,6 +253,8 @@ class GroupLog:
         self._cache_bytes -= cut_bytes
         while self._mark_indexes and self._mark_indexes[-1] >= index:
             del self._mark_indexes[-1], self._mark_totals[-1]
+        while self._run_firsts[-1] >= index:
+            del self._run_firsts[-1], self._run_terms[-1]
         if index >= self._cache_first:
             self._total_bytes -= cut_bytes
         else:  # some of them were in memory no more: the last mark is near enough
@@ -268,6 +273,9 @@ class GroupLog:
         self._cache_first = max(self._cache_first, upto_index + 1)
         marks = bisect_right(self._mark_indexes, upto_index)
         del self._mark_indexes[:marks], self._mark_totals[:marks]
+        runs = bisect_right(self._run_firsts, upto_index) - 1
+        del self._run_firsts[:runs], self._run_terms[:runs]
+        self._run_firsts[0] = upto_index
         self._base = Base(upto_index, term, durable_applied, self._base.consistent_index, conf)
 
     def expect_consistent_at(self, index: int) -> None:

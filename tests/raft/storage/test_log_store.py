@@ -136,6 +136,28 @@ def test_what_is_too_old_for_memory_is_read_from_disk(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_term_is_known_without_reading_the_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = filled(tmp_path / "log")
+    log = store.group(5)
+    large = bytes(CACHE_BYTES_MAX // 2)
+    for index, term in enumerate((1, 1, 3, 3, 3, 4, 4), 11):
+        store.write([GroupWrite(5, HardState(term, 0, 10), [Entry(index, term, 0, large)])])
+    store.close()
+    store = LogStore.open(tmp_path / "log", create=False)
+    log = store.group(5)
+    assert len(log._cache) <= 2
+    expected = {entry.index: entry.term for entry in log.entries(2, 18, 1 << 30)}
+    monkeypatch.delattr(GroupLog, "_read")
+    assert {index: log.term(index) for index in range(2, 18)} == expected
+    store.write([GroupWrite(5, HardState(5, 0, 10), entries(14, 15, 5))])
+    assert [log.term(index) for index in range(11, 15)] == [1, 1, 3, 5]
+    log.compacted(13, 3, CONF, 13)
+    assert [log.term(index) for index in range(13, 15)] == [3, 5]
+    with pytest.raises(Compacted):
+        log.term(12)
+    store.close()
+
+
 def test_compaction_forgets_the_front_and_survives_a_restart_before_the_sweep(tmp_path: Path) -> None:
     store = filled(tmp_path / "log", 2000)
     log = store.group(5)
