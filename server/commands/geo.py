@@ -83,7 +83,7 @@ def geoadd(view: View, args: Args) -> Reply:
 
 def _scores(view: View, args: Args) -> list[float | None]:
     zset = zsets.find(view, args[1])
-    return [None if zset is None else zset.score(member) for member in args[2:]]
+    return [None if zset is None else zset.score(member) for member in paced(iter(args[2:]))]
 
 
 @command(

@@ -7,6 +7,7 @@ from server.commands.arguments import INT64_MAX, integer
 from server.commands.scan import scan_cursor
 from server.commands.table import DENYOOM, FAST, READONLY, WRITE, Args, Keys, Reply, command
 from server.errors import OUT_OF_RANGE, SYNTAX, CommandError, wrong_arity
+from server.keyspace.breath import paced
 from server.keyspace.view import View
 from server.types import hashes
 from server.types.glob import EVERY_KEY, compile_glob
@@ -127,7 +128,7 @@ def hmset(view: View, args: Args) -> Reply:
 def hmget(view: View, args: Args) -> Reply:
     """Returns the values of all fields in a hash."""
     found = hashes.find(view, args[1])
-    return [None if found is None else found.get(field) for field in args[2:]]
+    return [None if found is None else found.get(field) for field in paced(iter(args[2:]))]
 
 
 @command(

@@ -10,6 +10,7 @@ from server.commands.element_scan import cursor_of, element_options
 from server.commands.table import DENYOOM, FAST, READONLY, WRITE, Args, Keys, Reply, command
 from server.errors import SYNTAX, CommandError
 from server.keyspace import events
+from server.keyspace.breath import paced
 from server.keyspace.view import View
 from server.types import sets
 
@@ -114,7 +115,7 @@ def sismember(view: View, args: Args) -> Reply:
 def smismember(view: View, args: Args) -> Reply:
     """Determines whether multiple members belong to a set."""
     found = sets.find(view, args[1])
-    return [int(found is not None and member in found) for member in args[2:]]
+    return [int(found is not None and member in found) for member in paced(iter(args[2:]))]
 
 
 @command(

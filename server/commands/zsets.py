@@ -188,7 +188,7 @@ def zscore(view: View, args: Args) -> Reply:
 def zmscore(view: View, args: Args) -> Reply:
     """Returns the score of one or more members in a sorted set."""
     zset = zsets.find(view, args[1])
-    return [None if zset is None else zset.score(member) for member in args[2:]]
+    return [None if zset is None else zset.score(member) for member in paced(iter(args[2:]))]
 
 
 # -- ranks ----------------------------------------------------------------------------------------------------------
