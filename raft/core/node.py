@@ -157,6 +157,11 @@ class RaftNode:
         """What a leader knows of each member, by id; empty if not leader. To be read, not changed."""
         return self._state.progress
 
+    @property
+    def awaits_install(self) -> bool:
+        """A snapshot replaces our log: from its message on until that is on disk."""
+        return self._state.log.snapshot is not None
+
     def term_at(self, index: int) -> int:
         """Return the term of the entry at `index`. Raises Compacted or Unavailable."""
         return self._state.log.term(index)

@@ -21,12 +21,13 @@ On the lane "snapshot", the sender's own link; the receiver answers on it:
     Chunk(last, consistent_index)       ->   the message is stepped into the core, which asks to install
                                         <-   Stored(last)
 
-token = (leader, term, S0). When the link is lost the sender offers the same token again and goes on from the cursor
-that the receiver has staged last. It gives up, and the core begins anew later with a newer S0, when it no longer
-leads in that term, when its log no longer reaches back to S0, or after snapshot_idle_s without progress.
+The token names one transfer. When the link is lost the sender offers it again and goes on from the cursor that the
+receiver has staged last. It gives up when it no longer leads in that term, when its log no longer reaches back to S0,
+or after snapshot_idle_s without progress. The core begins anew later, under another token even if S0 is the same: the
+sender sweeps its data while no transfer reads them, so that what is staged might stay for ever.
 """
 
-import struct
+import secrets
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from raft.runtime.host import Host
 
 SNAPSHOT_LANE = "snapshot"
-_TOKEN = struct.Struct(">QQQ")
+_TOKEN_BYTES = 16
 _RETRY_S = 0.05
 _LINGER_S = 60.0  # how long a delivered snapshot keeps its pin on the log if the receiver does not catch up
 
@@ -138,16 +139,15 @@ class Snapshots:
         meta = message.snapshot
         assert meta is not None
         key = (group.id, message.to)
-        token = _TOKEN.pack(message.sender, message.term, meta.index)
         running = self._outgoing.get(key)
         if running is not None:
-            if running.token == token:
+            if running.message == message:
                 return
             running.scope.cancel()
         if self._nursery is None:
             group.node.report_snapshot(message.to, False)
             return
-        transfer = self._outgoing[key] = _Outgoing(group, message, meta, token)
+        transfer = self._outgoing[key] = _Outgoing(group, message, meta, secrets.token_bytes(_TOKEN_BYTES))
         self._nursery.start_soon(self._send, key, transfer)
 
     async def _send(self, key: tuple[int, int], transfer: _Outgoing) -> None:
@@ -279,7 +279,9 @@ class Snapshots:
         refusal = ""
         if group is None:
             refusal = "there is no such group here"
-        elif group.installing is not None:
+        elif (
+            group.node.awaits_install
+        ):  # what is staged is that one's, be it that its turn to install has not come
             refusal = "another one is being installed"
         elif message.term < group.term or meta.index <= group.commit:
             refusal = "it is out of date"

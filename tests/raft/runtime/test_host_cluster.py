@@ -7,8 +7,23 @@ from pathlib import Path
 import pytest
 import trio
 
-from raft.core.messages import Change, ChangeKind, ConfChange, Message, MessageKind, SnapshotMeta
-from raft.runtime.wire import encode_messages
+from raft.core.messages import (
+    Change,
+    ChangeKind,
+    ConfChange,
+    ConfState,
+    Message,
+    MessageKind,
+    SnapshotMeta,
+)
+from raft.runtime.wire import (
+    SnapshotAnswer,
+    SnapshotChunk,
+    SnapshotOffer,
+    decode_snapshot_frame,
+    encode_messages,
+    encode_snapshot_frame,
+)
 from raft.storage.records import Base
 from tests.raft.runtime.harness import FAST, GROUP, Cluster, Node, until
 from tests.raft.storage.faults import FailingWrites
@@ -224,6 +239,78 @@ async def test_a_snapshot_goes_on_where_it_was_when_its_link_is_lost(tmp_path: P
         assert second > b"key010"
         assert cluster.disks[down].installs == 1
         assert cluster.disks[down].data == cluster.disks[leader.id].data
+
+
+async def test_a_snapshot_that_was_given_up_is_sent_anew_though_nothing_was_written_since(
+    tmp_path: Path,
+) -> None:
+    """While nothing is sent the sender may sweep what nobody needs: it would stay where it is staged."""
+    cluster = Cluster(tmp_path, (1, 2, 3), SMALL_LOG)
+    async with cluster.running(1, 2, 3):
+        leader, down, index = await without_a_follower(cluster)
+        given_up = False
+
+        def give_up_in_the_middle(cursor: bytes) -> None:
+            nonlocal given_up
+            if cursor > b"key030" and not given_up:
+                given_up = True
+                trio.from_thread.run_sync(give_up, trio_token=token)
+
+        def give_up() -> None:
+            [transfer] = leader.host.snapshots._outgoing.values()
+            transfer.scope.cancel()
+
+        token = trio.lowlevel.current_trio_token()
+        leader.machine.before_read = give_up_in_the_middle
+        returned = await cluster.start(down)
+        await until(lambda: returned.machine.applied_upto >= index and returned.group.consistent)
+        assert cluster.disks[down].resumed_from == [b"", b""]
+        assert cluster.disks[down].data == cluster.disks[leader.id].data
+
+
+async def test_while_a_snapshot_waits_for_its_install_no_other_is_taken(tmp_path: Path) -> None:
+    """It is staged in the same place."""
+    cluster = Cluster(tmp_path, (1, 2, 3))
+    async with cluster.running(4):
+        node = cluster.nodes[4]
+        disk_may_go_on = threading.Event()
+        node.host.disk.submit(lambda: disk_may_go_on.wait(30), lambda _: None)
+        node.group.node.step(Message(MessageKind.HEARTBEAT, 1, 4, 5), node.host.now_us())
+        node.host.mark(node.group)
+        node.host.pump()  # the term is being written: the install comes after that
+        link = Sender()
+        for index in (10, 20):
+            meta = SnapshotMeta(index, 5, ConfState((1, 2, 3)))
+            message = Message(MessageKind.SNAPSHOT, 1, 4, 5, index=index, log_term=5, snapshot=meta)
+            token = b"%d" % index
+            node.host.snapshots._on_frame(link, encode_snapshot_frame(SnapshotOffer(GROUP, token, message)))
+            await until(lambda: bool(link.answers))
+            if link.answers[0].refusal:
+                break
+            link.answers.clear()
+            chunk = SnapshotChunk(GROUP, token, 0, b"key=%d" % index, None, index)
+            node.host.snapshots._on_frame(link, encode_snapshot_frame(chunk))
+            await until(lambda: node.group.commit > 0)
+        assert link.answers[0].refusal == "another one is being installed"
+        disk_may_go_on.set()
+        await until(lambda: node.group.consistent and node.group.applied == 10)
+        assert cluster.disks[4].data == {b"key": b"10"}
+
+
+class Sender:
+    """The other end of a snapshot lane: what it is answered."""
+
+    peer = 1
+    dialed = False
+
+    def __init__(self) -> None:
+        self.answers: list[SnapshotAnswer] = []
+
+    def send(self, payload: bytes) -> bool:
+        frame = decode_snapshot_frame(payload)
+        if isinstance(frame, SnapshotAnswer):
+            self.answers.append(frame)
+        return True
 
 
 async def test_writes_during_a_snapshot_are_not_lost_and_it_is_consistent_only_after_them(
