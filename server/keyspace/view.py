@@ -158,7 +158,7 @@ class View:
         """A revision up to which everything is committed."""
         self._absent = b""
         """Where a head was looked for last that is not there, since the last take: who makes it need not look again."""
-        self._deleted = Deletions(first_index << 16)
+        self._deleted = Deletions(first_index << 16 | 0xFFFF)
         self._fresh: dict[bytes, bytes] = {}
         """Key to head that this command has put in the present space, for the cache."""
         self._hot = hot or HotReplies(DATABASES, 1)

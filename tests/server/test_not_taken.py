@@ -13,8 +13,10 @@ import pytest
 
 from server.cluster.topology import NodeAddress, Topology
 from server.keyspace.cache import HotReplies
+from server.shard.call import Transaction
 from server.shard.route import Route
 from server.shard.router import Router
+from server.shard.waiters import NULL_ARRAY
 from tests.server.test_shard import Bench
 
 
@@ -129,3 +131,17 @@ def test_it_goes_on_as_soon_as_something_is_applied(bench: Bench) -> None:
     node.router.run()
     bench.commit(bench.group.last_index)
     assert reply == [b"+OK\r\n"]
+
+
+def test_a_watched_key_that_came_and_went_is_still_seen_to_have_changed(bench: Bench) -> None:
+    bench.ask("SET", "k", "v")
+    bench.ask("DEL", "k")
+    watched = bench.ask("_WATCH", "k")
+    bench.ask("SET", "k", "v")
+    bench.ask("DEL", "k")
+    bench.shard.flush()
+    refuse(bench)
+    bench.commit(bench.group.last_index)
+    [revision] = watched
+    transaction = Transaction([], [(0, b"k", int(revision[1:]))])
+    assert bench.shard.evaluate_transaction(transaction, 2) == NULL_ARRAY[2]
