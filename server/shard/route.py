@@ -356,7 +356,7 @@ class Route:
             call = self.parked[0]
             if call.forwarded is not None:
                 self.parked.popleft()
-                call.forwarded.refuse(leader)
+                call.forwarded.refuse(leader, call.args if call.since_s else None)
             elif self._forward(call):
                 self.parked.popleft()
             else:
