@@ -86,7 +86,8 @@ class Message(NamedTuple):
     term: int
     index: int = 0  # type: ignore[assignment]
     """(PRE_)VOTE: last index of the asker. APPEND: the entry before `entries`. APPEND_RESPONSE: highest entry
-    known to match, or with `reject` the APPEND's index again. SNAPSHOT: the snapshot's index."""
+    known to match, or with `reject` the APPEND's index again. SNAPSHOT: the snapshot's index. HEARTBEAT: all that
+    the leader knows to be committed."""
     log_term: int = 0
     """Term of the entry at `index` ((PRE_)VOTE, APPEND, SNAPSHOT)."""
     commit: int = 0

@@ -288,12 +288,9 @@ class RaftNode:
         return reads.lease_valid(self._state, now_us)
 
     @property
-    def ticks_since_leader(self) -> int:
-        """Ticks since the present leader was last heard; 0 at a leader, a very large number when none is known."""
-        state = self._state
-        if state.role is Role.LEADER:
-            return 0
-        return state.contact_elapsed if state.leader else 1 << 30
+    def fresh_as_of_us(self) -> int:
+        """What is applied lacks nothing that was committed then, as leaders have told; 0: nothing is known."""
+        return self._state.fresh.as_of_us
 
     @property
     def lease_until_us(self) -> int:
@@ -364,6 +361,7 @@ class RaftNode:
         """Say that the state machine has everything up to `index` (at most what was handed out)."""
         state = self._state
         state.log.applied_to(index)
+        state.fresh.applied(index)
         if state.role is Role.LEADER:
             membership.leave_joint_if_due(state)
 

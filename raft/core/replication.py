@@ -366,7 +366,9 @@ def on_append(state: State, message: Message) -> None:
 def on_heartbeat(state: State, message: Message) -> None:
     """The leader is alive."""
     _follow(state, message)
-    state.log.commit_to(message.commit)
+    log = state.log
+    log.commit_to(message.commit)
+    state.fresh.heard(message.index, log.applied, state.now_us)
     state.messages.append(
         Message(
             _HEARTBEAT_RESPONSE,

@@ -8,6 +8,7 @@ what is on disk.
 from collections import deque
 from collections.abc import Callable
 
+from raft.core.freshness import Freshness
 from raft.core.log import RaftLog
 from raft.core.messages import NONE, ConfState, HardState, Message, MessageKind
 from raft.core.quorum import joint_majority
@@ -30,6 +31,7 @@ class State:
         "contact_elapsed",
         "durable",
         "election_elapsed",
+        "fresh",
         "heartbeat_elapsed",
         "id",
         "leader",
@@ -95,6 +97,7 @@ class State:
         self.heartbeat_elapsed = 0
         self.contact_elapsed = 0
         """Ticks since a leader was heard. Below election_ticks: we have promised it not to elect another."""
+        self.fresh = Freshness()
         self.set_conf(conf)
 
         # Leader only
@@ -194,12 +197,16 @@ class State:
     # Messages
 
     def heartbeat(self, peer: Progress) -> None:
-        """Send `peer` a heartbeat: with what it may take for committed, and the newest read-index number."""
-        commit = min(peer.match, self.log.commit)
+        """Send `peer` a heartbeat: with what is committed, what of it the peer may take for that, and the newest
+        read-index number."""
+        index = self.log.commit
+        commit = min(peer.match, index)
         peer.commit_told = max(peer.commit_told, commit)
         number = self.read_number if self.reads_pending else 0
         self.messages.append(
-            Message(_HEARTBEAT, self.id, peer.id, self.term, 0, 0, commit, False, 0, 0, number, self.now_us)
+            Message(
+                _HEARTBEAT, self.id, peer.id, self.term, index, 0, commit, False, 0, 0, number, self.now_us
+            )
         )
 
     def quorum_of(self, values: dict[int, int]) -> int:

@@ -101,9 +101,9 @@ class Group:
         return self.installing is None and self.applied >= self.log.consistent_index
 
     @property
-    def silence_s(self) -> float:
-        """For how long nothing was heard from a leader, in whole ticks; a leader hears itself."""
-        return self.node.ticks_since_leader * self._host.options.tick_s
+    def age_s(self) -> float:
+        """How old what is applied can be."""
+        return (self._host.now_us() - self.node.fresh_as_of_us) / 1_000_000
 
     @property
     def can_propose(self) -> bool:

@@ -155,7 +155,7 @@ class Raft:
     stale_max_ms: int = setting(
         1000,
         "milliseconds",
-        "A replica that has not heard from its leader for longer refuses stale reads (READONLY, or reads = stale)."
+        "A replica that may lack what was committed longer ago refuses stale reads (READONLY, or reads = stale)."
         " More than twice heartbeat_ms.",
         low=1,
         high=3_600_000,

@@ -40,7 +40,7 @@ class StaleReads:
     def evaluate(self, group: "Group", command: Command, args: Args, db: int, protocol: int) -> bytes | None:
         """Run a reading command; None when what is here may be too old, or is not one consistent state, or the command
         takes long or blocks, and is for the leader then."""
-        if not group.consistent or group.silence_s * 1000 > self._max_ms:
+        if not group.consistent or group.age_s * 1000 > self._max_ms:
             return None
         replica = self._replica
         for _ in range(attempts_max):

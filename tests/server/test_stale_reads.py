@@ -20,11 +20,11 @@ class Replica(Bench):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.consistent = True
-        self.silence_s = 0.0
+        self.age_s = 0.0
 
     def read(self, *words: str) -> bytes | None:
         """The reply to a stale read; None: it is for the leader."""
-        group: Any = SimpleNamespace(consistent=self.consistent, silence_s=self.silence_s)
+        group: Any = SimpleNamespace(consistent=self.consistent, age_s=self.age_s)
         args = [word.encode() for word in words]
         row = lookup(args)
         assert row is not None
@@ -87,5 +87,5 @@ def test_a_read_that_is_always_overtaken_is_for_the_leader(
 def test_what_is_no_one_state_or_too_old_is_not_read(replica: Replica) -> None:
     replica.consistent = False
     assert replica.read("GET", "{k}a") is None
-    replica.consistent, replica.silence_s = True, 60.0
+    replica.consistent, replica.age_s = True, 60.0
     assert replica.read("GET", "{k}a") is None
