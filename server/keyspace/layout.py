@@ -7,6 +7,7 @@ first byte is the table:
     'x' expire_ms:u64 space:u32 slot:u16 crc32:u32 key -> ''    expiry index, ordered by time
     'y' expire_ms:u64 space:u32 slot:u16 crc32:u32 key -> ''    keys whose elements expire, by the first that does
     'm'                                      -> Meta            databases and their counts
+    't'                                      -> ms:u64          the leaders' time, as the applied entries tell it
     'q' space:u32                            -> ''              a space that was flushed and waits to be swept
     'e' id:u64 element                       -> value           elements of large collections, see collection.py
     's' sha1                                 -> script          texts of Lua scripts, see scripting/script.py
@@ -75,6 +76,8 @@ EXPIRY_PREFIX_BYTES = EXPIRY_PREFIX.size
 NEVER_MS = (1 << 63) - 1
 """Nothing expires so late."""
 META_KEY = b"m"
+TIME_KEY = b"t"
+TIME = Struct(">Q")
 SWEEP_PREFIX = Struct(">cI")
 ELEMENT = ord("e")
 ELEMENT_PREFIX = Struct(">cQ")

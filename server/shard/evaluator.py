@@ -50,8 +50,8 @@ class Leader(Protocol):
     worker: Worker
 
     def begin_turn(self) -> tuple[int, int]:
-        """Something is evaluated in this turn for the first time: the index that its entry will have, and a time on
-        the log's clock (Unix, ms) before which none of it may be."""
+        """Something is evaluated in this turn for the first time: the index that its entry will have, and the group's
+        time (Unix, ms)."""
 
     def on_written(self) -> None:
         """There is something to propose, or to ask for, at the end of the turn."""
@@ -298,8 +298,7 @@ class Evaluator:
         """What is evaluated from now on belongs to this turn of the loop."""
         assert not self.draft.effects, "the turn before was not flushed"
         self._turn = self._clock.turn
-        self.draft.index, not_before_ms = self._leader.begin_turn()
-        self._now_ms = max(self._clock.now_ms, not_before_ms)
+        self.draft.index, self._now_ms = self._leader.begin_turn()
         self.view.begin_entry(self._now_ms, self.draft.index)
         self.view.committed = self._leader.commit << 16 | 0xFFFF
 

@@ -17,7 +17,7 @@ import msgspec
 
 from raft.core.messages import NORMAL, Entry, SnapshotMeta
 from server.keyspace.deletions import Deletions
-from server.keyspace.layout import META_KEY
+from server.keyspace.layout import META_KEY, TIME, TIME_KEY
 from server.keyspace.leveldb import APPLIED, APPLIED_KEY, DATA_PREFIX, DataStore, data_prefix
 from server.keyspace.meta import Meta
 from server.keyspace.store import prefix_end
@@ -48,8 +48,9 @@ class Replica:
         self.consistent_index = max(self.consistent_index, self.applied_index)
         self.prefix = data_prefix(group, self.generation)
         self.clock_ms = 0
-        """The leaders' clock as the applied entries tell it: no later leader's time for this group is before
-        it."""
+        """The leaders' time as the applied entries tell it: no later leader's time for this group is before it. It is
+        stored, so that it outlives restarts and goes along with snapshots."""
+        self._recall_time()
         self.writes = 0
         """Grows before and after each change of what is stored, so that it is odd during one."""
         self.observed = 0
@@ -129,7 +130,8 @@ class Replica:
                     if key[0] == _SPACE:
                         self._note_flush(key, written)
         applied = max(self.applied_index, entries[-1].index)
-        batch.put(self._applied_key, APPLIED.pack(applied, self.consistent_index, self.generation))
+        put(prefix + TIME_KEY, TIME.pack(self.clock_ms))
+        put(self._applied_key, APPLIED.pack(applied, self.consistent_index, self.generation))
         self.writes += 1
         self._store.write(batch)
         self.writes += 1
@@ -193,12 +195,18 @@ class Replica:
         self._store.sync()
         self.generation = staging.generation
         self.prefix = data_prefix(self.group, self.generation)
+        self._recall_time()
         if self.changes is not None:
             self.changes.append(None)
         self.applied_index = meta.index
         self.consistent_index = consistent_index
         self.deletions = Deletions(meta.index)
         self.sweep_due = True
+
+    def _recall_time(self) -> None:
+        record = self.get(TIME_KEY)
+        if record is not None:
+            self.clock_ms = max(self.clock_ms, TIME.unpack(record)[0])
 
     def _stage(self, batch: Any, staging: Staging) -> None:
         batch.put(self._staging_key, msgspec.msgpack.encode(staging))

@@ -32,7 +32,7 @@ from server.keyspace.limits import HasLimits
 from server.keyspace.meta import Meta
 from server.keyspace.view import DEFAULTS, ScriptReads
 from server.shard.call import Call
-from server.shard.clock import TurnClock, boot_time_us
+from server.shard.clock import GroupClock, TurnClock, boot_time_us
 from server.shard.evaluator import Evaluator
 from server.shard.expirer import Expirer
 from server.shard.failure import refuse_the_last
@@ -106,6 +106,7 @@ class Shard:
         self.settled_term = 0
         """What was forwarded for an earlier term and has no receipt by now was not applied; the forwarder's."""
         self.views = Views(hot, home, limits, cache_limit)
+        self._group_clock = GroupClock(clock)
         self.evaluator = evaluator = Evaluator(self.number, self, self.views, clock, stats)
         self.evaluate = evaluator.evaluate
         """Only when `ready`, as the next two."""
@@ -114,7 +115,7 @@ class Shard:
         self.waiters = evaluator.waiters
         self.worker = Worker(self, on_work_done)
         self.expirer = Expirer(evaluator, stats)
-        self.stale_reads = StaleReads(replica, clock, stats, self.views, max_ms=stale_max_ms)
+        self.stale_reads = StaleReads(replica, self._group_clock, stats, self.views, max_ms=stale_max_ms)
         self.snapshot_read, self.snapshot_begin = replica.snapshot_read, replica.snapshot_begin
         self.snapshot_write, self.snapshot_install = replica.snapshot_write, replica.snapshot_install
         self._make_overlay = make_overlay
@@ -143,7 +144,7 @@ class Shard:
     def begin_turn(self) -> tuple[int, int]:
         """See evaluator.Leader."""
         self._lease_until_us = self.read_lease_until_us()
-        return self.group.last_index + 1, self.replica.clock_ms
+        return self.group.last_index + 1, self._group_clock.now_ms(self.replica.clock_ms)
 
     def on_written(self) -> None:
         """See evaluator.Leader."""

@@ -11,7 +11,7 @@ from resp import encode
 from server.commands.table import Args, Command
 from server.errors import WouldBlock
 from server.keyspace.breath import TooLong, begin_attempt, end_attempt
-from server.shard.clock import TurnClock
+from server.shard.clock import GroupClock
 from server.shard.failure import failure
 from server.shard.replica import Replica
 from server.shard.views import Views
@@ -28,7 +28,7 @@ class StaleReads:
     """Those of one group on one node."""
 
     def __init__(
-        self, replica: Replica, clock: TurnClock, stats: Stats, views: Views, *, max_ms: int
+        self, replica: Replica, clock: GroupClock, stats: Stats, views: Views, *, max_ms: int
     ) -> None:
         """`max_ms`: so old may it be what the replica has applied."""
         self._replica = replica
@@ -60,7 +60,7 @@ class StaleReads:
     def _read(self, command: Command, args: Args, db: int, protocol: int) -> bytes:
         replica = self._replica
         view = self._views.make_stale(replica, replica.meta())
-        view.begin_entry(max(self._clock.now_ms, replica.clock_ms), 0)
+        view.begin_entry(self._clock.now_ms(replica.clock_ms), 0)
         view.begin(db, protocol)
         begin_attempt()
         try:

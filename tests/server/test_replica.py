@@ -157,7 +157,7 @@ def test_a_flushed_database_is_swept_with_its_expiry_index(make_copy: Callable[[
     while sweep(copy.store, copy.replica):
         pass
     left = list(copy.replica.scan(b"", b"\xff"))
-    assert len(left) == 3, "the new key's head, its place in the expiry index, and Meta"
+    assert len(left) == 4, "the new key's head, its place in the expiry index, Meta, and the time"
     assert copy.replica.swept_values == 48
     assert not sweep(copy.store, copy.replica)
 
@@ -189,3 +189,17 @@ def test_what_a_replica_notes_is_not_swept_before_its_data_is_one_state(
     after = copy.everything()
     assert len([key for key in after if key[:1] == b"e"]) == 1000
     assert [key for key in before if key not in after and not key.endswith(b"other")] == []
+
+
+def test_the_leaders_time_outlives_a_restart_and_goes_along_with_a_snapshot(
+    make_copy: Callable[[], Copy],
+) -> None:
+    """A leader whose clock is behind would bring back what has expired."""
+    sender, receiver = make_copy(), make_copy()
+    sender.replica.apply([entry(2, sender, put(b"k", b"v"))])
+    assert Replica(sender.store, GROUP).clock_ms == sender.replica.clock_ms == 1000
+    receiver.replica.snapshot_begin(b"token")
+    chunk, cursor = sender.replica.snapshot_read(b"", 1 << 20)
+    receiver.replica.snapshot_write(b"token", chunk, cursor)
+    receiver.replica.snapshot_install(SnapshotMeta(2, 1, ConfState((1,))), 2)
+    assert receiver.replica.clock_ms == 1000

@@ -574,6 +574,20 @@ def test_nobody_gives_up_on_a_leader_that_applies_what_is_committed(
     assert replies == [b"$1\r\nv\r\n"]
 
 
+def test_keys_expire_though_the_clock_was_set_back(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.ask("SET", "k", "v", "PX", "1000")
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    bench.apply()
+    clock = bench.clock
+    for seconds in (0, 2):  # the first turn finds that the clock was set
+        clock.turn += 1
+        clock.steady_s += seconds
+        clock.now_ms += 1000 * seconds - 3_600_000 * (not seconds)
+        assert (bench.ask("GET", "k") == [b"$-1\r\n"]) == bool(seconds)
+
+
 def test_a_command_that_came_late_in_a_turn_counts_time_from_when_it_came(make: Callable[..., Bench]) -> None:
     bench = make()
     bench.ask("SET", "early", "v", "PX", "100")
