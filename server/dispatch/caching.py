@@ -11,17 +11,18 @@ evaluates it. Two things are done for the sake of fewer words:
   which this client is not told of it.
 """
 
+from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING
 
 from server.commands.table import Args, Command, Flag
 from server.dispatch.connection import Connection
+from server.dispatch.places import Places
 from server.errors import CommandError
 from server.keyspace.view import ScriptReads
 from server.session import Queued, Session, Tracker
 
 if TYPE_CHECKING:
-    from server.dispatch.dispatcher import Dispatcher
     from server.pubsub.tracking import Tracking
 
 GO_ON = b"go on"
@@ -31,9 +32,16 @@ GO_ON = b"go on"
 class Caching:
     """The part of dispatch that knows sessions with CLIENT TRACKING ON."""
 
-    def __init__(self, dispatcher: "Dispatcher", tracking: "Tracking") -> None:
-        self._dispatcher = dispatcher
+    def __init__(
+        self,
+        places: Places,
+        tracking: "Tracking",
+        run: Callable[[Connection, Command, Args], bytes | None],
+    ) -> None:
+        """`run`: do a command that was let pass, as a call that says whose it is."""
+        self._places = places
         self._tracking = tracking
+        self._run = run
         self._transactions = count(1)
 
     def run(self, connection: Connection, tracker: Tracker, row: Command, args: Args) -> bytes | None:
@@ -52,7 +60,7 @@ class Caching:
         if remembers and row.group == "scripting":
             return self._script(connection, tracker, new, row, args)
         if row.is_write and session.origin:
-            return self._dispatcher.run_here(connection, row, args)
+            return self._run(connection, row, args)
         return GO_ON
 
     def _remember(self, session: Session, tracker: Tracker, row: Command, args: Args) -> list[bytes]:
@@ -67,20 +75,19 @@ class Caching:
         """Whether the answer is MOVED: another node will remember what the client reads there."""
         if session.readonly:
             return False
-        routes = {self._dispatcher.route_of(key) for key in keys}
-        return all(not route.ready and self._dispatcher.redirects(route) for route in routes)
+        routes = {self._places.route_of(key) for key in keys}
+        return all(route.here is None and self._places.redirects(route) for route in routes)
 
     def _script(
         self, connection: Connection, tracker: Tracker, new: list[bytes], row: Command, args: Args
     ) -> bytes | None:
-        dispatcher = self._dispatcher
-        route = dispatcher.routes[next(iter(dispatcher.groups_of(row, args)))]
-        shard = route.shard
-        if not route.ready or shard is None:
-            return dispatcher.run_here(connection, row, args)
+        route = self._places.routes[next(iter(self._places.groups_of(row, args)))]
+        shard = route.here
+        if shard is None:
+            return self._run(connection, row, args)
         reads = ScriptReads()
         shard.note_script_reads(reads)
-        reply = dispatcher.run_here(connection, row, args)
+        reply = self._run(connection, row, args)
         shard.note_script_reads(None)
         session = connection.session
         before = tracker.reads
@@ -114,7 +121,7 @@ class Caching:
         session.origin = b"%b:%d" % (self._tracking.name(session), next(self._transactions))
         self._tracking.has_seen(session, session.origin, seen)
         try:
-            return self._dispatcher.run_here(connection, row, args)
+            return self._run(connection, row, args)
         finally:
             session.origin = b""
 

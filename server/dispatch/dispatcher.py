@@ -7,45 +7,28 @@ What is checked, in Redis's order: the command exists, its arity, and for whom t
 asks (gate.py); then who runs it (`where` in the command table).
 """
 
-import logging
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from time import perf_counter_ns
 from types import CoroutineType
-from typing import Any
 
-from resp import Error, Raw, encode
+from resp import Error, encode
 from server.access.context import Node
-from server.cluster.topology import SYSTEM_GROUP, Topology
-from server.commands.context import Context
-from server.commands.table import (
-    CLUSTER,
-    COMMANDS,
-    PLAIN,
-    SHARD,
-    SPREAD_ALL,
-    SPREAD_KEYS,
-    Args,
-    Command,
-    Flag,
-    lookup,
-)
+from server.cluster.topology import Topology
+from server.commands.table import COMMANDS, PLAIN, SHARD, SPREAD_KEYS, Args, Command, Flag, lookup
 from server.dispatch.asking import Asker
 from server.dispatch.blocking import BlockedSlot
-from server.dispatch.caching import GO_ON
+from server.dispatch.caching import GO_ON, Caching
 from server.dispatch.connection import Connection
 from server.dispatch.gate import Gate
 from server.dispatch.hot import HotAnswers, hot_ns_max
+from server.dispatch.node_commands import NodeCommands
 from server.dispatch.observers import Observers
+from server.dispatch.permissions import Permissions
+from server.dispatch.places import Places
 from server.dispatch.texts import Texts
 from server.dispatch.transactions import Transactions
 from server.dispatch.wandering import names_no_keys, wandering
-from server.errors import (
-    CROSS_SLOT,
-    INTERNAL,
-    NO_AUTH,
-    CommandError,
-)
+from server.errors import CROSS_SLOT, INTERNAL, NO_AUTH, CommandError
 from server.keyspace.cache import part_bytes_max
 from server.keyspace.slots import key_slot
 from server.session import Session
@@ -54,9 +37,8 @@ from server.shard.clock import TurnClock
 from server.shard.gather import Gather, split_by_group
 from server.shard.route import Route
 from server.shard.router import Router
+from server.shard.shard import Shard
 from server.shard.work import Unfinished
-
-log = logging.getLogger("redraft.dispatch")
 
 shown_bytes_max = 128
 """So much of a request stands in an error text."""
@@ -71,28 +53,22 @@ class Dispatcher:
     """Takes requests of all connections of a node."""
 
     __slots__ = (
-        "_clustered",
         "_get",
         "_node",
-        "_redirect",
+        "_node_commands",
+        "_permissions",
+        "_places",
+        "_routes",
         "_sent_on",
-        "_slot_groups",
         "_slot_routes",
         "_stats",
-        "_topology",
+        "_texts",
         "_transactions",
-        "anywhere",
         "asker",
         "attentive",
-        "data_groups",
-        "databases",
-        "end_turn",
         "gate",
         "hot",
-        "nodes",
         "observers",
-        "routes",
-        "texts",
     )
 
     def __init__(
@@ -107,26 +83,35 @@ class Dispatcher:
     ) -> None:
         """`end_turn`: carries out what a turn has gathered; whoever submits from a task calls it."""
         self._node = node
-        self._topology = topology
-        self.routes = routes = router.routes
-        self.databases = databases
-        self.data_groups = topology.data_groups
-        self.anywhere = topology.data_groups[:1]
-        """The groups of a command without keys."""
-        self.nodes = topology.nodes
-        self._clustered = len(topology.nodes) * len(topology.data_groups) > 1
-        self.end_turn = end_turn
-        self._slot_groups = topology.slot_groups
-        self._slot_routes = [routes[group] for group in topology.slot_groups]
-        self._redirect = topology.routing == "redirect"
         self._stats = node.stats
         self._get = COMMANDS[b"get"]
+        self._routes = router.routes
+        self._places = places = Places(topology, router.routes)
+        self._slot_routes = places.slot_routes
         self.hot = HotAnswers(router, clock)
         self.asker = Asker(node, topology, router, end_turn)
-        self.texts = Texts(self, node.functions, clock)
-        self._transactions = Transactions(self)
         self.observers = Observers(node)
-        self.gate = Gate(self, node, self._transactions)
+        self._permissions = permissions = Permissions(node)
+        self._node_commands = NodeCommands(node, self.asker)
+        self._texts = Texts(places, self.asker, permissions, node.functions, clock, end_turn)
+        self._transactions = Transactions(
+            places,
+            self._node_commands,
+            self._texts,
+            permissions,
+            self.observers,
+            databases=databases,
+            end_turn=end_turn,
+        )
+        self.gate = Gate(
+            node,
+            self._texts,
+            permissions,
+            self.observers,
+            self._transactions,
+            Caching(places, node.tracking, self.run_here),
+            is_cluster=places.is_cluster,
+        )
         self.attentive = False
         """Every command goes through the gate, or is looked at afterwards."""
         self._sent_on = False
@@ -159,44 +144,36 @@ class Dispatcher:
         began_ns = perf_counter_ns()
         if row.single_key:
             route = self._slot_routes[key_slot(args[1])]
-            if route.ready:
-                shard = route.shard
+            shard = route.here
+            if shard is not None:
                 try:
-                    reply = shard.evaluate(row, args, session.db, session.protocol)  # type: ignore[union-attr]
+                    reply = shard.evaluate(row, args, session.db, session.protocol)
                 except Unfinished:
-                    shard.worker.adopt(Call(row, args, session.db, session.protocol, connection.defer(args)))  # type: ignore[union-attr]
+                    shard.worker.adopt(Call(row, args, session.db, session.protocol, connection.defer(args)))
                     return None
                 elapsed_ns = perf_counter_ns() - began_ns
                 row.elapsed_ns += elapsed_ns
                 row.buckets[(elapsed_ns // 1000).bit_length()] += 1
                 if elapsed_ns >= self.observers.slow_ns:
                     self.observers.was_slow(row, args, session, elapsed_ns // 1000)
-                if shard.is_free():  # type: ignore[union-attr]
+                if shard.is_free():
                     if reply[0] == 45:
                         self._stats.count_error(reply)
                     elif row is self._get:
-                        shard.settle(args[1], reply)  # type: ignore[union-attr]
+                        shard.settle(args[1], reply)
                         self.hot.turn = 0
                     elif row.kept:
-                        shard.settle_part(args, reply)  # type: ignore[union-attr]
+                        shard.settle_part(args, reply)
                         self.hot.turn = 0
                     return reply
-                shard.hold(Call(row, args, session.db, session.protocol, connection.defer(args)), reply)  # type: ignore[union-attr]
+                shard.hold(Call(row, args, session.db, session.protocol, connection.defer(args)), reply)
                 return None
             return self._elsewhere(connection, route, row, args, key_slot(args[1]))
         run = self._run_node if row.is_node else self._run
         reply_or_later = run(connection, row, args)
-        self.took(row, args, session, began_ns)
+        self.observers.took(row, args, session, began_ns, told_later=self._sent_on)
+        self._sent_on = False
         return reply_or_later
-
-    def took(self, row: Command, args: Args, session: Session, began_ns: int) -> None:
-        """Note how long a command kept the loop."""
-        elapsed_ns = perf_counter_ns() - began_ns
-        row.elapsed_ns += elapsed_ns
-        row.buckets[(elapsed_ns // 1000).bit_length()] += 1
-        sent_on, self._sent_on = self._sent_on, False
-        if elapsed_ns >= self.observers.slow_ns and not sent_on:
-            self.observers.was_slow(row, args, session, elapsed_ns // 1000)
 
     # -- what is rarer ---------------------------------------------------------------------------------------
 
@@ -242,7 +219,8 @@ class Dispatcher:
         connection.session.last_command = row.name
         began_ns = perf_counter_ns()
         reply = self._run(connection, row, args)
-        self.took(row, args, connection.session, began_ns)
+        self.observers.took(row, args, connection.session, began_ns, told_later=self._sent_on)
+        self._sent_on = False
         return reply
 
     def _run(self, connection: Connection, row: Command, args: Args) -> bytes | None:
@@ -253,14 +231,14 @@ class Dispatcher:
             if row.needs_text:
                 if (busy := self.gate.busy(row)) is not None:
                     return self.gate.refuse(session, row, busy)
-                ready = self.texts.at_hand(row, args)
+                ready = self._texts.at_hand(row, args)
                 if ready is None:
                     connection.start(
-                        self.texts.run(connection, row, args), connection.defer(args), session.protocol
+                        self._texts.run(connection, row, args), connection.defer(args), session.protocol
                     )
                     return None
                 row, args = ready
-            groups = self._groups(row, args)
+            groups = self._places.groups(row, args)
         except CommandError as error:
             if (busy := self.gate.busy(row)) is not None:
                 return self.gate.refuse(session, row, busy)
@@ -271,22 +249,22 @@ class Dispatcher:
                 return self._error(session, CROSS_SLOT)
             self._spread(connection, row, args, groups)
             return None
-        route = self.routes[first]
-        if not route.ready:
-            reply = self._elsewhere(connection, route, row, args, self._slot_of(row, args, first))
+        route = self._routes[first]
+        shard = route.here
+        if shard is None:
+            reply = self._elsewhere(connection, route, row, args, self._places.slot_of(row, args, first))
             self._sent_on = reply is None
             return reply
-        script = self._clustered and row.group == "scripting"
+        script = self._places.is_cluster and row.group == "scripting"
         if row.blocks or session.permissions is not None or session.origin or script:
             self._submit(connection, route, row, args)
-            self._sent_on = not route.ready  # it takes long: then it is at work
+            self._sent_on = route.here is None  # it takes long: then it is at work
             return None
-        return self._evaluate(connection, route, row, args)
+        return self._evaluate(connection, shard, row, args)
 
-    def _evaluate(self, connection: Connection, route: Route, row: Command, args: Args) -> bytes | None:
+    def _evaluate(self, connection: Connection, shard: Shard, row: Command, args: Args) -> bytes | None:
         """As in `execute`: where no call has to say whose it is, none is made unless the reply has to wait."""
-        shard, session = route.shard, connection.session
-        assert shard is not None
+        session = connection.session
         try:
             reply = shard.evaluate_for_all(row, args, session.db, session.protocol)
         except Unfinished:
@@ -301,42 +279,21 @@ class Dispatcher:
     def _submit(self, connection: Connection, route: Route, row: Command, args: Args) -> None:
         session = connection.session
         if row.blocks:
-            slot = BlockedSlot(connection, route, connection.defer(args), self.gate.refusal)
+            slot = BlockedSlot(connection, route, connection.defer(args), self._permissions.refusal)
             slot.submit(Call(row, args, session.db, session.protocol, slot, origin=session.origin))
         else:
-            wanders = row.group == "scripting" and len(self.data_groups) > 1 and names_no_keys(row, args)
-            reply_slot = wandering(self, connection, args) if wanders else connection.defer(args)
+            wanders = (
+                row.group == "scripting" and len(self._places.data_groups) > 1 and names_no_keys(row, args)
+            )
+            reply_slot = (
+                wandering(self._texts.run, self._places, connection, args)
+                if wanders
+                else connection.defer(args)
+            )
             call = Call(row, args, session.db, session.protocol, reply_slot, origin=session.origin)
             call.wanders = wanders
-            if session.permissions is not None:
-                call.caller = self.gate.caller_of(session, (row,))
+            call.caller = self._permissions.caller_of(session, (row,))
             route.submit(call)
-
-    def groups_of(self, row: Command, args: Args) -> Iterable[int]:
-        """The groups of a command that is not NODE. One whose keys can not be told has none in particular: the
-        handler says what is wrong with it."""
-        try:
-            return self._groups(row, args)
-        except CommandError:
-            return self.anywhere
-
-    def _groups(self, row: Command, args: Args) -> list[int] | tuple[int, ...]:
-        """The group of each key, or all groups. Raises CommandError."""
-        if row.where is SPREAD_ALL:
-            return self.data_groups
-        if len(self.data_groups) == 1:
-            row.keys.indexes(args)  # it may know of none
-            return self.anywhere
-        slot_groups = self._slot_groups
-        groups = [slot_groups[key_slot(args[at])] for at in row.keys.indexes(args)]
-        return groups or self.anywhere
-
-    def _slot_of(self, row: Command, args: Args, group: int) -> int:
-        """The slot of the first key; the group's first when there is none, or none can be told."""
-        with suppress(CommandError):
-            for at in row.keys.indexes(args):
-                return key_slot(args[at])
-        return self._topology.groups[group].first_slot
 
     def _elsewhere(
         self, connection: Connection, route: Route, row: Command, args: Args, slot: int
@@ -351,11 +308,10 @@ class Dispatcher:
                 if reply is not None:
                     return reply
             # Too old, so the leader is asked for it. A client that wants replicas would follow a MOVED in circles.
-        elif self.redirects(route):
-            leader = self._topology.nodes[route.leader]
+        elif self._places.redirects(route):
             row.calls -= 1
             row.rejected_calls += 1
-            return self._error(session, b"MOVED %d %b:%d" % (slot, leader.host.encode(), leader.port))
+            return self._error(session, self._places.moved(route, slot))
         self._stats.forwarded_commands += 1
         self._submit(connection, route, row, args)
         return None
@@ -373,10 +329,10 @@ class Dispatcher:
         gather = Gather(row, places, len(requests), session.protocol, connection.defer(args))
         for number, (group, request) in enumerate(requests.items()):
             part = gather.part(number)
-            self.routes[group].submit(Call(row, request, session.db, 2, part, origin=session.origin))
+            self._routes[group].submit(Call(row, request, session.db, 2, part, origin=session.origin))
 
     def _run_node(self, connection: Connection, row: Command, args: Args) -> bytes | None:
-        session = connection.session
+        session, nodes = connection.session, self._node_commands
         busy = self.gate.busy(row)
         if busy is not None:
             return self.gate.refuse(session, row, busy)
@@ -389,73 +345,17 @@ class Dispatcher:
         if row.name == "watch":
             return self._transactions.watch(connection, args)
         try:
-            value = self.value_of(row, self.context(connection), args)
+            value = nodes.value_of(row, nodes.context(connection), args)
         except CommandError as error:
             row.failed_calls += 1
             return self._error(session, error.text)
         except Exception:
-            self.log_failure(row)
+            nodes.log_failure(row)
             return self._error(session, INTERNAL)
         if isinstance(value, CoroutineType):
             connection.start(value, connection.defer(args), session.protocol)
             return None
         return encode(value, session.protocol)
-
-    # -- for transactions and tasks --------------------------------------------------------------------------
-
-    def context(self, connection: Connection) -> Context:
-        """What a NODE handler is given."""
-        return Context(self._node, connection.session)
-
-    def value_of(self, row: Command, context: Context, args: Args) -> Any:
-        """The reply of a NODE or CLUSTER command, or something to await that gives it."""
-        if row.where is CLUSTER:
-            return self._change_cluster(args, context.session.protocol)
-        return row.handler(context, args)  # type: ignore[misc]
-
-    async def _change_cluster(self, args: Args, protocol: int) -> Raw:
-        return Raw(await self.asker.ask(SYSTEM_GROUP, 0, args, protocol))
-
-    def count_failure(self, row: Command, text: bytes) -> None:
-        """A NODE command of a transaction failed."""
-        row.failed_calls += 1
-        self._stats.count_error(b"-" + text)
-
-    def log_failure(self, row: Command) -> None:
-        """A handler raised what it must not raise."""
-        log.exception("The command %s failed; its client was told so", row.name)
-        self._stats.unexpected_errors += 1
-        row.failed_calls += 1
-
-    def group_of_slot(self, slot: int) -> int:
-        """The shard group of a slot."""
-        return self._slot_groups[slot]
-
-    def group_of(self, key: bytes) -> int:
-        """The shard group of a key."""
-        return self._slot_groups[key_slot(key)]
-
-    def route_of(self, key: bytes) -> Route:
-        """The route of a key's group."""
-        return self._slot_routes[key_slot(key)]
-
-    def redirects(self, route: Route) -> bool:
-        """Whether a group that is not ready here is answered for by MOVED."""
-        return self._redirect and route.leader not in (0, self._topology.me)
-
-    def check_routable(self, row: Command, args: Args) -> None:
-        """Raises CommandError when a command that is being queued could not run in one group, or not here."""
-        if row.is_node:
-            return
-        groups = set(self.groups_of(row, args))
-        if len(groups) > 1:
-            raise CommandError(CROSS_SLOT)
-        (group,) = groups
-        route = self.routes[group]
-        if not route.ready and self.redirects(route):
-            leader = self._topology.nodes[route.leader]
-            slot = self._slot_of(row, args, group)
-            raise CommandError(b"MOVED %d %b:%d" % (slot, leader.host.encode(), leader.port))
 
     # -- what the node tells ---------------------------------------------------------------------------------
 

@@ -8,27 +8,18 @@ at such a time, and about no other.
 To add a guard: a bit of Guard, or a term of `is_watched`, and its question in `admit`, where Redis asks it.
 """
 
-from collections.abc import Iterable
-from functools import partial
-from typing import TYPE_CHECKING
-
 from resp import Error, encode
-from server.access.caller import Caller
-from server.access.check import Denial, check, check_sort
 from server.access.context import Node
-from server.access.rules import User
-from server.commands.client_line import describe_client
 from server.commands.table import COMMANDS, Args, Command, Flag
 from server.dispatch.caching import GO_ON, Caching
 from server.dispatch.connection import Connection
+from server.dispatch.observers import Observers
 from server.dispatch.pause import Pause
-from server.dispatch.texts import SCRIPT_CALLS
+from server.dispatch.permissions import Permissions
+from server.dispatch.texts import SCRIPT_CALLS, Texts
+from server.dispatch.transactions import Transactions
 from server.errors import NO_AUTH, NO_REPLICAS, ONLY_SUBSCRIBING, OUT_OF_MEMORY
 from server.session import Guard, Session
-
-if TYPE_CHECKING:
-    from server.dispatch.dispatcher import Dispatcher
-    from server.dispatch.transactions import Transactions
 
 _IN_MULTI = frozenset(("exec", "discard", "quit", "reset"))
 """Commands that are not queued."""
@@ -53,14 +44,25 @@ _TELLING = frozenset(("connection", "transactions"))
 class Gate:
     """The part of dispatch that refuses, holds back and shows commands before they run."""
 
-    def __init__(self, dispatcher: "Dispatcher", node: Node, transactions: "Transactions") -> None:
+    def __init__(
+        self,
+        node: Node,
+        texts: Texts,
+        permissions: Permissions,
+        observers: Observers,
+        transactions: Transactions,
+        caching: Caching,
+        *,
+        is_cluster: bool,
+    ) -> None:
         self._node = node
-        self._texts = dispatcher.texts
-        self._clustered = len(dispatcher.nodes) * len(dispatcher.data_groups) > 1
-        self._observers = dispatcher.observers
+        self._texts = texts
+        self._permissions = permissions
+        self._observers = observers
         self._transactions = transactions
-        self._caching = Caching(dispatcher, node.tracking)
-        self.pausing = Pause(dispatcher.texts)
+        self._caching = caching
+        self._is_cluster = is_cluster
+        self.pausing = Pause(texts)
         self.out_of_memory = False
         """Commands that may need more memory are refused."""
         self.short_of_replicas = False
@@ -78,7 +80,7 @@ class Gate:
         if not session.authenticated and not row.flags & Flag.NO_AUTH:
             return self.refuse(session, row, NO_AUTH)
         if session.guards & Guard.RESTRICTED:
-            refusal = self.refusal(session, row, args)
+            refusal = self._permissions.refusal(session, row, args)
             if refusal is not None:
                 return self.refuse(session, row, refusal)
         if session.guards & Guard.SUBSCRIBED and session.protocol == 2 and row.name not in _WHILE_SUBSCRIBED:
@@ -112,7 +114,7 @@ class Gate:
         if (
             text is None
             or row.flags & Flag.ALLOW_BUSY
-            or (self._clustered and (row.group not in _TELLING or row.flags & Flag.ADMIN))
+            or (self._is_cluster and (row.group not in _TELLING or row.flags & Flag.ADMIN))
         ):
             return None
         return text
@@ -145,25 +147,3 @@ class Gate:
         reply = encode(Error(text), session.protocol)
         self._node.stats.count_error(reply)
         return reply
-
-    def refusal(self, session: Session, row: Command, args: Args) -> bytes | None:
-        """Why the session's user may not run the command, as an error's text; None: the user may."""
-        session.last_command = row.name
-        user = session.permissions
-        queued = session.queue is not None
-        db = session.multi_db if queued else session.db
-        denial = check(user, row, args, db)
-        if denial is not None:
-            self.report_denial(session, b"multi" if queued else b"toplevel", user, denial)
-            return b"NOPERM " + denial.message(user)
-        return None if queued else check_sort(user, row, args, db)
-
-    def report_denial(self, session: Session, where: bytes, user: User, denial: Denial) -> None:
-        """Note in ACL LOG that the client was refused something."""
-        self._node.users.report(user, denial, where, describe_client(session))
-
-    def caller_of(self, session: Session, rows: Iterable[Command]) -> Caller | None:
-        """For whom scripts among these commands run; None when there are none, or everything is allowed."""
-        if all(row.group != "scripting" for row in rows):
-            return None
-        return Caller(session.permissions, partial(self.report_denial, session, b"lua"))

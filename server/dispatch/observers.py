@@ -5,7 +5,7 @@ comes here when there is something to note.
 """
 
 from functools import partial
-from time import time
+from time import perf_counter_ns, time
 
 from server.commands.context import Node
 from server.commands.function_calls import client_request
@@ -30,6 +30,17 @@ class Observers:
         self.slow_ns = 1000 * min(self._node.slowlog.threshold, self._node.latency.threshold_us)
 
     # -- what took long, or much --------------------------------------------------------------------------------
+
+    def took(
+        self, row: Command, args: Args, session: Session, began_ns: int, *, told_later: bool = False
+    ) -> None:
+        """A command has kept the loop since `began_ns`. `told_later`: it is done elsewhere, or later, and how long
+        that takes will be told."""
+        elapsed_ns = perf_counter_ns() - began_ns
+        row.elapsed_ns += elapsed_ns
+        row.buckets[(elapsed_ns // 1000).bit_length()] += 1
+        if elapsed_ns >= self.slow_ns and not told_later:
+            self.was_slow(row, args, session, elapsed_ns // 1000)
 
     def work_done(self, call: Call, seconds: float) -> None:
         """A command that took long was done in slices, here, within so much time."""

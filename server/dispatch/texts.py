@@ -12,8 +12,8 @@ A change to the libraries is answered when the nodes that can be reached know of
 not be reached then may for a moment call a library as it was before; one that was loaded it finds all the same.
 """
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Collection
+from typing import Any, cast
 
 import hiredis
 import trio
@@ -22,8 +22,10 @@ from resp import Raw
 from server.cluster.topology import SYSTEM_GROUP
 from server.commands.function_calls import NOT_FOUND, run_request
 from server.commands.table import Args, Command, lookup
-from server.dispatch.asking import Answer
+from server.dispatch.asking import Answer, Asker
 from server.dispatch.connection import Connection
+from server.dispatch.permissions import Permissions
+from server.dispatch.places import Places
 from server.dispatch.wandering import names_no_keys, wanders_to
 from server.errors import CROSS_SLOT, CommandError
 from server.scripting.functions import Functions
@@ -31,9 +33,6 @@ from server.scripting.library import Function, Library, decode_library
 from server.scripting.script import LIBRARIES, SCRIPTS, parse_script, text_in
 from server.shard.call import Call
 from server.shard.clock import TurnClock
-
-if TYPE_CHECKING:
-    from server.dispatch.dispatcher import Dispatcher
 
 SCRIPT_CALLS = frozenset(("eval", "evalsha", "fcall"))
 """What runs a script that may write."""
@@ -45,10 +44,22 @@ memo_max = 10_000
 class Texts:
     """What this node knows of the texts of the groups."""
 
-    def __init__(self, dispatcher: "Dispatcher", functions: Functions, clock: TurnClock) -> None:
-        self._dispatcher = dispatcher
+    def __init__(
+        self,
+        places: Places,
+        asker: Asker,
+        permissions: Permissions,
+        functions: Functions,
+        clock: TurnClock,
+        end_turn: Callable[[], None],
+    ) -> None:
+        """`functions`: those that this node knows; `end_turn`: carries out what has been submitted."""
+        self._places = places
+        self._asker = asker
+        self._permissions = permissions
         self._functions = functions
         self._clock = clock
+        self._end_turn = end_turn
         self._memo: dict[tuple[int, bytes], float] = {}
         """(group, record) to the loop time until which it is known to be there."""
 
@@ -60,13 +71,13 @@ class Texts:
         if not row.name.startswith("fcall"):
             record = _script_record(args)
             group = group or self._group(row, args)
-            if record is None or len(self._dispatcher.data_groups) == 1 or self._knows(group, record):
+            if record is None or len(self._places.data_groups) == 1 or self._knows(group, record):
                 return row, args
             return None
         found = self._functions.find(args[1])
         if found is not None:
             return self._call(row, args, *found, group)
-        if len(self._dispatcher.nodes) == 1:
+        if len(self._places.nodes) == 1:
             raise CommandError(NOT_FOUND)
         return None
 
@@ -79,7 +90,7 @@ class Texts:
         text: bytes | None = args[1]
         if row.name == "evalsha":
             record = _script_record(args)
-            shard = self._dispatcher.routes[next(iter(self._dispatcher.groups_of(row, args)))].shard
+            shard = self._places.routes[next(iter(self._places.groups_of(row, args)))].shard
             known = shard.newest(record) if record is not None and shard is not None else None
             text = text_in(known) if known is not None else None
         try:
@@ -108,21 +119,20 @@ class Texts:
         if row.needs_text:
             row, args = await self.fetch(row, args, group)
         answer = Answer()
-        route = self._dispatcher.routes[group or self._group(row, args)]
+        route = self._places.routes[group or self._group(row, args)]
         call = Call(row, args, session.db, session.protocol, answer)
-        call.wanders = group is None and len(self._dispatcher.data_groups) > 1 and names_no_keys(row, args)
-        if session.permissions is not None:
-            call.caller = self._dispatcher.gate.caller_of(session, (row,))
+        call.wanders = group is None and len(self._places.data_groups) > 1 and names_no_keys(row, args)
+        call.caller = self._permissions.caller_of(session, (row,))
         route.submit(call)
-        self._dispatcher.end_turn()
+        self._end_turn()
         reply = await answer.wait()
         slot = wanders_to(reply)
         if slot is not None:
-            return await self.run(connection, *asked, self._dispatcher.group_of_slot(slot))
+            return await self.run(connection, *asked, self._places.group_of_slot(slot))
         return Raw(reply)
 
     def _group(self, row: Command, args: Args) -> int:
-        groups = set(self._dispatcher.groups_of(row, args))
+        groups = set(self._places.groups_of(row, args))
         if len(groups) > 1:
             raise CommandError(CROSS_SLOT)
         return groups.pop()
@@ -144,7 +154,7 @@ class Texts:
     def _knows(self, group: int, record: bytes) -> bool:
         if self._memo.get((group, record), 0.0) > self._clock.now_s:
             return True
-        shard = self._dispatcher.routes[group].shard
+        shard = self._places.routes[group].shard
         if shard is None or shard.replica.get(record) is None:
             return False
         self._remember(group, record)
@@ -168,7 +178,7 @@ class Texts:
                     texts.append(found)
 
             async with trio.open_nursery() as nursery:
-                for other in self._dispatcher.data_groups:
+                for other in self._places.data_groups:
                     if other != group:
                         nursery.start_soon(look, other)
             if not texts:
@@ -179,7 +189,7 @@ class Texts:
         self._remember(group, record)
 
     async def _ask(self, group: int, request: Args) -> Any:
-        reply = await self._dispatcher.asker.call(group, 0, request)
+        reply = await self._asker.call(group, 0, request)
         if isinstance(reply, hiredis.ReplyError):
             raise CommandError(str(reply).encode())
         return reply

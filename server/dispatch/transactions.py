@@ -15,7 +15,7 @@ Error semantics: https://redis.io/docs/latest/develop/interact/transactions/#err
 from collections.abc import Callable
 from time import perf_counter_ns
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from resp import NULL_ARRAY, OK, QUEUED, Error, Raw, encode
 from server.access.check import EXEC_REASONS, EXEC_TEXT, check, check_sort
@@ -43,14 +43,16 @@ from server.commands.table import (
 )
 from server.dispatch.asking import Answer
 from server.dispatch.connection import Connection
+from server.dispatch.node_commands import NodeCommands
+from server.dispatch.observers import Observers
+from server.dispatch.permissions import Permissions
+from server.dispatch.places import Places
+from server.dispatch.texts import Texts
 from server.errors import CROSS_SLOT, INTERNAL, CommandError
 from server.keyspace.view import View
 from server.session import Queued, Session
 from server.shard.call import Call, Later, Slot, Transaction
 from server.shard.route import Route
-
-if TYPE_CHECKING:
-    from server.dispatch.dispatcher import Dispatcher
 
 _NEVER = (1 << 63) - 1
 """The revision of no key: what was watched while a script kept the group counts as changed."""
@@ -136,8 +138,25 @@ def watch_key(view: View, args: Args) -> Reply:
 class Transactions:
     """The part of dispatch that knows sessions with a queue or with watched keys."""
 
-    def __init__(self, dispatcher: "Dispatcher") -> None:
-        self._dispatcher = dispatcher
+    def __init__(
+        self,
+        places: Places,
+        node_commands: NodeCommands,
+        texts: Texts,
+        permissions: Permissions,
+        observers: Observers,
+        *,
+        databases: int,
+        end_turn: Callable[[], None],
+    ) -> None:
+        """`databases`: how many there are; `end_turn`: carries out what has been submitted."""
+        self._places = places
+        self._node_commands = node_commands
+        self._texts = texts
+        self._permissions = permissions
+        self._observers = observers
+        self._databases = databases
+        self._end_turn = end_turn
         self._watch_row = COMMANDS[b"_watch"]
         self._exec_row = COMMANDS[b"exec"]
         self._fail_row = COMMANDS[b"_fail"]
@@ -151,7 +170,7 @@ class Transactions:
         # A command that asks all nodes has a twin that runs on the view of one group.
         row = COMMANDS.get(b"_" + row.error_name, row)
         try:
-            self._dispatcher.check_routable(row, args)
+            self._places.check_routable(row, args)
         except CommandError as error:
             session.queue_broken = True
             return encode(Error(error.text), session.protocol)
@@ -159,7 +178,7 @@ class Transactions:
         session.queue.append(Queued(row, args, session.multi_db))
         if row.name == "select":
             db = parse_int64(args[1])
-            if db is not None and 0 <= db < self._dispatcher.databases:
+            if db is not None and 0 <= db < self._databases:
                 session.multi_db = db
         return encode(QUEUED, session.protocol)
 
@@ -169,16 +188,14 @@ class Transactions:
         protocol = session.protocol
         watched = session.watched if session.watched is not None else {}
         keys = [key for key in dict.fromkeys(args[1:]) if (session.db, key) not in watched]
-        groups = {self._dispatcher.group_of(key) for key in keys} | {
-            self._dispatcher.group_of(key) for _, key in watched
-        }
+        groups = {self._places.group_of(key) for key in (*keys, *(key for _, key in watched))}
         if len(groups) > 1:
             return encode(Error(CROSS_SLOT), protocol)
         if not keys:
             session.watched = watched
             return encode(OK, protocol)
         try:  # a client that heard MOVED only for what it queues would have lost its watches
-            self._dispatcher.check_routable(self._watch_row, [b"_watch", *keys])
+            self._places.check_routable(self._watch_row, [b"_watch", *keys])
         except CommandError as error:
             return encode(Error(error.text), protocol)
         session.watched = watched
@@ -209,7 +226,7 @@ class Transactions:
             call = Call(
                 self._watch_row, [b"_watch", key], session.db, protocol, Later(take((session.db, key)))
             )
-            self._dispatcher.route_of(key).submit(call)
+            self._places.route_of(key).submit(call)
         return None
 
     def execute(self, connection: Connection, args: Args) -> bytes | None:
@@ -238,7 +255,7 @@ class Transactions:
         else:
             transaction = self._transaction(keyed, watched)
             route.submit(self._call(transaction, session, slot))
-            self._dispatcher.observers.was_run(transaction, session)
+            self._observers.was_run(transaction, session)
         return None
 
     def _transaction(self, keyed: list[Queued], watched: dict[tuple[int, bytes], int]) -> Transaction:
@@ -256,7 +273,7 @@ class Transactions:
             assert row is not None
             denial = check(user, row, queued.args, db)
             if denial is not None:
-                self._dispatcher.gate.report_denial(session, b"multi", user, denial)
+                self._permissions.report(session, b"multi", user, denial)
                 error: bytes | None = EXEC_TEXT + EXEC_REASONS[denial.reason]
             else:
                 error = check_sort(user, row, queued.args, db)
@@ -266,33 +283,30 @@ class Transactions:
             checked.append(Queued(queued.command, queued.args, db))
             if row.name == "select":
                 selected = parse_int64(queued.args[1])
-                db = selected if selected is not None and 0 <= selected < self._dispatcher.databases else db
+                db = selected if selected is not None and 0 <= selected < self._databases else db
         return checked
 
     def _call(self, transaction: Transaction, session: Session, slot: Slot) -> Call:
         call = Call(
             self._exec_row, [b"exec"], session.db, session.protocol, slot, transaction, session.origin
         )
-        if session.permissions is not None:
-            call.caller = self._dispatcher.gate.caller_of(
-                session, (row for row, _, _ in transaction.commands)
-            )
+        call.caller = self._permissions.caller_of(session, (row for row, _, _ in transaction.commands))
         return call
 
     def _route(self, queue: list[Queued], watched: dict[tuple[int, bytes], int]) -> Route | None:
         """The one group of all that is queued and watched; None when there is none. Raises CommandError."""
-        dispatcher = self._dispatcher
-        groups = {dispatcher.group_of(key) for _, key in watched}
+        places = self._places
+        groups = {places.group_of(key) for _, key in watched}
         for queued in queue:
             if not queued.command.is_node:
-                found = dispatcher.groups_of(queued.command, queued.args)
-                if found is not dispatcher.anywhere:
+                found = places.groups_of(queued.command, queued.args)
+                if found is not places.anywhere:
                     groups.update(found)
         if len(groups) > 1:
             raise CommandError(CROSS_SLOT)
         if not groups and any(not queued.command.is_node for queued in queue):
-            groups.update(dispatcher.anywhere)
-        return dispatcher.routes[groups.pop()] if groups else None
+            groups.update(places.anywhere)
+        return places.routes[groups.pop()] if groups else None
 
     async def _execute_mixed(
         self,
@@ -326,9 +340,9 @@ class Transactions:
         answer = Answer()
         transaction = self._transaction(keyed, watched)
         route.submit(self._call(transaction, session, answer))
-        self._dispatcher.end_turn()
+        self._end_turn()
         reply = await answer.wait()
-        self._dispatcher.observers.was_run(transaction, session)
+        self._observers.was_run(transaction, session)
         return reply
 
     async def _prepare(self, queued: Queued, group: int) -> Queued:
@@ -336,25 +350,26 @@ class Transactions:
         if not queued.command.needs_text:
             return queued
         try:
-            row, args = await self._dispatcher.texts.fetch(queued.command, queued.args, group)
+            row, args = await self._texts.fetch(queued.command, queued.args, group)
         except CommandError as error:
             row, args = self._fail_row, [b"_fail", error.text]
         return Queued(row, args, queued.db)
 
     async def _run_node(self, connection: Connection, queued: Queued) -> Any:
+        nodes = self._node_commands
         try:
-            context = self._dispatcher.context(connection)
+            context = nodes.context(connection)
             context.in_transaction = True
             queued.command.calls += 1
             began_ns = perf_counter_ns()
-            value = self._dispatcher.value_of(queued.command, context, queued.args)
-            self._dispatcher.took(queued.command, queued.args, connection.session, began_ns)
+            value = nodes.value_of(queued.command, context, queued.args)
+            self._observers.took(queued.command, queued.args, connection.session, began_ns)
             return await value if isinstance(value, CoroutineType) else value
         except CommandError as error:
-            self._dispatcher.count_failure(queued.command, error.text)
+            nodes.count_failure(queued.command, error.text)
             return Error(error.text)
         except Exception:
-            self._dispatcher.log_failure(queued.command)
+            nodes.log_failure(queued.command)
             return Error(INTERNAL)
 
 

@@ -9,18 +9,16 @@ The client's next command waits meanwhile, as it may be about the same keys.
 A script that names keys goes to theirs, and one in a transaction to the group of the transaction.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from server.commands.function_calls import client_request
 from server.commands.table import Args, Command, lookup
 from server.dispatch.connection import Connection
+from server.dispatch.places import Places
 from server.session import Session
 from server.shard.call import Overtaken, Slot
 from server.shard.failure import WANDERS
-
-if TYPE_CHECKING:
-    from server.dispatch.dispatcher import Dispatcher
 
 _MARK = WANDERS[:1]
 
@@ -67,14 +65,20 @@ class WanderingSlot:
             self._connection.unblock()
 
 
-def wandering(dispatcher: "Dispatcher", connection: Connection, args: Args) -> WanderingSlot:
-    """Where the reply goes to a script of a client that may have to run in another group."""
+def wandering(
+    run: Callable[[Connection, Command, Args, int], Awaitable[Any]],
+    places: Places,
+    connection: Connection,
+    args: Args,
+) -> WanderingSlot:
+    """Where the reply goes to a script of a client that may have to run in another group: then by `run`, which is given
+    that group."""
     request = client_request(args)
 
     def go_on(slot: int, reply_slot: Slot) -> None:
         row = lookup(request)
         assert row is not None
-        work = dispatcher.texts.run(connection, row, request, dispatcher.group_of_slot(slot))
+        work = run(connection, row, request, places.group_of_slot(slot))
         connection.start(work, reply_slot, connection.session.protocol)
 
     return WanderingSlot(connection, args, go_on)

@@ -68,12 +68,12 @@ class Route:
         "_send",
         "epoch",
         "group",
+        "here",
         "hint",
         "leader_wait_s",
         "me",
         "outstanding",
         "parked",
-        "ready",
         "shard",
         "waiting",
     )
@@ -99,8 +99,8 @@ class Route:
         self.group = group
         self.me = me
         self.shard = shard
-        self.ready = False
-        """The shard here may be called at once. The hot path asks nothing else."""
+        self.here: Shard | None = None
+        """The shard here, while it may be called at once. The hot path asks nothing else."""
         self.parked: deque[Call] = deque()
         self.epoch = 0
         """Grows with each refusal; a node that refused one call refuses all of the same epoch, so order is
@@ -137,22 +137,20 @@ class Route:
 
     def submit(self, call: Call) -> None:
         """Do `call` where it belongs, now or later."""
-        if self.ready:
-            assert self.shard is not None
-            self.shard.submit(call)
-        elif call.command.flags & ALLOW_BUSY and self._leads_here:
-            self.shard.worker.interrupt(call)  # type: ignore[union-attr]
+        if self.here is not None:
+            self.here.submit(call)
+        elif call.command.flags & ALLOW_BUSY and (leading := self._leading) is not None:
+            leading.worker.interrupt(call)
         elif self.parked or self._refused or not self._forward(call):
             self._park(call)
 
     def accept(self, call: Call) -> bool:
         """A call that another node forwarded to us; False: not here. It is never sent on."""
-        if self.ready:
-            assert self.shard is not None
-            self.shard.submit(call)
-        elif self._leads_here:
+        if self.here is not None:
+            self.here.submit(call)
+        elif (leading := self._leading) is not None:
             if call.command.flags & ALLOW_BUSY:
-                self.shard.worker.interrupt(call)  # type: ignore[union-attr]
+                leading.worker.interrupt(call)
             else:
                 self._park(call)
         else:
@@ -160,15 +158,17 @@ class Route:
         return True
 
     @property
-    def _leads_here(self) -> bool:
-        return self.shard is not None and self.shard.role == Role.LEADER
+    def _leading(self) -> Shard | None:
+        """The shard here, if it leads, ready or not."""
+        return self.shard if self.shard is not None and self.shard.role == Role.LEADER else None
 
     def matches(self, index: int) -> list[int] | None:
         """The index, or for 0 that up to which the log is committed, and how many other replicas have the log up to
         there. None: we do not lead for certain."""
-        if not self._leads_here or not self.shard.group.lease_valid():  # type: ignore[union-attr]
+        shard = self._leading
+        if shard is None or not shard.group.lease_valid():
             return None
-        raft = self.shard.group.status().raft  # type: ignore[union-attr]
+        raft = shard.group.status().raft
         index = index or raft.commit
         return [index, sum(peer.id != self.me and peer.match >= index for peer in raft.peers)]
 
@@ -336,7 +336,7 @@ class Route:
                 self._requeue(shard.retry)
                 shard.retry = []
             if shard.orphans:
-                self.ready = False
+                self.here = None
                 self._orphans_since_s = self._orphans_since_s or self._clock.steady_s
                 return
             self._orphans_since_s = 0.0
@@ -344,7 +344,7 @@ class Route:
                 return  # we have just become the leader: the former one still has its time
             while self.parked and shard.ready:
                 shard.submit(self.parked.popleft())
-            self.ready = shard.ready and not self.parked and not shard.retry
+            self.here = shard if shard.ready and not self.parked and not shard.retry else None
             if shard.role == Role.LEADER:
                 return
         if not self._refused and self._clock.steady_s >= self._retry_at_s:

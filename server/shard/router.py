@@ -59,7 +59,7 @@ class Router:
     def shard_changed(self, shard: Shard) -> None:
         """Its readiness, its leader or its list of calls to be done again changed."""
         route = self.routes[shard.number]
-        route.ready = False  # until update has looked
+        route.here = None  # until update has looked
         self.hot.clear()
         route.leader_changed()
         self._dirty_routes.add(route)
@@ -77,11 +77,7 @@ class Router:
     def lease_until_us(self) -> int:
         """Until when this node surely leads every group that is ready here, on boot_time_us."""
         return min(
-            (
-                route.shard.read_lease_until_us()
-                for route in self.routes.values()
-                if route.ready and route.shard is not None
-            ),
+            (route.here.read_lease_until_us() for route in self.routes.values() if route.here is not None),
             default=0,
         )
 
