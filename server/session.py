@@ -24,10 +24,6 @@ class Outlet(Protocol):
         """Bytes of the request that has not arrived whole yet."""
 
     @property
-    def output_limit_bytes(self) -> int:
-        """The hard limit of the client's output buffer, 0 for none."""
-
-    @property
     def replies_due(self) -> bool:
         """Something has been asked that is not answered yet."""
 

@@ -241,13 +241,7 @@ class RaftNode:
         while leadership is handed over or `uncommitted_bytes_max` is reached. Proposals are never
         forwarded.
         """
-        state = self._state
-        state.now_us = now_us
-        if state.role is not Role.LEADER:
-            raise NotLeader(state.leader)
-        if state.transfer_target:
-            raise ProposalDropped(f"leadership is being handed to {state.transfer_target}")
-        return replication.append(state, NORMAL, data)
+        return replication.append(self._proposing(now_us), NORMAL, data)
 
     def propose_conf_change(self, change: ConfChange, now_us: int) -> int:
         """Append a membership change and return its index. It takes effect when it is applied.
@@ -256,13 +250,22 @@ class RaftNode:
         applied or the joint state is not left yet, ConfChangeInvalid if it makes no sense for the present
         members.
         """
+        return membership.propose(self._proposing(now_us), change)
+
+    def _proposing(self, now_us: int) -> State:
+        """The state, if something may be proposed now. Raises NotLeader, ProposalDropped."""
+        state = self._leading(now_us)
+        if state.transfer_target:
+            raise ProposalDropped(f"leadership is being handed to {state.transfer_target}")
+        return state
+
+    def _leading(self, now_us: int) -> State:
+        """The state, if we lead. Raises NotLeader."""
         state = self._state
         state.now_us = now_us
         if state.role is not Role.LEADER:
             raise NotLeader(state.leader)
-        if state.transfer_target:
-            raise ProposalDropped(f"leadership is being handed to {state.transfer_target}")
-        return membership.propose(state, change)
+        return state
 
     def read_index(self, now_us: int) -> int:
         """Ask for proof that we still lead, and return the question's number (increasing, our own).
@@ -271,11 +274,7 @@ class RaftNode:
         Ready.reads_lost will hold the number. One question covers every read that was asked for before it.
         Raises NotLeader.
         """
-        state = self._state
-        state.now_us = now_us
-        if state.role is not Role.LEADER:
-            raise NotLeader(state.leader)
-        return reads.ask(state)
+        return reads.ask(self._leading(now_us))
 
     def lease_valid(self, now_us: int) -> bool:
         """Return whether we may serve a linearizable read of the applied state (up to `commit`) right now.
@@ -306,10 +305,7 @@ class RaftNode:
         Proposals are dropped meanwhile. Aborted after an election timeout. To ourselves: ends a running
         transfer. Raises NotLeader, and ConfChangeInvalid if `target` is not a voter.
         """
-        state = self._state
-        state.now_us = now_us
-        if state.role is not Role.LEADER:
-            raise NotLeader(state.leader)
+        state = self._leading(now_us)
         if target not in state.conf.voters and target not in state.conf.voters_outgoing:
             raise ConfChangeInvalid(f"{target} is not a voter")
         replication.transfer(state, target)

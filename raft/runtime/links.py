@@ -263,15 +263,9 @@ class Links:
     async def _welcome(self, sock: socket.socket) -> tuple[Lane, int, FrameParser]:
         parser = FrameParser(HELLO_BYTES_MAX)
         talk = _Talk(sock, parser)
-        check_preface_error: Refused | None = None
-        try:
-            check_preface(await talk.preface())
-        except Refused as error:
-            check_preface_error = error
-        # Ours goes out in any case: a node of another version then knows why.
-        await _send_all(sock, PREFACE)
-        if check_preface_error is not None:
-            raise check_preface_error
+        preface = await talk.preface()
+        await _send_all(sock, PREFACE)  # in any case: a node of another version then knows why
+        check_preface(preface)
         shake = self._handshake()
         try:
             hello = shake.read_hello("dialer", await talk.frame())

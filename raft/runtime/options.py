@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-CLOCK_DRIFT_MAX = (
-    0.1  # how much faster or slower two machines' clocks may run, as a part; far above real ones
-)
+CLOCK_DRIFT_MAX = 0.1
+"""How much faster or slower two machines' clocks may run, as a part; far above real ones."""
 
 
 @dataclass(frozen=True, slots=True)

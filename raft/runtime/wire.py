@@ -11,9 +11,8 @@ import msgspec
 from raft.core.messages import Message
 from raft.runtime.frames import UNDECODABLE, FrameError
 
-FRAME_BYTES_SOFT = (
-    4 << 20
-)  # a turn's messages are split here, so that the receiver begins before all is there
+FRAME_BYTES_SOFT = 4 << 20
+"""A turn's messages are split here, so that the receiver begins before all is there."""
 
 Envelope = tuple[int, Message]
 

@@ -98,7 +98,7 @@ def _debug(view: View, args: Args) -> Reply:
 class _Nowhere:
     """The Outlet of that client."""
 
-    output_bytes = query_bytes = output_limit_bytes = 0
+    output_bytes = query_bytes = 0
 
     def push(self, value: Any) -> None:
         """See Outlet."""

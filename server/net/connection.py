@@ -485,11 +485,6 @@ class Connection:
         return self._parser.pending_bytes
 
     @property
-    def output_limit_bytes(self) -> int:
-        """See Outlet."""
-        return self._output_limits[0]
-
-    @property
     def _output_limits(self) -> tuple[int, int, int]:
         """Of the client's class: subscribers have their own."""
         reactor = self._reactor

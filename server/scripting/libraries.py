@@ -34,10 +34,8 @@ def _signed(value: int) -> Result:
 
 def _fold(name: str, operation: Callable[[int, int], int]) -> Callable[..., Result]:
     def folded(*values: Any) -> Result:
-        order = (
-            0,
-            *range(len(values) - 1, 0, -1),
-        )  # the first that is no number, so counted, is complained of
+        # The first that is no number, in this order, is complained of.
+        order = (0, *range(len(values) - 1, 0, -1))
         return _signed(reduce(operation, (_bits(values, at, name) for at in order)))
 
     return folded
@@ -92,7 +90,7 @@ def _options(format_: bytes, function: str) -> Any:
         while option in "iIc!" and at < len(words) and words[at].isdigit():
             at += 1
         count = int(words[start:at]) if at > start else None
-        if option in " ":
+        if option == " ":
             continue
         if option in "<>":
             order = "little" if option == "<" else "big"

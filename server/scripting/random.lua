@@ -1,7 +1,8 @@
 -- math.random and math.randomseed as Redis has them: the generator of drand48, whose numbers hang on the seed alone,
 -- so that a script which seeds it draws the same everywhere.
 --
--- Who calls has seen to it that the arguments make sense. The state has 48 bits, more than Lua's numbers can multiply: it is kept in halves of 24.
+-- Who calls has seen to it that the arguments make sense. The state has 48 bits, more than Lua's numbers can multiply:
+-- it is kept in halves of 24.
 
 local floor = math.floor
 local HALF = 2 ^ 24

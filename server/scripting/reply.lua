@@ -34,7 +34,6 @@ return function(format_double) return function(value, protocol, version)
     local count = 0
     for _ in next, t do count = count + 1 end
     if protocol == 3 then put(mark .. count .. '\r\n') else put('*' .. (both and 2 * count or count) .. '\r\n') end
-    return count
   end
 
   local function walk_table(t, depth)

@@ -121,12 +121,12 @@ class Hash:
         self._now_ms = view.now_ms
         self._count = 0
         """Fields that lie here."""
-        self._next = 0
-        """The number of the next field to be added, while they have numbers."""
         self._expiring = 0
         """Those of them that expire."""
         self._next_ms = 0
         """When the first of these does; 0: there is none; _UNKNOWN: `save` has to look."""
+        self._next = 0
+        """The number of the next field to be added, while they have numbers."""
         if elements.encoding & ELEMENTS_EXPIRE:
             self._next_ms, self._count, self._expiring = _META.unpack(elements.meta)
         else:

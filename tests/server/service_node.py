@@ -33,7 +33,6 @@ class FakeOutlet:
     def __init__(self) -> None:
         self.output_bytes = 0
         self.query_bytes = 0
-        self.output_limit_bytes = 0
         self.replies_due = False
         self.pushed: list[Any] = []
         self.closed = ""
