@@ -19,11 +19,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Self
 
 import hiredis
 
 from tests.processes.client import Client, ConnectionLost
+from tests.processes.crew import Crew
 from tests.processes.harness import Server, key_of
 
 ACKED, UNKNOWN, REFUSED = "acknowledged", "unknown", "refused"
@@ -105,7 +107,7 @@ class Lane:
         """Likewise of the set and the sorted set together."""
 
 
-class Elements:
+class Elements(Crew):
     """A context manager: clients work inside of it. Afterwards `problems`."""
 
     def __init__(self, servers: Sequence[Server], seed: int, name: str, *, groups: int = 3) -> None:
@@ -115,19 +117,15 @@ class Elements:
         self.lanes = [Lane(f"{name}{seed}", group, groups) for group in range(1, groups + 1)]
         self.counts: Counter[str] = Counter()
         """How many operations of each kind were answered."""
-        self._stop = threading.Event()
         roles: list[Callable[[Client, random.Random, str, int], None]] = [
             *(self._push, self._push, self._push, self._pop, self._pop, self._pop, self._move, self._move),
             *(self._read, self._read, self._transfer, self._transfer, self._look, self._draw, self._draw),
         ]
-        self._threads = [
-            threading.Thread(
-                target=self._run, args=(role, f"{role.__name__[1:]}{number}"), name=f"{role.__name__}{number}"
-            )
-            for number, role in enumerate(roles)
-        ]
+        super().__init__(
+            *(partial(self._run, role, f"{role.__name__[1:]}{number}") for number, role in enumerate(roles))
+        )
 
-    def __enter__(self) -> "Elements":
+    def __enter__(self) -> Self:
         with self.servers[0].client() as client:
             for lane in self.lanes:
                 for request in (
@@ -137,29 +135,27 @@ class Elements:
                 ):
                     reply = client.call(*request)
                     assert not isinstance(reply, hiredis.ReplyError), reply
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        return super().__enter__()
 
     # -- clients ----------------------------------------------------------------------------------------------------
 
-    def _run(self, role: Callable[[Client, random.Random, str, int], None], name: str) -> None:
+    def _run(
+        self,
+        role: Callable[[Client, random.Random, str, int], None],
+        name: str,
+        over: threading.Event,
+    ) -> None:
         rng = random.Random(f"{self.seed}/{name}")
         serial = 0
-        while not self._stop.is_set():
+        while not over.is_set():
             try:
                 with Client(rng.choice(self.servers).port, 8.0) as client:
-                    while not self._stop.is_set():
+                    while not over.is_set():
                         serial += 1
                         role(client, rng, name, serial)
                         time.sleep(rng.expovariate(1 / PAUSE_S))
             except ConnectionLost:
-                self._stop.wait(0.03)
+                over.wait(0.03)
             except Exception as error:
                 self.surprises.append(f"{name}: {error!r}")
                 return

@@ -9,12 +9,14 @@ import random
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import count
-from typing import Any, Self
+from typing import Any
 
 import hiredis
 
 from tests.processes.client import Client, ConnectionLost
+from tests.processes.crew import Crew
 from tests.processes.harness import Server
 
 keys_per_client = 3
@@ -79,7 +81,7 @@ def draw(rng: random.Random, prefix: str, number: int) -> Command:
     return (name, key, str(number)) if name in ("set", "setnx", "append") else (name, key)
 
 
-class Pipelines:
+class Pipelines(Crew):
     """Clients at work, as a context manager; `problems` afterwards."""
 
     def __init__(self, servers: Sequence[Server], seed: int, name: str) -> None:
@@ -88,39 +90,32 @@ class Pipelines:
         """Commands that were carried out."""
         self.refused = 0
         self.unknown = 0
-        self._stop = threading.Event()
-        self._threads = [
-            threading.Thread(
-                target=self._work,
-                args=(server, random.Random(f"{seed}/{server.name}/{at}"), f"{name}:{server.name}:{at}"),
+        super().__init__(
+            *(
+                partial(
+                    self._live_on,
+                    server,
+                    random.Random(f"{seed}/{server.name}/{at}"),
+                    f"{name}:{server.name}:{at}",
+                )
+                for server in servers
+                for at in range(clients_per_server)
             )
-            for server in servers
-            for at in range(clients_per_server)
-        ]
+        )
 
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _work(self, server: Server, rng: random.Random, name: str) -> None:
+    def _live_on(self, server: Server, rng: random.Random, name: str, over: threading.Event) -> None:
         for life in count():
             with suppress(ConnectionLost), server.client(timeout_s=timeout_s) as client:
-                self._live(client, rng, f"{name}:{life}")
-            if self._stop.wait(0.02):
+                self._live(client, rng, f"{name}:{life}", over)
+            if over.wait(0.02):
                 return
 
-    def _live(self, client: Client, rng: random.Random, prefix: str) -> None:
+    def _live(self, client: Client, rng: random.Random, prefix: str, over: threading.Event) -> None:
         """Until something is unknown."""
         model = Model()
         story: list[tuple[Command, Any]] = []
         for number in count():
-            if self._stop.is_set():
+            if over.is_set():
                 return
             commands = [draw(rng, prefix, number) for _ in range(rng.randint(1, commands_max))]
             client.send(*commands)

@@ -13,42 +13,33 @@ import hiredis
 import pytest
 
 from tests.processes.client import ConnectionLost
+from tests.processes.crew import Crew
 from tests.processes.harness import Cluster, Server, Standalone, eventually, key_of, patience_s
 
 small_log = {"log_retain_mb": 1}
 value_bytes = 20_000
 
 
-class Writer:
-    """Writes numbered keys through the nodes one after another, and remembers which were acknowledged. A
-    context manager."""
+class Writer(Crew):
+    """Writes numbered keys through the nodes one after another, and remembers which were acknowledged."""
 
     def __init__(self, servers: list[Server], name: str, value_bytes: int = 20) -> None:
         self.acknowledged: list[str] = []
         self._servers = servers
         self._name = name
         self._filling = "x" * value_bytes
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> "Writer":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
+        super().__init__(self._run)
 
     def value(self, key: str) -> bytes:
         return (key + self._filling).encode()
 
-    def _run(self) -> None:
+    def _run(self, over: threading.Event) -> None:
         number = 0
-        while not self._stop.is_set():
+        while not over.is_set():
             server = self._servers[number % len(self._servers)]
             try:
                 with server.client() as client:
-                    while not self._stop.is_set():
+                    while not over.is_set():
                         number += 1
                         keys = [f"{self._name}:{number}:{part}" for part in range(4)]
                         for key in keys:

@@ -4,6 +4,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import hiredis
 import pytest
 
 from tests.processes.client import ConnectionLost
+from tests.processes.crew import Crew
 from tests.processes.harness import Cluster, Server, eventually, key_of
 
 Request = tuple[str | bytes | int, ...]
@@ -81,43 +83,36 @@ def test_commands_of_one_connection_keep_their_order_while_the_leader_changes(cl
         for _ in range(2):
             leader = cluster.leader(1)
             follower = cluster.others(leader)[0]
-            stop = threading.Event()
             replies: list[Any] = []
-
-            def count(
-                follower: Server = follower, stop: threading.Event = stop, replies: list[Any] = replies
-            ) -> None:
-                with follower.client(timeout_s=30) as client:
-                    while not stop.is_set():
-                        replies += client.pipeline(*[("incr", key)] * 50)
-
             first = int(follower.call("get", key) or 0)
-            thread = threading.Thread(target=count)
-            thread.start()
-            time.sleep(0.3)
-            assert leader.stop() == 0
-            time.sleep(0.3)
-            leader.start()
-            cluster.wait_ready()
-            stop.set()
-            thread.join()
+            with Crew(partial(count, follower, key, replies)):
+                time.sleep(0.3)
+                assert leader.stop() == 0
+                time.sleep(0.3)
+                leader.start()
+                cluster.wait_ready()
             assert replies == list(range(first + 1, first + 1 + len(replies)))
+
+
+def count(server: Server, key: str, replies: list[Any], over: threading.Event) -> None:
+    with server.client(timeout_s=30) as client:
+        while not over.is_set():
+            replies += client.pipeline(*[("incr", key)] * 50)
 
 
 def test_optimistic_transactions_lose_and_repeat_nothing_across_failovers(cluster: Cluster) -> None:
     """WATCH, read, MULTI, write, EXEC from many clients through all nodes, while leaders are killed."""
     account, history = "{bank}account", "{bank}history"
-    stop = threading.Event()
     succeeded: list[int] = []
     unknown: list[int] = []
     surprises: list[Any] = []
 
-    def work(server: Server) -> None:
-        while not stop.is_set():
+    def work(server: Server, over: threading.Event) -> None:
+        while not over.is_set():
             sent = False
             try:
                 with server.client() as client:
-                    while not stop.is_set():
+                    while not over.is_set():
                         sent = False
                         watching, value = client.pipeline(("watch", account), ("get", account))
                         if isinstance(watching, hiredis.ReplyError) or isinstance(value, hiredis.ReplyError):
@@ -142,10 +137,7 @@ def test_optimistic_transactions_lose_and_repeat_nothing_across_failovers(cluste
 
     with cluster.logs_on_failure():
         cluster.wait_ready()
-        threads = [threading.Thread(target=work, args=(server,)) for server in cluster.servers * 2]
-        for thread in threads:
-            thread.start()
-        try:
+        with Crew(*(partial(work, server) for server in cluster.servers * 2)):
             for group in (1, 2, 3):
                 time.sleep(0.4)
                 leader = cluster.leader(group)
@@ -153,10 +145,6 @@ def test_optimistic_transactions_lose_and_repeat_nothing_across_failovers(cluste
                 time.sleep(0.8)
                 leader.start()
                 cluster.wait_ready()
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
         assert not surprises, surprises[:5]
         assert len(succeeded) > 50
         assert len(set(succeeded)) == len(succeeded), (

@@ -9,35 +9,27 @@ import hiredis
 import pytest
 
 from tests.processes.client import ConnectionLost
+from tests.processes.crew import Crew
 from tests.processes.harness import Cluster, Server, eventually, key_of
 
 pause_s = 0.002
 
 
-class Steady:
-    """A client that writes and reads one key all the time and keeps what went wrong. A context manager."""
+class Steady(Crew):
+    """A client that writes and reads one key all the time and keeps what went wrong."""
 
     def __init__(self, server: Server, key: str) -> None:
         self.problems: list[str] = []
         self.done_s: list[float] = []
         self._server = server
         self._key = key
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        super().__init__(self._run)
 
-    def __enter__(self) -> "Steady":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
+    def _run(self, over: threading.Event) -> None:
         number = 0
         try:
             with self._server.client() as client:
-                while not self._stop.is_set():
+                while not over.is_set():
                     number += 1
                     for reply in client.pipeline(("set", self._key, number), ("get", self._key)):
                         if isinstance(reply, hiredis.ReplyError):

@@ -7,12 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 
 import hiredis
 import pytest
 
 from tests.conformance.harness.cache import Cache
 from tests.processes.client import ConnectionLost
+from tests.processes.crew import Crew
 from tests.processes.harness import Cluster, Server, eventually, key_of
 
 KEYS = [key_of(group, of=3, name=f"cached{number}") for group in (1, 2, 3) for number in range(6)]
@@ -56,17 +58,13 @@ def test_nothing_stays_that_is_not_true(
     with cluster.logs_on_failure(), Cache(home.port, *options) as cache:
         cache.read(*KEYS)
         assert len(cache.kept) == len(KEYS)
-        over = threading.Event()
-        threads = [threading.Thread(target=write, args=(server, KEYS, over)) for server in cluster.servers]
-        threads.append(threading.Thread(target=disturb, args=(victim(cluster),)))
-        for thread in threads:
-            thread.start()
-        until_s = time.monotonic() + 0.4
-        while time.monotonic() < until_s:
-            cache.read(*KEYS)
-        over.set()
-        for thread in threads:
-            thread.join()
+        leader = victim(cluster)
+        with Crew(
+            lambda over: disturb(leader), *(partial(write, server, KEYS) for server in cluster.servers)
+        ):
+            until_s = time.monotonic() + 0.4
+            while time.monotonic() < until_s:
+                cache.read(*KEYS)
         cluster.wait_ready()
         eventually(lambda: all_true(cache, home), "all that is kept is true", 20)
 

@@ -22,12 +22,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import hiredis
 
 from tests.processes.client import Client, ConnectionLost
+from tests.processes.crew import Crew
 from tests.processes.harness import Server
 from tests.processes.linearizability import NEVER, Operation, Reply, save, smallest_wrong_prefix, wrong_keys
 
@@ -39,7 +41,7 @@ REFUSALS = ("TRYAGAIN", "CLUSTERDOWN", "MOVED")
 NOT_A_NUMBER = "ERR value is not an integer"
 
 
-class Workload:
+class Workload(Crew):
     """A context manager: clients run inside of it. Afterwards `assert_linearizable`."""
 
     def __init__(
@@ -62,25 +64,11 @@ class Workload:
         self.refused: Counter[str] = Counter()
         self._pause_s = pause_s
         self._timeout_s = timeout_s
-        self._stop = threading.Event()
         self._start_s = time.monotonic()
         self._lock = threading.Lock()
-        self._threads = [
-            threading.Thread(
-                target=self._run, args=(number, number < clients * 2 // 3), name=f"client {number}"
-            )
-            for number in range(clients)
-        ]
-
-    def __enter__(self) -> "Workload":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        super().__init__(
+            *(partial(self._run, number, number < clients * 2 // 3) for number in range(clients))
+        )
 
     # -- results ----------------------------------------------------------------------------------------------------
 
@@ -131,18 +119,18 @@ class Workload:
 
     # -- clients ----------------------------------------------------------------------------------------------------
 
-    def _run(self, number: int, writes: bool) -> None:
+    def _run(self, number: int, writes: bool, over: threading.Event) -> None:
         rng = random.Random(f"{self.seed}/{number}")
         at = number
         serial = 0
         known: dict[str, Reply] = {}
-        while not self._stop.is_set():
+        while not over.is_set():
             server = self.servers[at % len(self.servers)]
             if writes:
                 at += 1
             try:
                 with Client(server.port, self._timeout_s if writes else reader_patience_s) as client:
-                    while not self._stop.is_set():
+                    while not over.is_set():
                         count = rng.choice((1, 1, 1, 1, 2, 4))
                         requests = []
                         for _ in range(count):
@@ -152,7 +140,7 @@ class Workload:
                         self._do(client, f"{number}@{server.name}", requests, known)
                         time.sleep(rng.expovariate(1 / (self._pause_s * count)))
             except ConnectionLost:
-                self._stop.wait(0.03)
+                over.wait(0.03)
 
     def _request(
         self, rng: random.Random, value: str, known: dict[str, Reply]
