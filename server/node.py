@@ -184,6 +184,7 @@ class Node:
                 on_link=self.router.link_opened,
                 when_applied=self.state.when_applied,
                 on_elapsed=self._took_elsewhere,
+                on_shown=self._show_scripted,
             )
             self.exchange = self.pubsub.outbound = Exchange(self.links_, self.pubsub)
             self.tracking.unacknowledged = self._can_ask_others_than
@@ -199,7 +200,7 @@ class Node:
             self, self.topology, self.router, self.clock, databases=DATABASES, end_turn=self.end_turn
         )
         self.reactor.connect(self.dispatcher)
-        self.pubsub.on_monitored = self.dispatcher.observers.show_scripted
+        self.pubsub.on_monitored = self._show_scripted
         self.users = Users(
             self.settings, self.sessions, configured_users(config, self.settings), self._open_to_all
         )
@@ -399,6 +400,8 @@ class Node:
         self.dispatcher.watch_everything()
         for shard in self.shards.values():
             shard.set_monitored(bool(self.monitors))
+        if self.router.forwarder is not None:
+            self.router.forwarder.monitored = bool(self.monitors)
 
     def keyspace(self) -> list[tuple[int, int]]:
         """See Protocol."""
@@ -471,6 +474,9 @@ class Node:
 
     def _took_elsewhere(self, call: Call, elapsed_us: list[int]) -> None:
         self.dispatcher.observers.took_elsewhere(call, elapsed_us)
+
+    def _show_scripted(self, db: int, words: bytes) -> None:
+        self.dispatcher.observers.show_scripted(db, words)
 
     def work_on(self) -> bool:
         """Give one command that takes long a slice; whether there is more to do."""

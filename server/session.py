@@ -95,7 +95,18 @@ class Queued:
 class Tracker:
     """CLIENT TRACKING ON: what a client wants to be told of keys that it caches."""
 
-    __slots__ = ("bcast", "broken", "caching", "noloop", "optin", "optout", "prefixes", "reads", "redirect")
+    __slots__ = (
+        "bcast",
+        "broken",
+        "caching",
+        "noloop",
+        "notes",
+        "optin",
+        "optout",
+        "prefixes",
+        "reads",
+        "redirect",
+    )
 
     def __init__(self) -> None:
         self.bcast = False
@@ -113,6 +124,8 @@ class Tracker:
         """That client was gone when it was to be told."""
         self.reads = 0
         """How many of its commands may have read keys."""
+        self.notes: Any = None
+        """The keyspace.view.ScriptNotes of the script that is about to run."""
 
     @property
     def remembers(self) -> bool:

@@ -238,12 +238,16 @@ def call_command(
             raise CommandError(refusal)
         called = row
         row.calls += 1
-        if view.monitored:
+        notes = view.script_notes
+        if notes is not None:
+            if notes.keys is not None and row.flags & READONLY:
+                notes.keys.update(args[at] for at in row.keys.indexes(args))
+            if notes.shown is not None:
+                notes.shown.append((view.db, monitored_words(args)))
+        if view.monitored and (notes is None or not notes.visiting):
             view.show(monitored_words(args))
         if row.is_write and (work := current()) is not None:
             work.wrote = True
-        if view.script_reads is not None and row.flags & READONLY:
-            view.script_reads.keys.update(args[at] for at in row.keys.indexes(args))
         reply = handler(view, args)
     except WouldBlock as blocked:
         return blocked.empty
@@ -321,8 +325,8 @@ class InScript:
         view = self._view
         if kind is not None:
             view.keep()
-        elif view.script_reads is not None:
-            view.script_reads.complete = True
+        elif view.script_notes is not None:
+            view.script_notes.complete = True
         if isinstance(error, CommandError) and any(error.text.startswith(text) for text in self.failures):
             assert view.home.node is not None
             view.home.node.stats.discount_error(b"-" + error.text)

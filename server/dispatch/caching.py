@@ -5,8 +5,8 @@ evaluates it. Two things are done for the sake of fewer words:
 
 * The keys that a script names are not remembered if it reads none (if it reads some, Redis 7.0 remembers all that it
   names, Valkey those that it reads), and what it reads beyond them is, if it is evaluated here. While one that takes
-  long is at it, the same client may read these keys by other commands; then they are remembered, whatever the script
-  did.
+  long, or is done elsewhere, is at it, the same client may read these keys by other commands; then they are
+  remembered, whatever the script did.
 * A transaction that writes a key before it reads it (and not after) has seen its own change: it carries a name under
   which this client is not told of it.
 """
@@ -19,7 +19,7 @@ from server.commands.table import Args, Command, Flag
 from server.dispatch.connection import Connection
 from server.dispatch.places import Places
 from server.errors import CommandError
-from server.keyspace.view import ScriptReads
+from server.keyspace.view import ScriptNotes
 from server.session import Queued, Session, Tracker
 
 if TYPE_CHECKING:
@@ -81,30 +81,24 @@ class Caching:
     def _script(
         self, connection: Connection, tracker: Tracker, new: list[bytes], row: Command, args: Args
     ) -> bytes | None:
-        route = self._places.routes[next(iter(self._places.groups_of(row, args)))]
-        shard = route.here
-        if shard is None:
-            return self._run(connection, row, args)
-        reads = ScriptReads()
-        shard.note_script_reads(reads)
-        reply = self._run(connection, row, args)
-        shard.note_script_reads(None)
         session = connection.session
+        notes = ScriptNotes()
         before = tracker.reads
 
         def settle() -> None:
             if session.tracking is not tracker:
                 return
-            if reads.keys:
-                self._tracking.remember(session, list(reads.keys))
-            elif reads.complete and tracker.reads == before:
+            if not notes.untouched:
+                self._tracking.remember(session, [*new, *(notes.keys or ())])
+            elif tracker.reads == before:
                 self._tracking.forget(session, new)
 
-        if shard.work is None:
-            settle()
-        else:  # this script, which takes long
-            reads.then = settle
-        return reply
+        notes.then = settle
+        tracker.notes = notes
+        try:
+            return self._run(connection, row, args)
+        finally:
+            tracker.notes = None
 
     def _transaction(
         self, connection: Connection, tracker: Tracker, remembers: bool, row: Command, args: Args

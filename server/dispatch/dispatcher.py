@@ -255,7 +255,7 @@ class Dispatcher:
             reply = self._elsewhere(connection, route, row, args, self._places.slot_of(row, args, first))
             self._sent_on = reply is None
             return reply
-        script = self._places.is_cluster and row.group == "scripting"
+        script = row.group == "scripting" and (self._places.is_cluster or session.tracking is not None)
         if row.blocks or session.permissions is not None or session.origin or script:
             self._submit(connection, route, row, args)
             self._sent_on = route.here is None  # it takes long: then it is at work
@@ -293,6 +293,8 @@ class Dispatcher:
             call = Call(row, args, session.db, session.protocol, reply_slot, origin=session.origin)
             call.wanders = wanders
             call.caller = self._permissions.caller_of(session, (row,))
+            if session.tracking is not None:
+                call.notes = session.tracking.notes
             route.submit(call)
 
     def _elsewhere(

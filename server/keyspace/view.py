@@ -79,17 +79,35 @@ _REVISION_BYTES = slice(REVISION_OFFSET, REVISION_OFFSET + REVISION_AT.size)
 DEFAULTS = Limits()
 
 
-class ScriptReads:
-    """What a script read, for clients that cache it."""
+class ScriptNotes:
+    """What a script does, for its client's node: it may have clients that cache, or that MONITOR."""
 
-    __slots__ = ("complete", "keys", "then")
+    __slots__ = ("complete", "keys", "shown", "then", "visiting")
 
-    def __init__(self) -> None:
-        self.keys: set[bytes] = set()
+    def __init__(self, *, visiting: bool = False, reads: bool = True, shown: bool = False) -> None:
+        """`visiting`: the client is on another node, and who MONITORs here is not told; `reads`: it caches; `shown`:
+        somebody MONITORs there."""
+        self.visiting = visiting
+        self.keys: set[bytes] | None = set() if reads else None
+        """What it has read; None: nobody wants to know."""
         self.complete = False
-        """The script has ended: `keys` are all."""
-        self.then: Callable[[], None] | None = None
-        """To be called when a script that takes long has ended, before anybody hears of it."""
+        """It has ended: there is no more to come."""
+        self.shown: list[tuple[int, bytes]] | None = [] if shown else None
+        """Database and words of each command that it has called; None as well."""
+        self.then: Callable[[], None] = lambda: None
+        """Called when it has ended, before its client hears of it."""
+
+    def clear(self) -> None:
+        """It begins anew."""
+        if self.keys is not None:
+            self.keys.clear()
+        if self.shown is not None:
+            self.shown.clear()
+
+    @property
+    def untouched(self) -> bool:
+        """It has ended, and read nothing."""
+        return self.complete and not self.keys
 
 
 class View:
@@ -129,7 +147,7 @@ class View:
         "protocol",
         "random",
         "revision",
-        "script_reads",
+        "script_notes",
         "wanders",
     )
 
@@ -191,8 +209,8 @@ class View:
         """Somebody MONITORs this node: what scripts do is to be told."""
         self.events: list[Event] = []
         """(class, name, db, key) of events since the last take; the executor publishes and clears them."""
-        self.script_reads: ScriptReads | None = None
-        """Where to note what scripts read, if anybody wants to know."""
+        self.script_notes: ScriptNotes | None = None
+        """Where to note what scripts do, if another node or a client wants to know."""
         self.origin = b""
         """Who writes, where that matters: Session.origin."""
         self.derived = Derived(derived_size_max)
@@ -310,6 +328,8 @@ class View:
         self.effects = {}
         self._order = None
         self.events.clear()
+        if self.script_notes is not None:
+            self.script_notes.clear()
         self._fresh.clear()
         self.ledger.restore_all()
         self._enter(self.ledger.meta.databases[self.db].space)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from server.access.caller import Caller
 from server.commands.table import Args, Command
+from server.keyspace.view import ScriptNotes
 from server.shard.receipts import Sent
 from server.telemetry.stats import Stats
 
@@ -97,6 +98,8 @@ class Call:
     """Session.origin of the client."""
     wanders = False
     """It is a script that names no keys: see dispatch/wandering.py."""
+    notes: ScriptNotes | None = None
+    """Where the scripts in it note what they do."""
 
     def __init__(
         self,

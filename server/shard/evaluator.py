@@ -147,7 +147,7 @@ class Evaluator:
     def begin_work(self, job: Job) -> None:
         """From now on `job` is at work on the view."""
         self.work = job
-        job.view, job.reads = self.view, self.view.script_reads
+        job.view, job.notes = self.view, self.view.script_notes
 
     def leave_work(self) -> None:
         """It is done, or over."""
@@ -210,13 +210,14 @@ class Evaluator:
         """`evaluate`, or `evaluate_transaction`, in the name of whoever has sent `call`."""
         view = self.view
         view.caller, view.wanders, view.origin = call.caller, call.wanders, call.origin
+        view.script_notes = call.notes
         try:
             if call.transaction is not None:
                 return self.evaluate_transaction(call.transaction, call.protocol)
             self._visited = call.forwarded is not None
             return self.evaluate(call.command, call.args, call.db, call.protocol)
         finally:
-            self.view.origin = b""
+            self.view.origin, self.view.script_notes = b"", None
             self._visited = False
 
     def evaluate_transaction(self, transaction: Transaction, protocol: int) -> bytes:

@@ -79,11 +79,12 @@ class Forwarder:
         on_link: Callable[[], None],
         when_applied: Callable[[int, Callable[[], None]], None],
         on_elapsed: Callable[[Call, list[int]], None],
+        on_shown: Callable[[int, bytes], None],
     ) -> None:
         """Frames arrive within a turn of whoever polls the links; `on_receive`: one has. `on_turn_start`,
         `on_turn_end`: make a turn when a connection breaks; `on_link`: one came up;
         `when_applied`: see ClusterState; `on_elapsed`: so many microseconds one of our calls took at another node, or
-        each command of a transaction."""
+        each command of a transaction; `on_shown`: a script of one called a command, see Hub.on_monitored."""
         self._links = links
         self._routes = routes
         self._on_receive = on_receive
@@ -91,6 +92,9 @@ class Forwarder:
         self._on_turn_end = on_turn_end
         self._on_link = on_link
         self._on_elapsed = on_elapsed
+        self._on_shown = on_shown
+        self.monitored = False
+        """Somebody MONITORs this node."""
         self._ids = count(1)
         self._asker = secrets.randbits(63) | 1
         self._doubts: dict[int, _Doubt] = {}
@@ -124,6 +128,8 @@ class Forwarder:
             request.waited_ms = route.waited_ms(call)
         request.origin = call.origin
         request.wanders = call.wanders
+        if call.notes is not None or self.monitored:
+            request.notes = (call.notes is not None, self.monitored)
         if call.transaction is not None:
             request.commands = [(args, db) for _, args, db in call.transaction.commands]
             request.watched = call.transaction.watched
@@ -293,6 +299,11 @@ class Forwarder:
                 call.gate = response.index
                 if response.elapsed_us is not None:
                     self._on_elapsed(call, response.elapsed_us)
+                for db, words in response.shown or ():
+                    self._on_shown(db, words)
+                if call.notes is not None:
+                    call.notes.complete = response.untouched
+                    call.notes.then()
                 if response.reply[:1] == b"-" and call.transaction is None:
                     call.command.failed_calls += 1
                 for reason, at, what in response.denied or ():

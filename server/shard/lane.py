@@ -44,6 +44,8 @@ class Request(msgspec.Struct, array_like=True):
     """See Call."""
     wanders: bool = False
     """See Call."""
+    notes: tuple[bool, bool] | None = None
+    """Whether the client wants to know of a script if it has read anything, and the node what it has called."""
 
 
 class Response(msgspec.Struct, array_like=True):
@@ -62,6 +64,10 @@ class Response(msgspec.Struct, array_like=True):
     """Of a refusal: the call has waited for a key, and this is what to ask elsewhere."""
     elapsed_us: list[int] | None = None
     """How long the command took, or each of a transaction's."""
+    untouched: bool = False
+    """The script has read nothing."""
+    shown: list[tuple[int, bytes]] | None = None
+    """See ScriptNotes."""
 
 
 _Message = TypeVar("_Message", Request, Response)

@@ -30,7 +30,7 @@ from server.keyspace.events import FLUSHED, Event
 from server.keyspace.home import EVERYWHERE, Home
 from server.keyspace.limits import HasLimits
 from server.keyspace.meta import Meta
-from server.keyspace.view import DEFAULTS, ScriptReads
+from server.keyspace.view import DEFAULTS
 from server.shard.call import Call
 from server.shard.clock import GroupClock, TurnClock, boot_time_us
 from server.shard.evaluator import Evaluator
@@ -170,6 +170,8 @@ class Shard:
         except Unfinished:
             self.worker.adopt(call)
             return
+        if call.notes is not None:
+            call.notes.then()
         if call.forwarded is not None:
             call.took(perf_counter_ns() - began_ns)
         self._answer(call, reply)
@@ -448,10 +450,6 @@ class Shard:
     def _first_index(self) -> int:
         """What is evaluated here from now on will be written after it."""
         return self.group.last_index if self._leading_term else 0
-
-    def note_script_reads(self, reads: ScriptReads | None) -> None:
-        """Have scripts that are evaluated from now on note what they read; None: no more."""
-        self.evaluator.view.script_reads = reads
 
     def set_monitored(self, monitored: bool) -> None:
         """Whether somebody MONITORs this node."""

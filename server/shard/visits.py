@@ -18,7 +18,7 @@ from server.access.check import Denial
 from server.access.rules import User
 from server.commands.table import CLUSTER, READONLY, Args, Reply, command, lookup
 from server.errors import REPLY_TOO_LARGE
-from server.keyspace.view import View
+from server.keyspace.view import ScriptNotes, View
 from server.shard.call import Call, Overtaken, Transaction
 from server.shard.lane import Request, Response, send_some
 from server.shard.receipts import Sent
@@ -60,7 +60,8 @@ class _Visit:
     """The slot of a forwarded call."""
 
     __slots__ = (
-        "_denied", "_dirty", "_elapsed_us", "_epoch", "_group", "_id", "_response", "_visitor", "call", "shard",
+        "_denied", "_dirty", "_elapsed_us", "_epoch", "_group", "_id", "_response", "_visitor", "call", "notes",
+        "shard",
     )  # fmt: skip
 
     def __init__(self, visitor: _Visitor, request: Request, dirty: set[_Visitor]) -> None:
@@ -72,6 +73,8 @@ class _Visit:
         self.call: Call | None = None
         self.shard: Shard | None = None
         """Of a CLUSTER command: the index goes along with the reply, of its own change or of what it found."""
+        self.notes: ScriptNotes | None = None
+        """See Call."""
         self._denied: list[tuple[int, int, bytes]] | None = None
         self._elapsed_us: list[int] | None = None
         self._response: Response | None = None
@@ -93,6 +96,9 @@ class _Visit:
         if self.call is not None and self.shard is not None:
             index = max(self.call.gate, self.shard.applied_index)
         self._response = Response(self._id, reply, 0, index, self._denied, None, self._elapsed_us)
+        if self.notes is not None:
+            self._response.untouched = self.notes.untouched
+            self._response.shown = self.notes.shown
         self._visitor.outbox.append(self._response)
         self._dirty.add(self._visitor)
 
@@ -211,6 +217,9 @@ class Visits:
         call = Call(row, request.args, request.db, request.protocol, visit, transaction, request.origin)
         call.forwarded = visit
         call.wanders = request.wanders
+        if transaction is not None or row.group == "scripting":
+            reads, shown = request.notes or (False, False)
+            call.notes = visit.notes = ScriptNotes(visiting=True, reads=reads, shown=shown)
         if request.user is not None:
             call.caller = Caller(user_of(*request.user), visit.deny)
         if row.where is CLUSTER:

@@ -25,7 +25,7 @@ from server.commands.scripting import NOT_BUSY
 from server.commands.table import Command
 from server.errors import not_applied
 from server.keyspace.breath import Ended, Work, paced
-from server.keyspace.view import ScriptReads, View
+from server.keyspace.view import ScriptNotes, View
 from server.shard.call import Call
 
 set_pace(paced)
@@ -60,7 +60,7 @@ class Unfinished(Exception):
 class Job(Work):
     """A command at work in a shard."""
 
-    __slots__ = ("call", "function", "reads", "script", "view")
+    __slots__ = ("call", "function", "notes", "script", "view")
 
     def __init__(self, run: Callable[[], bytes], command: Command | None) -> None:
         """`command`: None for a transaction."""
@@ -71,8 +71,8 @@ class Job(Work):
         """It is EVAL or of its kin."""
         self.function = self.script and command is not None and command.name.startswith("_runfunction")
         """It is FCALL."""
-        self.reads: ScriptReads | None = None
-        """Where it notes what it reads."""
+        self.notes: ScriptNotes | None = None
+        """Where it notes what it does."""
         self.view: View | None = None
         """What it works on."""
 
@@ -84,14 +84,14 @@ class Job(Work):
         """Another slice, on behalf of `call`; whether it is done."""
         view = self.view
         assert view is not None
-        view.origin, view.script_reads = call.origin, self.reads
+        view.origin, view.script_notes = call.origin, self.notes
         try:
             if not self.go_on():
                 return False
         finally:
-            view.origin, view.script_reads = b"", None
-        if self.reads is not None and self.reads.then is not None:
-            self.reads.then()
+            view.origin, view.script_notes = b"", None
+        if self.notes is not None:
+            self.notes.then()
         return True
 
     @property

@@ -101,6 +101,31 @@ def test_monitor_shows_what_scripts_do(server: Server, client: Connection) -> No
         assert lines[1:] == [b'0 "set" "k" "1"', b'0 "lpush" "k" "1"', b'0 "get" "k"']
 
 
+def test_monitor_shows_what_scripts_of_its_clients_do_wherever_they_run(cluster: Server) -> None:
+    keys = [f"k{number}" for number in range(8)]  # of several groups, so that most are led elsewhere
+    monitors = [Connection(HOST, port) for port in cluster.ports]
+    try:
+        for monitor in monitors:
+            monitor.ask("MONITOR")
+        for port, monitor in zip(cluster.ports, monitors, strict=True):
+            with Connection(HOST, port) as client:
+                for key in keys:
+                    client.ask("EVAL", "return redis.call('set', KEYS[1], 1)", "1", key)
+                    client.ask_all(
+                        [["MULTI"], ["EVAL", "return redis.call('get', KEYS[1])", "1", key], ["EXEC"]]
+                    )
+                client.ask("GET", "the end")
+            shown = []
+            while not (line := PREFIX.sub(rb"\1 ", monitor.read().value).decode()).endswith('"the end"'):
+                shown.append(line)
+            assert [line for line in shown if line.startswith(('0 "set"', '0 "get"'))] == [
+                line for key in keys for line in (f'0 "set" "{key}" "1"', f'0 "get" "{key}"')
+            ]
+    finally:
+        for monitor in monitors:
+            monitor.close()
+
+
 def test_of_a_transaction_the_commands_are_slow(client: Connection) -> None:
     client.ask("CONFIG", "SET", "slowlog-log-slower-than", "0")
     client.ask("SLOWLOG", "RESET")

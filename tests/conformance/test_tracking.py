@@ -346,6 +346,28 @@ def test_clients_are_told_what_valkey_tells_them(valkey: Server, standalone: Ser
         assert got == expected, step
 
 
+def test_what_a_script_names_and_does_not_read_is_not_told_wherever_it_runs(cluster: Server) -> None:
+    for port in cluster.ports:
+        with Connection(HOST, port, 3) as client, Connection(HOST, port) as writer:
+            client.ask("CLIENT", "TRACKING", "ON")
+            for number in range(8):  # of several groups, so that most are led elsewhere
+                last, read, named = (f"{{{port}.{number}}}{name}" for name in ("last", "read", "named"))
+                client.ask("GET", last)
+                client.ask("EVAL", "return 1", "1", named)
+                client.ask("EVAL", "return redis.call('get', KEYS[1])", "1", read)
+                for key in (named, read, last):
+                    writer.ask("SET", key, "1")
+                keys: list[bytes] = []
+                while last.encode() not in keys:
+                    keys += [
+                        key.value
+                        for push in told(client, "heard")
+                        if push.kind == ">"
+                        for key in push.value[1].value
+                    ]
+                assert keys == [read.encode(), last.encode()]
+
+
 @pytest.mark.parametrize("protocol", [2, 3])
 def test_whoever_is_told_instead_may_be_gone(valkey: Server, standalone: Server, protocol: int) -> None:
     said = []

@@ -98,6 +98,7 @@ def route(links: Links) -> Route:
         on_link=lambda: None,
         when_applied=lambda index, then: None,
         on_elapsed=lambda call, elapsed: None,
+        on_shown=lambda db, words: None,
     )
     routes[1] = Route(
         1,

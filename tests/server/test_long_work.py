@@ -12,7 +12,7 @@ from server.commands.table import lookup
 from server.keyspace import breath
 from server.keyspace.events import TRACKED
 from server.keyspace.layout import REVISION_AT, REVISION_OFFSET
-from server.keyspace.view import ScriptReads
+from server.keyspace.view import ScriptNotes
 from server.shard.call import Call, Later, Transaction
 from server.shard.clock import TurnClock
 from server.shard.effects import decode_effects
@@ -489,18 +489,23 @@ def test_what_it_writes_is_its_clients_work(bench: LongBench, no_slice: None) ->
 
 
 def test_what_a_long_script_reads_is_known_when_it_ends(bench: LongBench, no_slice: None) -> None:
-    reads = ScriptReads()
-    known: list[tuple[set[bytes], bool]] = []
-    bench.shard.note_script_reads(reads)
-    replies = bench.ask("EVAL", f"{LOOP} return redis.call('get','undeclared')", "1", "k")
-    bench.shard.note_script_reads(None)
-    reads.then = lambda: known.append((set(reads.keys), reads.complete))
+    notes = ScriptNotes(shown=True)
+    known: list[tuple[set[bytes] | None, bool]] = []
+    notes.then = lambda: known.append((notes.keys, notes.complete))
+    row = lookup([b"eval"])
+    assert row is not None
+    script = f"{LOOP} return redis.call('get','undeclared')".encode()
+    replies: list[bytes] = []
+    call = Call(row, [b"EVAL", script, b"1", b"k"], 0, 2, Later(replies.append))
+    call.notes = notes
+    bench.shard.submit(call)
     assert not known
     bench.finish()
     assert known == [({b"undeclared"}, True)]
+    assert notes.shown == [(0, b'"get" "undeclared"')]
     bench.settle()
     assert replies == [b"$-1\r\n"]
-    assert bench.shard.evaluator.view.script_reads is None
+    assert bench.shard.evaluator.view.script_notes is None
 
 
 def _slices(bench: LongBench, *words: str) -> tuple[bytes, int]:
