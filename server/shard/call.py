@@ -130,6 +130,11 @@ class Call:
         each_ns = [elapsed_ns] if self.transaction is None else self.transaction.elapsed_ns
         self.forwarded.took([each // 1000 for each in each_ns])
 
+    def note_unblocked(self, *, error: bool) -> None:
+        """It waited, and will be answered without having been served. The client's node counts what failed."""
+        if error and self.forwarded is None:
+            self.command.failed_calls += 1
+
     @property
     def is_write(self) -> bool:
         """It may change something."""

@@ -321,6 +321,7 @@ class Route:
         return self.shard is not None and self.shard.waiters.end(call, error=error)
 
     def _fill_unblocked(self, call: Call, error: bool) -> None:
+        call.note_unblocked(error=error)
         call.slot.fill(encode(Error(CLIENT_UNBLOCKED) if error else NULL_ARRAY, call.protocol))
 
     def update(self) -> None:

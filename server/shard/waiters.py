@@ -110,6 +110,7 @@ class Waiters:
         """Let `call` wait no longer, as if its time were over or with an error; whether it did wait."""
         waited = self.remove(call)
         if waited:
+            call.note_unblocked(error=error)
             reply = encode(Error(CLIENT_UNBLOCKED), call.protocol) if error else NULL_ARRAY[call.protocol]
             call.slot.fill(reply)
         return waited

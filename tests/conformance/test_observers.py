@@ -138,6 +138,21 @@ def test_of_a_transaction_the_commands_are_slow(client: Connection) -> None:
     assert sorted(entries) == [b"MULTI", b"PING", b"SET k 1", b"SLOWLOG RESET"]
 
 
+def test_a_command_that_is_unblocked_by_an_error_has_failed(standalone: Server) -> None:
+    """As in Redis; Valkey counts it as rejected."""
+    with Connection(HOST, standalone.port) as client, Connection(HOST, standalone.port) as blocked:
+        id_ = str(blocked.ask("CLIENT", "ID").value)
+        client.ask("CONFIG", "RESETSTAT")
+        for word, end in (("TIMEOUT", "*"), ("ERROR", "-")):
+            blocked.send(encode(["BLPOP", "k", "0"]))
+            while not client.ask("CLIENT", "UNBLOCK", id_, word).value:
+                pass
+            assert blocked.read().kind == end
+        statistics = client.ask("INFO", "commandstats", "errorstats").value.decode()
+    assert re.search(r"cmdstat_blpop:calls=2,.*,failed_calls=1\r", statistics)
+    assert "errorstat_UNBLOCKED:count=1\r" in statistics
+
+
 def test_of_a_transaction_the_commands_are_counted(client: Connection) -> None:
     client.ask("CONFIG", "RESETSTAT")
     for request in (["MULTI"], ["SET", "k", "1"], ["INCR", "k"], ["LPUSH", "k", "1"], ["PING"], ["EXEC"]):
