@@ -9,6 +9,8 @@ one unit after the other. What can not pass stands in tests/tcl-known.md with th
 and is left out; the tags of whole families of such tests (`tag: needs:repl`) stand there as well. Lines that begin with
 `- standalone`, `- cluster` or `- redirect` hold for that way of running alone. Whatever else fails makes the run fail.
 
+How values are encoded is not looked at: Redraft answers as Valkey 9.1 does, and tests/conformance compares with that.
+
 The suite's client knows nothing of MOVED: before a redirecting cluster stands a proxy that follows it (following.py).
 """
 
@@ -75,12 +77,20 @@ def read_known(mode: str) -> Known:
 
 
 def run_unit(
-    suite: Path, unit: str, port: int, mode: str, known: Known, slow: bool
+    suite: Path, unit: str, port: int, mode: str, known: Known, options: argparse.Namespace
 ) -> tuple[int, list[str], str]:
     """How many tests passed, what failed, and the whole output."""
-    denied = [f"-{tag}" for tag in known.tags] + ([] if slow else ["-slow"])
+    denied = [f"-{tag}" for tag in known.tags] + ([] if options.slow else ["-slow"])
     command = ["./runtest", "--host", "127.0.0.1", "--port", str(port), "--single", unit, "--durable"]
-    command += ["--no-latency", "--ignore-digest", "--timeout", str(SILENCE_S), "--tags", " ".join(denied)]
+    command += [
+        "--no-latency",
+        "--ignore-digest",
+        "--ignore-encoding",
+        "--timeout",
+        str(options.hang),
+        "--tags",
+        " ".join(denied),
+    ]
     command += ["--baseport", str(random.choice(BASE_PORTS))]
     if mode != "standalone":
         command.append("--cluster-mode")
@@ -137,6 +147,13 @@ def main() -> int:
     parser.add_argument(
         "--port", type=int, help="use the server there, which is emptied, instead of starting one"
     )
+    parser.add_argument(
+        "--hang",
+        type=int,
+        default=SILENCE_S,
+        metavar="S",
+        help="give a test up that shows no progress for so long",
+    )
     parser.add_argument("--slow", action="store_true", help="the slow tests too")
     parser.add_argument("--verbose", action="store_true", help="show all that the suite says of what fails")
     options = parser.parse_args()
@@ -151,10 +168,10 @@ def main() -> int:
             # A server of its own for each unit, since units leave settings behind.
             name = f"unit/{unit}"
             if options.port:
-                passed, failed, text = run_unit(suite, name, options.port, options.mode, known, options.slow)
+                passed, failed, text = run_unit(suite, name, options.port, options.mode, known, options)
             else:
                 with serving(options.mode, Path(directory) / unit.replace("/", "-")) as port:
-                    passed, failed, text = run_unit(suite, name, port, options.mode, known, options.slow)
+                    passed, failed, text = run_unit(suite, name, port, options.mode, known, options)
             print(f"{name:24} {passed:4} passed {len(failed):3} failed", flush=True)
             for failure in failed:
                 print(f"    {failure}", flush=True)

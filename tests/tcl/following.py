@@ -3,9 +3,9 @@
     with following(server.ports) as port: ...
 
 Each connection to the proxy is one to each node, the first of which is its *home*. It does one request after the other,
-and remembers which node led a slot. What makes a connection what it is (HELLO, AUTH, its name, tracking) is repeated on
-all of them; a transaction is on the node of its keys. A connection that listens (SUBSCRIBE, MONITOR) or does without
-replies speaks to its home alone from then on.
+but for plain ones that have come together, and remembers which node led a slot. What makes a connection what it is
+(HELLO, AUTH, its name, tracking) is repeated on all of them; a transaction is on the node of its keys. A connection
+that listens (SUBSCRIBE, MONITOR) or does without replies speaks to its home alone from then on.
 
 What a client has read is remembered by the node where it has, and told by that node when it changes: so it tracks on
 all of them, redirects to the same client's connection there, and listens for invalid keys on all. With BCAST every node
@@ -39,6 +39,7 @@ ARGUMENT_BYTES_MAX = 1 << 29
 """What is longer is the server's to refuse."""
 MOVED = re.compile(rb"-MOVED (\d+) [^:]+:(\d+)\r\n")
 TRIES_MAX = 16
+PIPELINE_MAX = 1000
 TRY_AGAIN_S = 0.05
 LINE = re.compile(rb"^(\w+):([^\r\n]*)\r", re.MULTILINE)
 SUMMED = re.compile(
@@ -194,8 +195,8 @@ class Client(threading.Thread):
         self.ids: dict[int, bytes] = {}
         """Of the links."""
         self.repeated: dict[bytes, list[bytes]] = {}
-        self.asked: Link | None = None
-        """Where the request is that runs."""
+        self.asked: set[Link] = set()
+        """Where the requests are that run."""
         self.transaction: Link | None = None
         """Where the keys are that are watched, or MULTI is."""
         self.queue: list[bytes] | None = None
@@ -212,7 +213,7 @@ class Client(threading.Thread):
         try:
             self._connect()
             while True:
-                self._handle(*self._next_request())
+                self._handle_next()
         except (Gone, OSError):
             pass
         finally:
@@ -243,13 +244,13 @@ class Client(threading.Thread):
                 continue
             link = sockets[ready]
             if not chunk:
-                if link is self.home or link is self.asked:
+                if link is self.home or link in self.asked:
                     self.client.sendall(link.input)
                     raise Gone
                 del self.links[link.port]
                 continue
             link.input += chunk
-            if link is not self.asked:
+            if link not in self.asked:
                 self._pass_on(link)
 
     def _pass_on(self, link: Link) -> None:
@@ -261,15 +262,18 @@ class Client(threading.Thread):
         """As it came, and its arguments."""
         while True:
             try:
-                args, end = read_request(self.input)
+                return self._take_request()
             except IndexError:
                 self._wait()
-                continue
             except ValueError:
                 self._relay()
-            raw = bytes(self.input[:end])
-            del self.input[:end]
-            return raw, args
+
+    def _take_request(self) -> tuple[bytes, list[bytes]]:
+        """The next that has come; raises as read_request."""
+        args, end = read_request(self.input)
+        raw = bytes(self.input[:end])
+        del self.input[:end]
+        return raw, args
 
     def _relay(self) -> NoReturn:
         """From now on there is only the home."""
@@ -283,9 +287,14 @@ class Client(threading.Thread):
                 (self.home.socket if ready is self.client else self.client).sendall(chunk)
 
     def _ask(self, link: Link, raw: bytes) -> bytes:
-        """The reply; pushes before it are passed on."""
-        self.asked = link
+        self.asked = {link}
         link.socket.sendall(raw)
+        reply = self._reply(link)
+        self.asked = set()
+        return reply
+
+    def _reply(self, link: Link) -> bytes:
+        """The next reply; pushes before it are passed on."""
         while True:
             reply = link.take()
             if reply is None:
@@ -294,7 +303,6 @@ class Client(threading.Thread):
                 if link is self.home or NEWS.match(reply):
                     self.client.sendall(reply)
             else:
-                self.asked = None
                 return reply
 
     def _link(self, port: int) -> Link:
@@ -322,6 +330,46 @@ class Client(threading.Thread):
         return encode(*args)
 
     # -- requests --------------------------------------------------------------------------------------------
+
+    def _handle_next(self) -> None:
+        """A request, or several plain ones."""
+        request: tuple[bytes, list[bytes]] | None = self._next_request()
+        several = []
+        while request is not None and self._is_plain(request[1]) and len(several) < PIPELINE_MAX:
+            several.append(request)
+            try:
+                request = self._take_request()
+            except (IndexError, ValueError):
+                request = None
+        if len(several) > 1:
+            self._handle_several(several)
+        elif several:
+            self._handle(*several[0])
+        if request is not None:
+            self._handle(*request)
+
+    def _is_plain(self, args: list[bytes]) -> bool:
+        """It goes to its key's node, and needs nothing but what was set up there."""
+        row = lookup(args) if args else None
+        if row is None or row.where is not SHARD or row.blocks:
+            return False
+        return self.queue is None and self.transaction is None and not self.caching
+
+    def _handle_several(self, requests: list[tuple[bytes, list[bytes]]]) -> None:
+        """Plain ones, all at once; what was at the wrong node then follows."""
+        links = [self._guess(args) for _, args in requests]
+        self.asked = set(links)
+        for link in self.asked:
+            link.socket.sendall(
+                b"".join(raw for (raw, _), other in zip(requests, links, strict=True) if other is link)
+            )
+        replies = [self._reply(link) for link in links]
+        self.asked = set()
+        for request, reply in zip(requests, replies, strict=True):
+            again = reply.startswith((b"-MOVED ", b"-TRYAGAIN "))
+            self.client.sendall(self._follow(*request) if again else reply)
+        for link in list(self.links.values()):
+            self._pass_on(link)
 
     def _handle(self, raw: bytes, args: list[bytes]) -> None:
         row = lookup(args) if args else None
@@ -451,7 +499,7 @@ class Client(threading.Thread):
 
     def _unblock(self, raw: bytes, args: list[bytes]) -> bytes:
         other = self.shared.by_id.get(args[2]) if len(args) > 2 else None
-        link = other.asked if other is not None else None
+        link = next(iter(other.asked), None) if other is not None else None
         if other is None or link is None or link is other.home:
             return self._ask(self.home, raw)
         return self._ask(self._link(link.port), encode(*args[:2], other.ids[link.port], *args[3:]))

@@ -29,9 +29,14 @@ def node(leads: bool, other: int = 0, refusals: int = 0) -> Iterator[int]:
             )
 
         def serve(client: socket.socket) -> None:
+            received = b""
             with client:
-                while request := client.recv(1 << 16):
-                    client.sendall(reply(read_request(request)[0]))
+                while chunk := client.recv(1 << 16):
+                    received += chunk
+                    while received:
+                        args, end = read_request(received)
+                        client.sendall(reply(args))
+                        received = received[end:]
 
         def accept() -> None:
             while True:
@@ -62,6 +67,22 @@ def test_a_client_is_answered_by_the_node_that_moved_names() -> None:
         proxy = stack.enter_context(following((home, leader)))
         for _ in range(2):
             assert asked(proxy, b"GET", b"key") == b":%d\r\n" % leader
+
+
+def test_what_comes_together_is_answered_in_order() -> None:
+    with ExitStack() as stack:
+        leader = stack.enter_context(node(leads=True))
+        home = stack.enter_context(node(leads=False, other=leader))
+        proxy = stack.enter_context(following((home, leader)))
+        plain, other = encode(b"GET", b"key"), encode(b"PING")
+        with socket.create_connection((HOST, proxy)) as client:
+            client.sendall(3 * plain + other + 2 * plain)
+            answer = b":%d\r\n" % leader
+            expected = 3 * answer + b":1\r\n" + 2 * answer
+            received = b""
+            while len(received) < len(expected):
+                received += client.recv(1 << 16)
+            assert received == expected
 
 
 def test_a_proxy_knows_nothing_of_the_cluster_that_another_one_stood_before() -> None:
