@@ -245,7 +245,7 @@ class Client(threading.Thread):
             link = sockets[ready]
             if not chunk:
                 if link is self.home or link in self.asked:
-                    self.client.sendall(link.input)
+                    self._say(link.input)
                     raise Gone
                 del self.links[link.port]
                 continue
@@ -253,10 +253,25 @@ class Client(threading.Thread):
             if link not in self.asked:
                 self._pass_on(link)
 
+    def _say(self, data: bytes | bytearray) -> None:
+        """Send to the client, and take what it sends meanwhile: it may read nothing before it has sent all."""
+        left = memoryview(bytes(data))
+        while left:
+            with suppress(BlockingIOError):
+                left = left[self.client.send(left, socket.MSG_DONTWAIT) :]
+                continue
+            poll = select.poll()
+            poll.register(self.client, select.POLLIN | select.POLLOUT)
+            if poll.poll()[0][1] & select.POLLIN:
+                chunk = self.client.recv(CHUNK_BYTES)
+                if not chunk:
+                    raise Gone
+                self.input += chunk
+
     def _pass_on(self, link: Link) -> None:
         while (reply := link.take()) is not None:
             if link is self.home or NEWS.match(reply):
-                self.client.sendall(reply)
+                self._say(reply)
 
     def _next_request(self) -> tuple[bytes, list[bytes]]:
         """As it came, and its arguments."""
@@ -278,7 +293,7 @@ class Client(threading.Thread):
     def _relay(self) -> NoReturn:
         """From now on there is only the home."""
         self.home.socket.sendall(self.input)
-        self.client.sendall(self.home.input)
+        self._say(self.home.input)
         while True:
             for ready in _readable([self.client, self.home.socket]):
                 chunk = ready.recv(CHUNK_BYTES)
@@ -301,7 +316,7 @@ class Client(threading.Thread):
                 self._wait()
             elif reply[:1] == b">":
                 if link is self.home or NEWS.match(reply):
-                    self.client.sendall(reply)
+                    self._say(reply)
             else:
                 return reply
 
@@ -367,7 +382,7 @@ class Client(threading.Thread):
         self.asked = set()
         for request, reply in zip(requests, replies, strict=True):
             again = reply.startswith((b"-MOVED ", b"-TRYAGAIN "))
-            self.client.sendall(self._follow(*request) if again else reply)
+            self._say(self._follow(*request) if again else reply)
         for link in list(self.links.values()):
             self._pass_on(link)
 
@@ -381,9 +396,9 @@ class Client(threading.Thread):
             self.input[:0] = raw
             self._listen()
         if name in LISTENING:  # it listens to nothing
-            self.client.sendall(self._ask(self.home, raw))
+            self._say(self._ask(self.home, raw))
             for _ in args[2:]:
-                self.client.sendall(self._ask(self.home, b""))
+                self._say(self._ask(self.home, b""))
             return
         if name == b"client|unblock":
             reply = self._unblock(raw, args)
@@ -405,7 +420,7 @@ class Client(threading.Thread):
             self._note(raw, args, name)
             if name == b"info":
                 reply = self._sum(reply, raw)
-        self.client.sendall(reply)
+        self._say(reply)
         for link in list(self.links.values()):
             self._pass_on(link)  # what came right behind it
         if name == b"quit":
