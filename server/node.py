@@ -299,6 +299,9 @@ class Node:
         reactor.clients_max = settings.maxclients
         reactor.keepalive_s = settings.tcp_keepalive_s
         reactor.limit_output(settings.output_limits["normal"], settings.output_limits["pubsub"])
+        share = settings.maxmemory_clients
+        limit_bytes = share if share >= 0 else settings.maxmemory_bytes * -share // 100
+        reactor.evictor.limit(limit_bytes, reactor.connections)
         reactor.large_request_bytes = self.large_requests.threshold
         reactor.large_reply_bytes = self.large_replies.threshold
         self.pubsub.configure(settings.notify_keyspace_events)

@@ -8,6 +8,10 @@ from collections.abc import Callable
 from enum import IntEnum, IntFlag
 from typing import Any, Protocol
 
+connection_bytes = 2 << 10
+"""About what a connection costs that asks nothing."""
+name_bytes = 200
+"""About what it costs to remember a key, a channel or a prefix for one."""
 DEFAULT_USER = b"default"
 """Who every session begins as."""
 
@@ -164,6 +168,7 @@ class Session:
         "permissions",
         "protocol",
         "queue_broken",
+        "queued_bytes",
         "readonly",
         "reply_mode",
         "subscriptions",
@@ -205,6 +210,8 @@ class Session:
         self._queue: list[Queued] | None = None
         self.queue_broken = False
         """A command could not be queued: EXEC answers EXECABORT."""
+        self.queued_bytes = 0
+        """Of their arguments."""
         self.multi_db = 0
         """Database that the next queued command runs on (SELECT inside MULTI)."""
         self.watched: dict[tuple[int, bytes], int] | None = None
@@ -238,6 +245,21 @@ class Session:
         self.guard(Guard.UNAUTHENTICATED, not value)
 
     @property
+    def memory_bytes(self) -> int:
+        """About what the client costs in memory."""
+        outlet, tracking = self.outlet, self.tracking
+        names = len(self.watched or ()) + sum(map(len, self.subscriptions or ()))
+        if tracking is not None:
+            names += len(tracking.prefixes)
+        return (
+            connection_bytes
+            + outlet.query_bytes
+            + outlet.output_bytes
+            + self.queued_bytes
+            + names * name_bytes
+        )
+
+    @property
     def queue(self) -> list[Queued] | None:
         """Commands after MULTI; None outside of a transaction."""
         return self._queue
@@ -256,4 +278,5 @@ class Session:
         """Back to normal after EXEC, DISCARD or RESET: nothing queued, nothing watched."""
         self.queue = None
         self.queue_broken = False
+        self.queued_bytes = 0
         self.watched = None

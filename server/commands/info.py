@@ -106,7 +106,7 @@ def _memory(context: Context) -> Fields:
     node = context.node
     used, peak = resident_bytes(), peak_resident_bytes()
     limit = int(node.settings.value("maxmemory"))
-    clients = sum(one.outlet.query_bytes + one.outlet.output_bytes for one in node.sessions.values())
+    clients = sum(one.memory_bytes for one in node.sessions.values())
     infos = node.group_infos()
     return {
         **_sizes(used_memory=used, used_memory_rss=used, used_memory_peak=peak),
@@ -197,7 +197,9 @@ def _stats(context: Context) -> Fields:
         "expired_fields": stats.expired_fields,
         "expired_stale_perc": "0.00",
         **_zeros("expired_time_cap_reached_count expire_cycle_cpu_milliseconds"),
-        **_zeros("evicted_keys evicted_clients evicted_scripts"),
+        "evicted_keys": 0,
+        "evicted_clients": stats.evicted_clients,
+        "evicted_scripts": 0,
         **_zeros("total_eviction_exceeded_time current_eviction_exceeded_time"),
         "keyspace_hits": stats.keyspace_hits,
         "keyspace_misses": stats.keyspace_misses,

@@ -176,6 +176,7 @@ class Transactions:
             return encode(Error(error.text), session.protocol)
         assert session.queue is not None
         session.queue.append(Queued(row, args, session.multi_db))
+        session.queued_bytes += sum(map(len, args))
         if row.name == "select":
             db = parse_int64(args[1])
             if db is not None and 0 <= db < self._databases:

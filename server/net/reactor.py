@@ -26,6 +26,7 @@ from resp import Error, Limits, encode
 from server.dispatch.dispatcher import Dispatcher
 from server.errors import INTERNAL, CommandError
 from server.net.connection import Connection, error_reply
+from server.net.eviction import Evictor
 from server.session import Session
 from server.shard.call import Slot
 from server.shard.clock import TurnClock
@@ -77,6 +78,7 @@ class Reactor:
         """No password is asked for."""
         self.clients_max = 10000
         self.keepalive_s = 300
+        self.evictor = Evictor(stats)
         self.marked: list[Connection] = []
         """Connections that may have something to send at the end of the turn."""
         self.execute: Callable[[Connection, list[bytes]], bytes | None]
@@ -192,6 +194,8 @@ class Reactor:
             self.marked = []
             for connection in marked:
                 connection.flush()
+            if self.evictor.limit_bytes:
+                self.evictor.weigh(marked)
             marked = self.marked
             if marked:  # a backlog went on: it may have written
                 self._end_turn()
@@ -240,6 +244,7 @@ class Reactor:
         if self._connections.pop(descriptor, None) is not None:
             self._epoll.unregister(descriptor)
             connection.sock.close()
+            self.evictor.forget(connection)
             self._end_session(connection.session)
 
     def limit_output(self, normal: tuple[int, int, int], pubsub: tuple[int, int, int]) -> None:

@@ -49,6 +49,8 @@ class Settings:
     list_max_listpack_size: int
     maxclients: int
     maxmemory_bytes: int
+    maxmemory_clients: int
+    """Bytes, or below 0 a share of `maxmemory_bytes` in percent; 0: no limit."""
     maxmemory_policy: bytes
     min_replicas_max_lag_s: int
     """0: `min_replicas_to_write` does not count."""

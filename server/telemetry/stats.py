@@ -15,6 +15,7 @@ class Stats:
         "error_counts",
         "error_replies",
         "evaluated_batches",
+        "evicted_clients",
         "expired_fields",
         "expired_keys",
         "forwarded_commands",
@@ -47,6 +48,7 @@ class Stats:
         self.connections_received = 0
         self.rejected_connections = 0
         self.error_replies = 0
+        self.evicted_clients = 0
         self.evaluated_batches = 0
         self.expired_fields = 0
         self.expired_keys = 0
