@@ -9,7 +9,7 @@ factor of two, in 64 integers per command. Latency events (LATENCY LATEST and ki
 than latency-monitor-threshold; one sample a second is kept, the worst of it, 160 of them, as Redis does.
 """
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from time import time
 
@@ -55,9 +55,9 @@ def redacted(args: list[bytes]) -> list[bytes]:
 
 def request_bytes(args: list[bytes]) -> int:
     """What a request takes on the wire; an inline one as if it were none."""
-    return sum(
-        [len(argument) + _header_bytes(len(argument)) + 2 for argument in args], _header_bytes(len(args))
-    )
+    counts = Counter(map(len, args))  # a million words have few lengths
+    words = sum((length + _header_bytes(length) + 2) * count for length, count in counts.items())
+    return _header_bytes(len(args)) + words
 
 
 def _header_bytes(number: int) -> int:
