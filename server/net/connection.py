@@ -344,7 +344,10 @@ class Connection:
         if self._output and not self._send():
             return
         if self._backlog is not None:
-            if not self._blocked and self._output_bytes <= output_pause_bytes and len(waiting) < self._window:
+            may_run = (
+                not self._blocked and self._output_bytes <= output_pause_bytes and len(waiting) < self._window
+            )
+            if may_run and not self._reactor.puts_off(self):
                 self._run_backlog()
                 self.mark()
         elif (

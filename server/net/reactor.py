@@ -7,7 +7,8 @@ commit.
 
 Requests that arrive together seldom arrive at once, and what a turn costs, with its entries, frames and syncs, is much
 more than what a request does. So a turn looks again for what got ready while it served the others. It is bounded all
-the same: `turn_events_max` reads. After some turns Trio runs everything else.
+the same, by `turn_events_max` reads and by `turn_s_max`, which a hundred clients with deep pipelines reach: what is
+left is for the next turn then. After some turns, or a long one, Trio runs everything else.
 """
 
 import logging
@@ -18,6 +19,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import count
 from math import inf
+from time import thread_time
 from typing import Any
 
 import trio
@@ -40,6 +42,10 @@ turn_events_max = 128
 """Reads in one turn."""
 turn_looks_max = 4
 """Times that a turn looks for what is ready: one that is fed without end does not go on for ever."""
+turn_s_max = 0.02
+"""What is ready after so much processor time of a turn waits for the next one. (By the clock on the wall, turns would
+be the shorter the less of the processor there is, and so do less for what each of them costs.)"""
+_reads_between_looks_at_the_clock = 8
 turns_in_a_row_max = 4
 """Turns without a look at the other tasks, while sockets are ready: going through Trio costs like some commands."""
 accepts_per_turn_max = 64
@@ -81,6 +87,14 @@ class Reactor:
         self.evictor = Evictor(stats)
         self.marked: list[Connection] = []
         """Connections that may have something to send at the end of the turn."""
+        self._left: list[tuple[int, int]] = []
+        """What was ready and the turn had no time for."""
+        self._put_off: list[Connection] = []
+        """Connections with requests that the turn had no time for. They count as marked."""
+        self._one_went_on = False
+        """What a connection had sent before was run at the end of this turn."""
+        self._until_s = inf
+        """When this turn has taken long, on thread_time; 0: nobody has asked, so that short turns look at no clock."""
         self.execute: Callable[[Connection, list[bytes]], bytes | None]
         self._end_turn = end_turn
         self._new_session = new_session
@@ -130,7 +144,10 @@ class Reactor:
                 self._nursery = nursery
                 task_status.started()
                 while True:
-                    await trio.lowlevel.wait_readable(descriptor)
+                    if self._left or self._put_off:
+                        await trio.lowlevel.checkpoint()
+                    else:
+                        await trio.lowlevel.wait_readable(descriptor)
                     for _ in range(turns_in_a_row_max):
                         if not self._turn():
                             break
@@ -155,22 +172,43 @@ class Reactor:
         self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLET)
 
     def _turn(self) -> bool:
-        """Serve what is ready, and what gets ready meanwhile; whether there was anything."""
+        """Serve what is ready, and what gets ready meanwhile; whether there was anything, and there may be more."""
+        self._until_s = 0.0
         room = turn_events_max
         looks = 0
-        while room and looks < turn_looks_max and (ready := self._epoll.poll(0, room)):
+        ready, self._left = self._left, []
+        while ready or (room > 0 and looks < turn_looks_max and (ready := self._epoll.poll(0, room))):
             if not looks:
                 self.clock.advance()
             self._serve(ready)
             room -= len(ready)
             looks += 1
-        if looks:
+            if self._left:
+                break
+            ready = []
+        if looks or self._put_off:
+            if not looks:
+                self.clock.advance()
+            self.marked = self._put_off + self.marked
+            self._put_off = []
             self.end_turn()
-        return looks > 0
+        has_time = not (self._until_s and self._is_late())
+        self._until_s = inf
+        return looks > 0 and has_time
+
+    def _is_late(self) -> bool:
+        """Whether this turn has taken long, since this was first asked."""
+        now_s = thread_time()
+        if not self._until_s:
+            self._until_s = now_s + turn_s_max
+        return now_s >= self._until_s
 
     def _serve(self, ready: list[tuple[int, int]]) -> None:
         connections = self._connections
-        for descriptor, events in ready:
+        for number, (descriptor, events) in enumerate(ready, 1):
+            if number % _reads_between_looks_at_the_clock == 0 and self._is_late():
+                self._left = ready[number - 1 :]
+                return
             connection = connections.get(descriptor)
             if connection is None:
                 if descriptor in self._readers:
@@ -188,6 +226,7 @@ class Reactor:
 
     def end_turn(self) -> None:
         """Carry out what the turn gathered, and send the replies that are ready."""
+        self._one_went_on = False
         self._end_turn()
         marked = self.marked
         while marked:
@@ -199,6 +238,16 @@ class Reactor:
             marked = self.marked
             if marked:  # a backlog went on: it may have written
                 self._end_turn()
+
+    def puts_off(self, connection: Connection) -> bool:
+        """Whether the turn has taken so long that what `connection` has sent is for the next one. One goes on in any
+        case: turns may be full of what others send."""
+        if not self._is_late() or not self._one_went_on:
+            self._one_went_on = True
+            return False
+        connection.marked = True
+        self._put_off.append(connection)
+        return True
 
     def watch(self, connection: Connection, *, reading: bool, writing: bool, blocked: bool) -> None:
         """What to wake up for. A blocked client is watched for its end, which cancels what it waits for."""

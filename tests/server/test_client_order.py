@@ -15,7 +15,7 @@ from tests.server.test_receipts import bench, route_of
 from tests.server.test_shard import Bench
 
 assert all_commands.loaded
-assert transactions.watch_key
+assert transactions.watch_keys
 assert bench
 REFUSED = b"-TRYAGAIN The leader of the shard group changed; the command was not applied, send it again\r\n"
 

@@ -3,10 +3,14 @@
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
+import pytest
 import trio
 
 from resp import Limits
+from server.net import reactor
+from server.net.connection import Connection, Pending, waiting_min
 from server.net.reactor import Reactor, turn_looks_max
 from server.shard.clock import TurnClock
 from server.telemetry.stats import Stats
@@ -23,26 +27,42 @@ def sockets(count: int) -> Iterator[list[tuple[socket.socket, socket.socket]]]:
         yield pairs
 
 
-async def first_turn(readers: dict[socket.socket, Callable[[], None]], end_turn: Callable[[], None]) -> None:
-    """Have a reactor serve `readers` until a turn has ended."""
+def read(reader: socket.socket, told: list[str], name: str) -> None:
+    """Take what has come, and tell that."""
+    reader.recv(1)
+    told.append(name)
 
-    def end() -> None:
-        end_turn()
-        nursery.cancel_scope.cancel()
 
-    reactor = Reactor(
+def make_reactor(end_turn: Callable[[], None]) -> Reactor:
+    """One that nobody else hears of."""
+    return Reactor(
         TurnClock(),
         Stats(),
         Limits(),
-        end_turn=end,
+        end_turn=end_turn,
         new_session=lambda session: None,
         end_session=lambda session: None,
     )
+
+
+async def turns(
+    readers: dict[socket.socket, Callable[[], None]],
+    end_turn: Callable[[], None],
+    until: Callable[[], bool] = lambda: True,
+) -> None:
+    """Have a reactor serve `readers` until a turn has ended: the first, or the one with which `until` is true."""
+
+    def end() -> None:
+        end_turn()
+        if until():
+            nursery.cancel_scope.cancel()
+
+    served = make_reactor(end)
     for reader, on_readable in readers.items():
-        reactor.add_reader(reader.fileno(), on_readable)
+        served.add_reader(reader.fileno(), on_readable)
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(reactor.run)
+            nursery.start_soon(served.run)
 
 
 async def test_what_gets_ready_while_a_turn_serves_others_belongs_to_it() -> None:
@@ -59,7 +79,7 @@ async def test_what_gets_ready_while_a_turn_serves_others_belongs_to_it() -> Non
             told.append("late")
 
         to_early.send(b"x")
-        await first_turn({early: on_early, late: on_late}, lambda: told.append("end"))
+        await turns({early: on_early, late: on_late}, lambda: told.append("end"))
     assert told[:3] == ["early", "late", "end"]
 
 
@@ -67,5 +87,64 @@ async def test_who_is_always_ready_does_not_keep_a_turn_from_ending() -> None:
     told: list[str] = []
     with sockets(1) as ((greedy, to_greedy),):
         to_greedy.send(b"x")
-        await first_turn({greedy: lambda: told.append("read")}, lambda: told.append("end"))
+        await turns({greedy: lambda: told.append("read")}, lambda: told.append("end"))
     assert told.index("end") == turn_looks_max
+
+
+async def test_what_a_long_turn_has_no_time_for_is_left_to_the_next_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reactor, "turn_s_max", 0.0)
+    told: list[str] = []
+    with sockets(40) as pairs:
+        readers: dict[socket.socket, Callable[[], None]] = {}
+        for number, (reader, to_reader) in enumerate(pairs):
+            to_reader.send(b"x")
+            readers[reader] = partial(read, reader, told, str(number))
+        await turns(readers, lambda: told.append("end"), until=lambda: len(set(told)) > len(pairs))
+    served = [len(turn.split()) for turn in " ".join(told).split("end")]
+    assert max(served) < 10
+    assert sorted(set(told) - {"end"}, key=int) == [str(number) for number in range(40)]
+    assert len(told) == 40 + told.count("end"), "each once"
+
+
+class Deferring:
+    """A Dispatcher whose replies all come at the end of the turn."""
+
+    attentive = True
+
+    def __init__(self) -> None:
+        self.due: list[Pending] = []
+        self.turns = 0
+
+    def execute(self, connection: Connection, args: list[bytes]) -> None:
+        self.due.append(connection.defer(args))
+
+    def end_turn(self) -> None:
+        due, self.due = self.due, []
+        for pending in due:
+            pending.fill(b"+PONG\r\n")
+        self.turns += 1
+
+
+async def test_pipelines_go_on_in_turn_when_turns_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reactor, "turn_s_max", 0.0)
+    dispatcher = Deferring()
+    clients, requests = 5, 3 * waiting_min
+    served = make_reactor(dispatcher.end_turn)
+    served.connect(dispatcher)  # type: ignore[arg-type]
+    served.listen("127.0.0.1", 0)
+    [listener] = served._listeners.values()
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(served.run)
+            streams = [await trio.open_tcp_stream(*listener.getsockname()) for _ in range(clients)]
+            for stream in streams:
+                await stream.send_all(b"PING\r\n" * requests)
+            for stream in streams:
+                missing = requests * len(b"+PONG\r\n")
+                while missing:
+                    missing -= len(await stream.receive_some(missing))
+                await stream.aclose()
+            nursery.cancel_scope.cancel()
+    assert dispatcher.turns > 2 * clients, "one goes on in each"
