@@ -1,8 +1,9 @@
 """Sending calls to the node that leads their group (lane.py); what others send here is done in visits.py.
 
 When the connection breaks, what was asked and not answered is asked again if it was no write. What became of a write
-is told by the log (receipts.py), soon after the group has another leader: its reply, or that it has to be asked again.
-It is unknown, and the client is told so, when the group keeps its leader, and when this node has no replica of it.
+is told by the log (receipts.py): its reply, soon; that it has to be asked again, soon after the group has another
+leader, or when the one that it keeps has told how far the log has to be applied for that (`_settled`). It is unknown,
+and the client is told so, when nobody tells in time, and when this node has no replica of the group.
 """
 
 import secrets
@@ -33,8 +34,8 @@ from server.shard.receipts import Fate, Sent
 from server.shard.route import Route
 from server.shard.visits import Visits
 
-doubt_s = 0.5
-"""What was under way on a connection that broke is unknown when the node has been back for so long and still leads."""
+Where = tuple[int, int, int]
+"""A node, a group, and a term in which it may lead that."""
 
 
 class _Peer:
@@ -52,15 +53,15 @@ class _Peer:
 class _Doubt:
     """A write that was under way on a connection that broke."""
 
-    __slots__ = ("back_s", "call", "node", "route", "sent", "until_s")
+    __slots__ = ("call", "index", "route", "sent", "until_s", "where")
 
-    def __init__(self, route: Route, call: Call, node: int) -> None:
+    def __init__(self, route: Route, call: Call, node: int, sent: Sent) -> None:
         self.route = route
         self.call = call
-        self.sent = call.sent
-        self.node = node
-        self.back_s = 0.0
-        """Since when the node can be reached again and leads; 0: it does not."""
+        self.sent = sent
+        self.where: Where = (node, route.group, sent.term)
+        self.index: int | None = None
+        """Its receipt stands in the log up to there, or nowhere."""
         self.until_s = 0.0
         """When it is unknown in any case; 0: nobody has looked yet."""
 
@@ -99,6 +100,7 @@ class Forwarder:
         self._asker = secrets.randbits(63) | 1
         self._doubts: dict[int, _Doubt] = {}
         """By the number of the request."""
+        self._asked_to_settle: set[Where] = set()
         for route in routes.values():
             if route.shard is not None:
                 route.shard.replica.asker = self._asker
@@ -207,43 +209,63 @@ class Forwarder:
             if not call.is_write:
                 route.lost(call)
             elif call.sent is not None:
-                self._doubts[id_] = _Doubt(route, call, link.peer)
+                self._doubts[id_] = _Doubt(route, call, link.peer, call.sent)
             else:
                 route.unknown(call)
         self._on_turn_end()
 
     def settle(self, now_s: float) -> None:
         """Now and then: hear what the log tells of our writes."""
+        heard: dict[Route, int] = {}
         for route in self._routes.values():
             shard = route.shard
             if shard is None:
                 continue
-            applied = shard.applied_index  # before the receipts, which are there first
+            heard[route] = applied = shard.applied_index  # before the receipts, which are there first
             receipts = shard.replica.receipts
             while receipts:
                 _, id_, reply = receipts.popleft()
                 self._told(id_, reply)
             shard.settled_term = shard.group.term_at(applied) or 0
         for id_, doubt in list(self._doubts.items()):
-            if self._is_settled(doubt, now_s):
+            if self._is_settled(doubt, heard[doubt.route], now_s):
                 del self._doubts[id_]
+            elif doubt.index is None and doubt.where not in self._asked_to_settle:
+                self._ask_to_settle(doubt)
 
-    def _is_settled(self, doubt: _Doubt, now_s: float) -> bool:
+    def _is_settled(self, doubt: _Doubt, heard: int, now_s: float) -> bool:
+        """`heard`: the index up to which the receipts are known."""
         route, call = doubt.route, doubt.call
         if not route.expects(call) or call.sent is not doubt.sent:
             return True
-        if self._links.link(LANE, doubt.node) is None or route.leader != doubt.node:
-            doubt.back_s = 0.0
-        else:
-            doubt.back_s = doubt.back_s or now_s
         doubt.until_s = doubt.until_s or now_s + route.leader_wait_s
         fate = route.fate(call)
+        if fate == Fate.OPEN and doubt.index is not None and doubt.index <= heard:
+            fate = Fate.NEVER
         if fate == Fate.NEVER:
             route.leaves(call)
             route.lost(call)
-        elif fate == Fate.UNKNOWN or 0 < doubt.back_s < now_s - doubt_s or now_s > doubt.until_s:
+        elif fate == Fate.UNKNOWN or now_s > doubt.until_s:
             route.unknown(call)
         return fate != Fate.OPEN or not route.expects(call)
+
+    def _ask_to_settle(self, doubt: _Doubt) -> None:
+        """If the node can be reached again and leads, ask it how far its log has what it was asked before."""
+        node, _, term = where = doubt.where
+        words = [b"_settled", b"%d" % term]
+        call = Call(COMMANDS[words[0]], words, 0, 2, Later(partial(self._hear, where)))
+        if doubt.route.leader == node and self.send(doubt.route, node, call):
+            self._asked_to_settle.add(where)
+
+    def _hear(self, where: Where, reply: bytes) -> None:
+        """An index; or null, and it is asked again: something is still under way there, or another leads."""
+        self._asked_to_settle.discard(where)
+        if reply[:1] == b":":
+            for (
+                doubt
+            ) in self._doubts.values():  # all of them are of connections that broke before this was asked
+                if doubt.where == where:
+                    doubt.index = int(reply[1:-2])
 
     def _told(self, id_: int, reply: bytes | None) -> None:
         doubt = self._doubts.pop(id_, None)

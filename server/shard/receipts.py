@@ -11,6 +11,9 @@ term is still to come: a write without a receipt by then has not been applied an
 so that it is done again at the new leader, and its client notices nothing but a pause. `Shard.settled_term` is how far
 that goes here.
 
+Where only the connection broke, the same leader tells: when everything that came over it has been answered or refused,
+all of that term that is to have a receipt stands in the log, up to the commit index of that moment.
+
 Two things leave the outcome unknown. A snapshot has no receipts: when one was installed since the write was sent
 (`Sent.generation`), nothing can be told. A reply of more than `reply_bytes_max` is not kept. And a node that has no
 replica of the group sees no receipts; it sends no term.

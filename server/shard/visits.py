@@ -4,13 +4,15 @@ Each is done, or refused with the leader as we know it; it is never sent on: one
 refuses all that were sent before the other could know of that (`epoch`), so that their order is kept. What a client
 waits for here ends with the connection of its node.
 
-Some requests are no calls of clients: to let a call wait no longer (`Request.cancel`), and what nodes ask each other of
-their replicas (`_applied`, `_matches`).
+Some requests are no calls of clients: to let a call wait no longer (`Request.cancel`), what nodes ask each other of
+their replicas (`_applied`, `_matches`), and whether all is done that was asked over a connection that broke
+(`_settled`).
 """
 
 from collections.abc import Callable
 from functools import partial
 
+from raft.core.node import Role
 from raft.runtime.link import Link
 from resp import OK, Error, encode
 from server.access.caller import Caller, user_of
@@ -33,6 +35,13 @@ def applied(view: View, args: Args) -> Reply:
     """Tells when the node has applied group 0's log up to an index. Asked of a node and not of a group; when the
     connection breaks it comes here instead, and nobody waits for it any more."""
     return OK
+
+
+@command("_settled", arity=2, flags=READONLY, group="server")
+def settled(view: View, args: Args) -> Reply:
+    """Up to which index the log has all that the node that asks has asked before, over connections that broke, in a
+    term; null when that can not be said yet. Asked of a node likewise."""
+    return None
 
 
 class _Visitor:
@@ -132,13 +141,17 @@ class Visits:
         self._routes = routes
         self._when_applied = when_applied
         self._visitors: dict[Link, _Visitor] = {}
+        self._gone: dict[int, list[_Visitor]] = {}
+        """By node: those whose connection broke while something was due to them."""
         self._dirty: set[_Visitor] = set()
         """Never another object: visits have it."""
         self.count = 0
         """Requests so far."""
 
     def opened(self, link: Link) -> None:
-        """Another node has connected."""
+        """Another node has connected; from an older connection nothing comes any more, be it told so later."""
+        for older in [older for older in self._visitors if older.peer == link.peer]:
+            self.closed(older)
         self._visitors[link] = _Visitor(link)
 
     def closed(self, link: Link) -> None:
@@ -149,6 +162,15 @@ class Visits:
         for route, call in list(gone.waiting.values()):
             route.unblock(call, error=False)
         self._dirty.discard(gone)
+        if gone.due:
+            self._gone.setdefault(link.peer, []).append(gone)
+
+    def _settled(self, node: int, route: Route, term: int) -> int | None:
+        """See `settled`. What was answered while we led is committed."""
+        self._gone[node] = [gone for gone in self._gone.get(node, []) if gone.due]
+        shard = route.shard
+        leads = shard is not None and shard.role == Role.LEADER and shard.group.term == term
+        return shard.group.commit if shard is not None and leads and not self._gone[node] else None
 
     @property
     def busy(self) -> bool:
@@ -209,6 +231,9 @@ class Visits:
                 visit.refuse(route.leader)
             else:
                 visit.fill(encode(found, 2))
+            return
+        if row.name == "_settled":
+            visit.fill(encode(self._settled(visitor.link.peer, route, int(request.args[1])), 2))
             return
         transaction = None
         if request.commands is not None:
