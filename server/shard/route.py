@@ -291,6 +291,19 @@ class Route:
         """When a call began to wait that has waited for so long."""
         return self._clock.now_s - waited_ms / 1000
 
+    def _not_gone_past(self) -> list[Call]:
+        """Calls at a former leader, without the reads that a later write has gone past, or may have: only that leader
+        can answer them, and it does in a moment if it has handed over."""
+        writes = [call for call in self.outstanding if call.is_write]
+        if any(self.fate(call) != Fate.NEVER for call in writes):
+            return writes
+        overtaken: Overtaken = {}
+        return [
+            call
+            for call in self.outstanding
+            if call.is_write or not call.slot.overtaken(call.args, overtaken)
+        ]
+
     def _take_back(self, calls: Iterable[Call]) -> None:
         """Those of these calls to a former leader that had no effect and will have none are for the new one."""
         found = [call for call in calls if not call.is_write or self.fate(call) == Fate.NEVER]
@@ -410,7 +423,7 @@ class Route:
             self.shard.check_waiters()
         leader = self.leader
         if leader not in (0, self._asked_node) and self.outstanding:
-            self._take_back(self.outstanding)
+            self._take_back(self._not_gone_past())
         if self.waiting:
             self._take_back(call for call, (node, _) in self.waiting.items() if leader not in (0, node))
         for call, (node, led_s) in list(self.waiting.items()):

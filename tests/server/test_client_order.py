@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 import pytest
 
+from raft.core.node import Role
 from server.commands import all as all_commands
 from server.commands.table import lookup
 from server.dispatch import transactions
 from server.dispatch.order import Changes
 from server.shard.call import Call, Later
 from server.shard.gather import Gather
+from server.shard.receipts import Sent
 from server.shard.route import Route, settle_s
 from tests.server.test_receipts import bench, route_of
 from tests.server.test_shard import Bench
@@ -77,6 +79,35 @@ def test_what_a_leader_refuses_is_done_again_and_what_was_lost_with_it_is_not_if
     bench.lead(3)
     route.update()
     assert replies == [answer]
+
+
+def test_a_read_that_a_write_has_gone_past_is_awaited_from_the_former_leader(bench: Bench) -> None:
+    """It has handed over. The log may have told of that write already, and the reply to the read is on its way."""
+    route = route_of(bench, send=lambda *_: True)
+    bench.follow(2)
+    read, _ = call("GET", "k")
+    replies: list[bytes] = []
+    read.slot = Overtaken(replies.append)
+    route.submit(read)
+    bench.shard.role_changed(Role.FOLLOWER, 3, 3)
+    route.check_deadlines()
+    route.update()
+    assert route.expects(read)
+    assert not replies
+
+
+def test_nor_is_one_taken_back_that_a_write_may_have_gone_past(bench: Bench) -> None:
+    route = route_of(bench, send=lambda *_: True)
+    bench.follow(2)
+    (read, _), (write, _) = call("GET", "k"), call("SET", "k", "v")
+    for one in (read, write):
+        route.submit(one)
+    write.sent = Sent(2, bench.shard.replica.generation)
+    bench.shard.role_changed(Role.FOLLOWER, 3, 3)
+    for settled_term, left in ((2, True), (3, False)):
+        bench.shard.settled_term = settled_term
+        route.check_deadlines()
+        assert (route.expects(read), route.expects(write)) == (left, left)
 
 
 @pytest.mark.parametrize(

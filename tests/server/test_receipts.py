@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from raft.core.messages import NORMAL, Entry
 from server.commands.table import lookup
 from server.shard.call import Call, Later
 from server.shard.receipts import Fate, Sent, reply_bytes_max
@@ -139,6 +140,19 @@ def test_who_waits_when_the_leadership_is_lost_is_sent_on(bench: Bench) -> None:
     assert visit.refused == [[b"XREAD", b"BLOCK", b"0", b"STREAMS", b"s", b"1-1"]]
     assert [again.args[0] for again in bench.shard.retry] == [b"BLPOP"]
     assert not replies
+
+
+def test_nor_does_it_read_on_from_later_when_what_woke_it_was_never_committed(bench: Bench) -> None:
+    call, visit, _ = forwarded(1, "XREAD", "BLOCK", "0", "STREAMS", "s", "$")
+    bench.shard.submit(call)
+    bench.ask("XADD", "s", "1-1", "f", "v")
+    bench.turn()
+    lost_from = bench.group.last_index
+    bench.follow(2)
+    bench.group.log[lost_from - 1 :] = [Entry(lost_from, 2, NORMAL, b"")]
+    bench.commit(lost_from)
+    route_of(bench).update()
+    assert visit.refused == [[b"XREAD", b"BLOCK", b"0", b"STREAMS", b"s", b"0-0"]]
 
 
 def test_it_waits_for_what_is_left_of_its_time(bench: Bench) -> None:

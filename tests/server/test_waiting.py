@@ -127,38 +127,6 @@ def test_a_reader_of_what_was_never_committed_does_not_read_on_from_later(make: 
     assert again.args == [b"XREAD", b"BLOCK", b"0", b"STREAMS", b"s", b"0-0"]
 
 
-class Visit:
-    """The way back of a call that came from another node; what it is told to ask elsewhere."""
-
-    def __init__(self) -> None:
-        self.refused: list[tuple[int, list[bytes] | None]] = []
-
-    def refuse(self, leader: int, args: list[bytes] | None = None) -> None:
-        self.refused.append((leader, args))
-
-    def took(self, elapsed_us: list[int]) -> None:
-        pass
-
-
-def test_nor_does_one_whose_client_is_at_another_node(make: Make) -> None:
-    bench = make()
-    visit, words = Visit(), [b"XREAD", b"BLOCK", b"0", b"STREAMS", b"s", b"$"]
-    row = lookup(words)
-    assert row is not None
-    call = Call(row, words, 0, 2, Later(lambda reply: None))
-    call.forwarded = visit
-    bench.shard.submit(call)
-    bench.ask("XADD", "s", "1-1", "f", "v")
-    bench.turn()
-    lost_from = bench.group.last_index
-    crossing = Crossing(bench)
-    del bench.group.log[lost_from - 1 :]
-    bench.group.log.append(Entry(lost_from, 2, NORMAL, b""))
-    bench.commit(lost_from)
-    crossing.route.update()
-    assert visit.refused == [(2, [b"XREAD", b"BLOCK", b"0", b"STREAMS", b"s", b"0-0"])]
-
-
 def test_a_client_that_has_gone_takes_nothing_at_the_next_leader(make: Make) -> None:
     bench = make()
     crossing = Crossing(bench, leader=0)
