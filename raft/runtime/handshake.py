@@ -47,6 +47,8 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
     incarnation: bytes
     lane: str
     nonce: bytes
+    process: bytes = b""
+    """Random: what tells two that run on copies of one directory apart."""
 
 
 class Proof(msgspec.Struct, frozen=True, array_like=True, tag="proof"):
@@ -86,15 +88,17 @@ class Handshake:
         node_id: int,
         node_name: str,
         incarnation: bytes,
+        process: bytes,
         secret: str | None,
         members: Mapping[int, str],
-        check_peer: Callable[[int, bytes], str | None],
+        check_peer: Callable[[Hello], str | None],
     ) -> None:
-        """`members`: name by id of every other node; check_peer(id, incarnation) gives a reason to refuse, or None."""
+        """`members`: name by id of every other node; check_peer(its Hello) gives a reason to refuse, or None."""
         self._cluster = cluster
         self._node_id = node_id
         self._node_name = node_name
         self._incarnation = incarnation
+        self._process = process
         self._key = None if secret is None else secret.encode()
         self._members = members
         self._check_peer = check_peer
@@ -105,7 +109,9 @@ class Handshake:
     def hello(self, part: str, lane: str) -> bytes:
         """Our Hello; `part` is "dialer" or "acceptor"."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        hello = Hello(self._cluster, self._node_id, self._node_name, self._incarnation, lane, nonce)
+        hello = Hello(
+            self._cluster, self._node_id, self._node_name, self._incarnation, lane, nonce, self._process
+        )
         self._hellos[part] = _encoder.encode(hello)
         return self._hellos[part]
 
@@ -154,7 +160,7 @@ class Handshake:
             raise Refused(
                 f"{said} answers at the address of node {expected_id} ({self._members[expected_id]!r})"
             )
-        reason = self._check_peer(hello.node_id, hello.incarnation)
+        reason = self._check_peer(hello)
         if reason is not None:
             raise Refused(reason)
 

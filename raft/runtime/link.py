@@ -8,6 +8,7 @@ A link is closed by whatever is wrong with it: a bad checksum, an oversized head
 payload that the lane refuses with FrameError.
 """
 
+import select
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -46,9 +47,11 @@ class Poller(Protocol):
 class Link:
     """One established connection. Made by Links."""
 
-    def __init__(self, lane: Lane, peer: int, *, dialed: bool, sock: socket.socket) -> None:
+    def __init__(self, lane: Lane, peer: int, process: bytes, *, dialed: bool, sock: socket.socket) -> None:
         self.peer = peer
         """Node id of the other side."""
+        self.process = process
+        """Which process of that node it is."""
         self.lane = lane
         self.dialed = dialed
         """We opened it; otherwise the peer did."""
@@ -60,6 +63,15 @@ class Link:
         self._wake = trio.Event()
         self._scope = trio.CancelScope()
         self._cause = ""
+
+    @property
+    def hung_up(self) -> bool:
+        """The peer's side is closed, though what it sent before may not have been read yet."""
+        if self.closed:
+            return True
+        poll = select.poll()
+        poll.register(self._sock, select.POLLRDHUP)
+        return bool(poll.poll(0))
 
     def send(self, payload: bytes) -> bool:
         """Send one frame, or buffer it. Never blocks.

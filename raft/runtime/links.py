@@ -8,11 +8,16 @@ A link (link.py) that ends is dialed again after a jittered exponential pause, o
 that peer has come up: a node that comes back is there for all lanes at once. Why it ended is one sentence in the log; a
 refused handshake is logged once per cause, not once per attempt.
 
+While a process of a node is connected, no other one is taken for that node: two that run on copies of one data
+directory would vote twice. So a node whose process died in a way that its peers could not hear of has to wait until
+they find its connections dead (KEEPALIVE_S).
+
 To add a lane: `links.lane(name, on_frame=…)` on every node before `run`.
 """
 
 import logging
 import random
+import secrets
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -21,7 +26,15 @@ from functools import partial
 import trio
 
 from raft.runtime.frames import FRAME_BYTES_LIMIT, FrameError, FrameParser, frame_header
-from raft.runtime.handshake import HELLO_BYTES_MAX, PREFACE, Handshake, Refused, check_preface, refusal
+from raft.runtime.handshake import (
+    HELLO_BYTES_MAX,
+    PREFACE,
+    Handshake,
+    Hello,
+    Refused,
+    check_preface,
+    refusal,
+)
 from raft.runtime.link import Lane, Link, Poller
 
 log = logging.getLogger(__name__)
@@ -35,6 +48,7 @@ USER_TIMEOUT_MS = 3000  # data unacknowledged for this long: the peer's machine 
 KEEPALIVE_S = (5, 1, 3)  # idle, interval, probes: the same for a connection with nothing to send
 _RECEIVE_BYTES = 256 << 10
 _CAUSES_MAX = 256
+_PROCESS_BYTES = 16
 
 
 class Links:
@@ -63,6 +77,7 @@ class Links:
         """The port listened on, once `bind` has been called."""
         self._listen = listen
         self._identity = (cluster, node_id, node_name, incarnation)
+        self._process = secrets.token_bytes(_PROCESS_BYTES)
         self._secret = secret
         self._check_peer = check_peer
         self._names = {peer: name for peer, (name, _host, _port) in peers.items()}
@@ -224,8 +239,9 @@ class Links:
                 logging.WARNING, where, f"{where} can not be reached ({reason}); trying again and again"
             )
         else:
+            assert shake.peer is not None
             self._appear(peer)
-            await self._serve(Link(lane, peer, dialed=True, sock=sock), parser, where)
+            await self._serve(Link(lane, peer, shake.peer.process, dialed=True, sock=sock), parser, where)
             return True
         finally:
             if sock is not None:
@@ -244,7 +260,7 @@ class Links:
             self._handshakes += 1
             try:
                 with trio.fail_after(HANDSHAKE_TIMEOUT_S):
-                    lane, peer, parser = await self._welcome(sock)
+                    hello, parser = await self._welcome(sock)
             finally:
                 self._handshakes -= 1
         except (Refused, FrameError) as error:
@@ -252,15 +268,16 @@ class Links:
         except (trio.TooSlowError, OSError) as error:
             log.info("a peer connection from %s ended in its handshake: %s", where, error or "too slow")
         else:
+            lane, peer = self._lanes[hello.lane], hello.node_id
             self._appear(peer)
-            link = Link(lane, peer, dialed=False, sock=sock)
+            link = Link(lane, peer, hello.process, dialed=False, sock=sock)
             if (older := self._accepted.get((lane.name, peer))) is not None:
                 older.close("the peer has dialed anew")
             await self._serve(link, parser, f"node {peer} ({self._names.get(peer, '')!r})")
         finally:
             sock.close()
 
-    async def _welcome(self, sock: socket.socket) -> tuple[Lane, int, FrameParser]:
+    async def _welcome(self, sock: socket.socket) -> tuple[Hello, FrameParser]:
         parser = FrameParser(HELLO_BYTES_MAX)
         talk = _Talk(sock, parser)
         preface = await talk.preface()
@@ -279,7 +296,7 @@ class Links:
             with suppress(OSError):
                 await _send_frame(sock, refusal(str(error)))
             raise
-        return self._lanes[hello.lane], hello.node_id, parser
+        return hello, parser
 
     # Both
 
@@ -290,14 +307,33 @@ class Links:
             node_id=node_id,
             node_name=node_name,
             incarnation=incarnation,
+            process=self._process,
             secret=self._secret,
             members=self._names,
-            check_peer=self._check_peer,
+            check_peer=self._refusal_of,
         )
+
+    def _refusal_of(self, hello: Hello) -> str | None:
+        """A reason to refuse a peer that has proved itself, or None."""
+        peer = hello.node_id
+        reason = self._check_peer(peer, hello.incarnation)
+        if reason is None and self._is_connected_as_another(peer, hello.process):
+            reason = (
+                f"node {peer} ({hello.node_name!r}) is connected as another process: if that still runs, two run on"
+                " copies of one data directory, and one of them has to be stopped"
+            )
+        return reason
+
+    def _is_connected_as_another(self, peer: int, process: bytes) -> bool:
+        """Whether there is a link with another process of the peer."""
+        links = (*self._dialed.values(), *self._accepted.values())
+        return any(link.peer == peer and link.process != process and not link.hung_up for link in links)
 
     async def _serve(self, link: Link, parser: FrameParser, where: str) -> None:
         table = self._dialed if link.dialed else self._accepted
         key = (link.lane.name, link.peer)
+        if self._is_connected_as_another(link.peer, link.process):
+            return  # it came in while we shook hands
         parser.frame_bytes_max = link.lane.frame_bytes_max
         table[key] = link
         for seen in [seen for seen in self._logged if seen[0] == where]:

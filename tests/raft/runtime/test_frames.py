@@ -80,9 +80,10 @@ def test_what_msgspec_finds_odd_in_other_ways_is_refused_too(data: bytes) -> Non
             node_id=1,
             node_name="n1",
             incarnation=bytes(16),
+            process=bytes(16),
             secret=None,
             members={},
-            check_peer=lambda peer, incarnation: None,
+            check_peer=lambda hello: None,
         ).read_hello("dialer", data)
 
 

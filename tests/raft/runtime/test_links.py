@@ -191,9 +191,10 @@ async def shake_hands(stream: trio.SocketStream, node_id: int) -> None:
         node_id=node_id,
         node_name=f"n{node_id}",
         incarnation=bytes(16),
+        process=bytes(16),
         secret=None,
         members={1: "n1"},
-        check_peer=lambda peer, incarnation: None,
+        check_peer=lambda hello: None,
     )
     hello = shake.read_hello("dialer", await reader.frame())
     await stream.send_all(PREFACE)
@@ -267,6 +268,33 @@ async def test_who_does_not_belong_is_refused_with_one_clear_sentence(
             assert not one.opened
             assert not two.opened
             nursery.cancel_scope.cancel()
+
+
+async def test_of_two_processes_of_one_node_the_second_is_refused_while_the_first_is_connected(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """On copies of one data directory they would vote twice."""
+    one, two, twin = side(1), side(2), side(2)
+    async with running(one), trio.open_nursery() as nursery:
+        one.links._names[2] = "n2"
+        for each in (two, twin):
+            each.links.set_peer(1, "n1", "127.0.0.1", one.links.port)
+        first = trio.CancelScope()
+
+        async def run_first() -> None:
+            with first:
+                await two.links.run()
+
+        nursery.start_soon(run_first)
+        await until(lambda: one.links.accepted("test", 2) is not None)
+        link = one.links.accepted("test", 2)
+        await nursery.start(twin.links.run)
+        await until(lambda: said(caplog, "two run on copies of one data directory") == 2)
+        assert one.links.accepted("test", 2) is link
+        assert not twin.opened
+        first.cancel()
+        await until(lambda: bool(twin.opened))
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize(
