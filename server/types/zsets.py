@@ -96,7 +96,7 @@ def _element(member: bytes) -> bytes:
 class SortedSet:
     """The sorted set under one key, good for one command."""
 
-    __slots__ = ("_changing", "_collection", "_height", "_index", "_places", "_view", "count", "encoding")
+    __slots__ = ("_collection", "_height", "_index", "_places", "_view", "count", "encoding")
 
     def __init__(self, view: View, collection: Collection) -> None:
         self._view = view
@@ -109,8 +109,6 @@ class SortedSet:
         self.encoding = collection.encoding
         """LISTPACK or SKIPLIST."""
         self._index: RankIndex | None = None
-        self._changing = False
-        """The index is changed and not saved."""
         self._places: list[bytes] | None = None
         """All places in order, while compact and unchanged since."""
 
@@ -210,7 +208,6 @@ class SortedSet:
             self._index.save()
             self._height = self._index.height
             self._view.derived.keep(collection.id, self._index)
-            self._changing = False
         collection.meta = _META.pack(self.count, self._height)
         collection.encoding = self.encoding
         collection.save()
@@ -346,24 +343,15 @@ class SortedSet:
             self._index = index
         return self._index
 
-    def _ranks_to_change(self) -> RankIndex:
-        """Until `save` nobody else may use it: the command may yet fail."""
-        if not self._changing:
-            self._ranks()
-            self._view.derived.forget(self._collection.id)
-            self._changing = True
-        assert self._index is not None
-        return self._index
-
     def _put_place(self, member: bytes, score: float) -> None:
         place = place_of_score(score) + member
         minus_zero = score == 0 and _SCORE.pack(score)[0]
         self._collection.put(_SORTED + place, _MINUS_ZERO if minus_zero else b"")
-        self._ranks_to_change().add(place)
+        self._ranks().add(place)
 
     def _delete_place(self, place: bytes) -> None:
         self._collection.delete(_SORTED + place)
-        self._ranks_to_change().add(place, -1)
+        self._ranks().add(place, -1)
 
 
 def find(view: View, key: bytes) -> SortedSet | None:
