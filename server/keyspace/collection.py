@@ -12,6 +12,9 @@ record under an id of the collection, and stays one: from then on an operation c
 A type numbers its elements' first bytes as it likes; several tables under one key (a sorted set's scores and its
 order) are several first bytes. `save` writes the head with this command's revision, which WATCH and waiters go by: call
 it once after the changes. A collection that has become empty is not saved, its key is deleted (`view.delete`).
+
+The view keeps those that are spread and were used lately as they are, since to read a head and to write it anew costs
+more than most commands do besides. So who changes `meta`, `encoding` or `expire_ms` saves, or fails.
 """
 
 from bisect import bisect_left
@@ -56,7 +59,7 @@ _decode = msgspec.msgpack.Decoder(list[bytes]).decode
 
 
 class Collection:
-    """What view.collection and view.create return. Good for one command."""
+    """What view.collection and view.create return. Ask for it anew in each command."""
 
     __slots__ = (
         "_compact",
@@ -69,7 +72,9 @@ class Collection:
         "id",
         "key",
         "meta",
+        "record",
         "type",
+        "where",
     )
 
     def __init__(
@@ -95,6 +100,10 @@ class Collection:
         """0 while compact."""
         self.meta = meta
         """The type's own, at most 65,535 bytes. Written by `save`."""
+        self.record: bytes | None = None
+        """The head, while spread, as it was read or written last; the view's, as is"""
+        self.where = b""
+        """where it lies; empty: not known."""
         self._view = view
         self._compact = compact
         self._sorted: list[bytes] | None = None
@@ -191,18 +200,17 @@ class Collection:
         """Write the head: the changes are this command's effects now."""
         compact = self._compact
         if compact is None:
-            payload, encoding = self._prefix[1:] + self.meta, self.encoding | SPREAD
+            self._view.put_spread(self, self._prefix[1:] + self.meta)
+            return
+        pairs: list[bytes] = []
+        if self.type in _AS_ADDED:
+            for pair in compact.items():
+                pairs += pair
         else:
-            pairs: list[bytes] = []
-            if self.type in _AS_ADDED:
-                for pair in compact.items():
-                    pairs += pair
-            else:
-                for element in self._ordered():
-                    pairs += (element, compact[element])
-            payload = len(self.meta).to_bytes(COMPACT_META_BYTES, "big") + self.meta + _encode(pairs)
-            encoding = self.encoding
-        self._view.put(self.key, self.type, payload, self.expire_ms, encoding)
+            for element in self._ordered():
+                pairs += (element, compact[element])
+        payload = len(self.meta).to_bytes(COMPACT_META_BYTES, "big") + self.meta + _encode(pairs)
+        self._view.put(self.key, self.type, payload, self.expire_ms, self.encoding)
 
     def _ordered(self) -> list[bytes]:
         if self._sorted is None:
@@ -228,7 +236,7 @@ def open_collection(view: "View", key: bytes, record: bytes) -> Collection:
     encoding = flags & ENCODING_MASK
     if flags & SPREAD:
         id_bytes = record[HEADER_BYTES:_SPREAD_META_AT]
-        return Collection(
+        spread = Collection(
             view,
             key,
             type_,
@@ -239,6 +247,8 @@ def open_collection(view: "View", key: bytes, record: bytes) -> Collection:
             None,
             _ELEMENT_TABLE + id_bytes,
         )
+        spread.record = record
+        return spread
     start = _META_AT + int.from_bytes(record[HEADER_BYTES:_META_AT], "big")
     pairs = iter(_decode(record[start:]))
     compact = dict(zip(pairs, pairs, strict=True))

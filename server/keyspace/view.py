@@ -69,6 +69,8 @@ derived_size_max = 100_000
 """Records that Derived stands for: about ten megabytes."""
 fresh_max = 4096
 """A command that writes more heads leaves none in the cache: they would drive out all others."""
+opened_max = 64
+"""Collections that are kept as they are, see collection.py."""
 _NULL_BYTES_MAX = 5
 """A null is shorter than any string's reply."""
 _decode_prefix = HEAD_PREFIX.unpack_from
@@ -123,6 +125,7 @@ class View:
         "_fresh",
         "_hot",
         "_kept_events",
+        "_opened",
         "_order",
         "_parts",
         "_pending",
@@ -179,6 +182,8 @@ class View:
         self._deleted = Deletions(first_index << 16 | 0xFFFF)
         self._fresh: dict[bytes, bytes] = {}
         """Key to head that this command has put in the present space, for the cache."""
+        self._opened: dict[bytes, Collection] = {}
+        """By key. One is good as long as its record is the key's: the very object, as others have had the same key."""
         self._hot = hot or HotReplies(DATABASES, 1)
         self._replies = self._hot.databases[0]
         self._parts = self._hot.parts[0]
@@ -306,6 +311,7 @@ class View:
 
     def rollback(self) -> None:
         """Forget the writes since the last take, or `keep`: the handler raised."""
+        self._opened.clear()
         if self.effects:
             self.derived.clear()
         if isinstance(self.effects, Kept):
@@ -323,6 +329,7 @@ class View:
 
     def abandon(self) -> None:
         """Forget all writes since the last take, kept or not: the command is not done, or will be done again."""
+        self._opened.clear()
         if self.effects:
             self.derived.clear()
         self.effects = {}
@@ -424,7 +431,16 @@ class View:
         """The elements of `key`, None when there is no such key; raises WRONGTYPE when it is not of `type_`. Changes
         to it are written by its `save`."""
         record = self._typed(key, type_)
-        return None if record is None else open_collection(self, key, record)
+        if record is None:
+            return None
+        found = self._opened.get(key)
+        if found is None or found.record is not record:
+            found = open_collection(self, key, record)
+            if found.record is record:
+                if len(self._opened) >= opened_max:
+                    self._opened.clear()
+                self._opened[key] = found
+        return found
 
     def meta_in(self, key: bytes, type_: int) -> bytes | None:
         """The meta of `key`, as of `collection`."""
@@ -638,6 +654,34 @@ class View:
         if encoding & ELEMENTS_EXPIRE:
             effects[row := elements_expiry_key(record, where)] = b""
             self.elements_due_ms = min(self.elements_due_ms, expiry_time(row))
+
+    def put_spread(self, collection: Collection, payload: bytes) -> None:
+        """`put` of the head of a collection that is spread, which is cheap as long as nothing but its elements hangs on
+        the one that it replaces."""
+        key, old, where = collection.key, collection.record, collection.where
+        if not where:
+            where = collection.where = head_key(self._space, key)
+        effects = self.effects
+        encoding = collection.encoding | SPREAD
+        if (
+            old is None
+            or old[1] & ATTACHED != SPREAD
+            or encoding & ELEMENTS_EXPIRE
+            or collection.expire_ms
+            or effects.get(where, old) is not old
+        ):
+            self.put(key, collection.type, payload, collection.expire_ms, encoding)
+            collection.record = effects[where]
+            return
+        if where not in effects:
+            self._replies.pop(key, None)
+            if self._parts:
+                self._parts.pop(key, None)
+            self._cache.take(key)
+        if self.notify & TRACKED:
+            self.events.append((TRACKED, self.origin, self.db, key))
+        record = HEADER.pack(collection.type, encoding, self.revision, 0) + payload
+        effects[where] = self._fresh[key] = collection.record = record
 
     def put_strings(self, keys: list[bytes], values: list[bytes]) -> None:
         """`put` of plain strings that do not expire, many at once; while nobody listens to events."""

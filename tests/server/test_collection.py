@@ -42,13 +42,15 @@ class OneCollection(RuleBasedStateMachine):
         collection.save()
         self.group.commit()
 
-    @rule()
-    def fail(self) -> None:
+    @rule(saved=st.booleans())
+    def fail(self, saved: bool) -> None:
         view = self.group.begin()
         collection = view.collection(self.key, HASH) or view.create(self.key, HASH)
         for number in range(200):
             collection.put(b"lost%d" % number, b"never")
-        collection.save()
+        collection.meta, collection.expire_ms = b"never", 1
+        if saved:
+            collection.save()
         view.rollback()
 
     @rule(name=st.sampled_from([b"k", b"other"]))
