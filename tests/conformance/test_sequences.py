@@ -20,10 +20,9 @@ EXAMPLES = int(os.environ.get("CONFORMANCE_EXAMPLES", "150"))
 
 
 def bounded(examples: int) -> settings:
-    """So many sequences a family; no deadline, as other processes use the machine too."""
+    """So many sequences a family."""
     return settings(
         max_examples=examples,
-        deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
         print_blob=True,
     )

@@ -28,7 +28,7 @@ from server.shard.sweeper import sweep
 from tests.fuzz.integrity import problems
 from tests.fuzz.reply import read_reply
 from tests.fuzz.requests import Maker, Request
-from tests.server.test_shard import Bench
+from tests.server.bench import Bench
 
 START_MS = 1_700_000_000_000
 

@@ -29,7 +29,7 @@ from tests.processes.elements import (
     judge_elements,
     judge_transfers,
 )
-from tests.server.test_shard import Bench
+from tests.server.bench import Bench
 
 rounds = 25
 steps = 250

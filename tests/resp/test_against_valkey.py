@@ -18,9 +18,7 @@ from tests.resp.transcripts import DOUBLES, LOCKED_TRANSCRIPTS, TRANSCRIPTS, Tra
 
 ARITY, UNKNOWN = Error(b"arity"), Error(b"unknown")
 
-compared = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+compared = settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def answered(sent: bytes, authenticated: bool) -> bytes:

@@ -92,7 +92,7 @@ def test_a_cut_anywhere_changes_nothing(requests: Requests) -> None:
 
 
 @given(st.lists(st.lists(st.binary(max_size=3), min_size=1, max_size=3), max_size=2))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_two_cuts_anywhere_change_nothing(requests: Requests) -> None:
     sent = encoded(requests)
     for first in range(len(sent) + 1):

@@ -18,8 +18,8 @@ from server.commands.table import lookup
 from server.parameters.settings import Settings
 from server.session import Guard, Session
 from server.shard.call import Call, Later
+from tests.server.bench import Bench
 from tests.server.service_node import FakeOutlet
-from tests.server.test_shard import Bench
 
 assert all_commands.loaded
 

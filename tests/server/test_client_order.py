@@ -13,8 +13,8 @@ from server.shard.call import Call, Later
 from server.shard.gather import Gather
 from server.shard.receipts import Sent
 from server.shard.route import Route, settle_s
+from tests.server.bench import Bench
 from tests.server.test_receipts import bench, route_of
-from tests.server.test_shard import Bench
 
 assert all_commands.loaded
 assert transactions.watch_keys

@@ -122,4 +122,4 @@ class OneCollection(RuleBasedStateMachine):
 
 
 TestOneCollection = OneCollection.TestCase
-TestOneCollection.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+TestOneCollection.settings = settings(max_examples=25, stateful_step_count=20)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resp.values import Error
@@ -73,7 +73,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(st.lists(steps, max_size=40), st.sampled_from([0, 200]))
 def test_a_hash_is_a_dictionary_whose_entries_end(
     sequence: list[tuple[str, bytes, int]], others: int
@@ -388,7 +388,7 @@ order_steps = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.lists(order_steps, max_size=30), max_size=6))
 def test_a_listpack_shows_its_fields_as_they_were_added(
     rounds: list[list[tuple[str, bytes, bytes]]],

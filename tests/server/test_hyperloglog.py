@@ -45,7 +45,7 @@ def test_merging_takes_the_larger(seed: int) -> None:
     assert hll.merge([bytes(dense(a)), bytes(dense(b))]) == bytes(map(max, a, b))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, hll.REGISTERS - 1) | st.integers(0, 12), st.integers(1, 51))))
 def test_sparse_and_dense_registers_are_the_same(raised: list[tuple[int, int]]) -> None:
     model = bytearray(hll.REGISTERS)
@@ -57,7 +57,7 @@ def test_sparse_and_dense_registers_are_the_same(raised: list[tuple[int, int]]) 
     assert [hll.registers(value) for value in values] == [model, model]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(0, 60), st.integers(1, 3))),
     st.dictionaries(st.integers(0, 60), st.sampled_from([1, 1, 1, 2, 2, 3, 33])),
@@ -75,7 +75,7 @@ def test_raising_all_in_order_is_raising_one_after_the_other(
     assert at_once == one_by_one
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(0, 200), max_size=30),
     st.lists(st.lists(st.integers(0, 10**6) | st.integers(0, 200), max_size=300), max_size=4),

@@ -18,8 +18,8 @@ from server.keyspace.layout import head_key
 from server.session import Session
 from server.shard.call import Call, Later
 from server.shard.effects import encode_effects
+from tests.server.bench import Bench
 from tests.server.test_hot_replies import World
-from tests.server.test_shard import Bench
 
 assert all_commands.loaded
 
@@ -152,7 +152,7 @@ class Leader(Bench):
                     assert self.shard.is_free(), "an uncommitted write is behind it"
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(steps, st.sampled_from([2, 3]))
 def test_what_is_kept_is_what_would_be_answered(steps: list[tuple[str, str]], protocol: int) -> None:
     path = Path(mkdtemp())

@@ -118,7 +118,7 @@ class OneList(RuleBasedStateMachine):
 
 
 TestOneList = OneList.TestCase
-TestOneList.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestOneList.settings = settings(max_examples=40, stateful_step_count=25)
 
 
 @pytest.mark.parametrize(

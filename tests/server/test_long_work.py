@@ -18,7 +18,7 @@ from server.shard.clock import TurnClock
 from server.shard.effects import decode_effects
 from server.shard.route import Route
 from server.shard.work import INTERRUPTED, KILLED, NOT_BUSY, UNKILLABLE
-from tests.server.test_shard import Bench
+from tests.server.bench import Bench
 
 LOOP = "for i=1,200000 do end"
 """A script breathes every 20,000 instructions."""
@@ -456,7 +456,7 @@ class StillClock(TurnClock):
 
 def test_every_command_says_the_same_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that the conformance cases ask, once at once and once with a pause at every breath."""
-    monkeypatch.setattr("tests.server.test_shard.TurnClock", StillClock)
+    monkeypatch.setattr("tests.server.bench.TurnClock", StillClock)
     whole, bench = LongBench(tmp_path / "whole"), LongBench(tmp_path / "paused")
     paused = 0
     for number, (name, steps) in enumerate(_cases()):

@@ -13,8 +13,8 @@ from resp.values import Error
 from server.cluster.identity import PeerCheck
 from server.cluster.membership import Membership, RebuildRefused, promote_lag_max
 from server.cluster.topology import NodeAddress, Topology
+from tests.server.bench import Bench
 from tests.server.service_node import ServiceNode
-from tests.server.test_shard import Bench
 
 N1, N2, N3 = 1, 2, 3
 OLD, NEW = b"o" * 16, b"n" * 16

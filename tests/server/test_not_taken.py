@@ -17,7 +17,7 @@ from server.shard.call import Transaction
 from server.shard.route import Route
 from server.shard.router import Router
 from server.shard.waiters import NULL_ARRAY
-from tests.server.test_shard import Bench
+from tests.server.bench import Bench
 
 
 @pytest.fixture

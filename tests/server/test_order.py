@@ -12,7 +12,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(steps=steps)
 def test_it_has_the_keys_of_the_dict_in_order(steps: list[tuple[str, bytes, bytes]]) -> None:
     source: dict[bytes, int] = {}
@@ -36,7 +36,7 @@ def test_it_has_the_keys_of_the_dict_in_order(steps: list[tuple[str, bytes, byte
         order.CHUNK_MAX = 512
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(first=st.sets(keys, max_size=40), more=st.lists(keys, max_size=40), reverse=st.booleans())
 def test_a_range_goes_on_while_keys_come(first: set[bytes], more: list[bytes], reverse: bool) -> None:
     source = dict.fromkeys(first, 1)

@@ -126,7 +126,7 @@ class Changes(RuleBasedStateMachine):
 
 
 TestChanges = Changes.TestCase
-TestChanges.settings = settings(max_examples=25, stateful_step_count=12, deadline=None)
+TestChanges.settings = settings(max_examples=25, stateful_step_count=12)
 
 
 @pytest.mark.parametrize("order", ["up", "down", "shuffled"])

@@ -10,7 +10,7 @@ from server.commands.table import lookup
 from server.shard.call import Call, Later
 from server.shard.receipts import Fate, Sent, reply_bytes_max
 from server.shard.route import Route
-from tests.server.test_shard import Bench
+from tests.server.bench import Bench
 
 ORIGIN = 7
 

@@ -98,7 +98,7 @@ class Sets(RuleBasedStateMachine):
 
 
 TestSets = Sets.TestCase
-TestSets.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
+TestSets.settings = settings(max_examples=30, stateful_step_count=20)
 
 
 def spread(group: Group, count: int) -> None:
@@ -247,7 +247,7 @@ def test_how_a_set_is_held_counts_what_it_held() -> None:
 order_members = st.integers(0, 60).map(str) | st.integers(0, 60).map(lambda n: "w" * 30 + str(n))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.booleans(), st.lists(order_members, min_size=1, max_size=30)), max_size=12))
 def test_a_small_set_is_in_order(steps: list[tuple[bool, list[str]]]) -> None:
     """An intset by value, a listpack as its members were added, in the head or in records of their own."""

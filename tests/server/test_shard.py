@@ -2,154 +2,26 @@
 
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
-from pathlib import Path
 
 import pytest
 
-from raft.core.errors import EntryTooLarge, NotLeader, ProposalDropped
 from raft.core.messages import NORMAL, Entry
 from raft.core.node import Role
 from server.commands import all as all_commands
 from server.commands.table import lookup
 from server.dispatch import transactions
 from server.errors import OUTCOME_UNKNOWN
-from server.keyspace.cache import HotReplies
-from server.keyspace.events import ALL, Event
-from server.keyspace.leveldb import DataStore
+from server.keyspace.events import ALL
 from server.shard import shard as shard_module
 from server.shard.call import Call, Later, Transaction
-from server.shard.clock import TurnClock, boot_time_us
+from server.shard.clock import boot_time_us
 from server.shard.overlay import Overlay
-from server.shard.replica import Replica
 from server.shard.route import Route
-from server.shard.shard import Shard
-from server.telemetry.stats import Stats
+from tests.server.bench import Bench
 
 assert all_commands.loaded
 assert transactions.watch_key
-FOREVER_US = 1 << 62
 WITH_EXPIRY = "for number = ARGV[1], ARGV[2] do redis.call('SET', number, 'v', 'PX', 5000) end"
-
-
-class FakeGroup:
-    """Raft's side of a group, moved by hand. Its log is a list of entries; entry 1 is at index 0."""
-
-    def __init__(self) -> None:
-        self.term = 1
-        self.log = [Entry(1, 1, NORMAL, b"")]
-        self.commit = 1
-        self.can_propose = True
-        self.refusing = False
-        self.entry_bytes_max = 1 << 30
-        self.lease_until_us = FOREVER_US
-        self.contexts = 0
-
-    @property
-    def last_index(self) -> int:
-        return self.log[-1].index
-
-    def term_at(self, index: int) -> int | None:
-        return self.log[index - 1].term
-
-    def propose(self, data: bytes) -> int:
-        if self.refusing:
-            raise ProposalDropped("full")
-        if len(data) > self.entry_bytes_max:
-            raise EntryTooLarge("too large")
-        self.log.append(Entry(self.last_index + 1, self.term, NORMAL, data))
-        return self.last_index
-
-    def read_index(self) -> int:
-        if not self.term:
-            raise NotLeader(0)
-        self.contexts += 1
-        return self.contexts
-
-
-class Bench:
-    """One shard with everything around it under the test's hand."""
-
-    def __init__(self, path: Path, *, use_lease: bool = True, clock: TurnClock | None = None) -> None:
-        self.store = DataStore(path, block_cache_bytes=1 << 20, write_buffer_bytes=1 << 20)
-        self.clock = clock or TurnClock()
-        self.group = FakeGroup()
-        self.heard: list[tuple[str, str]] = []
-        """(event, key) of keyspace events that were published."""
-        self.shard = Shard(
-            Replica(self.store, 1),
-            partial(Overlay, self.store),
-            self.clock,
-            Stats(),
-            use_lease=use_lease,
-            stale_max_ms=1000,
-            cache_limit=100,
-            hot=HotReplies(16, 100),
-            on_change=lambda shard: None,
-            on_dirty=lambda shard: None,
-            on_events=self.take_events,
-        )
-        self.shard.group = self.group  # type: ignore[assignment]
-        self.applied_upto = 0
-        self.lead()
-
-    def take_events(self, events: list[Event]) -> None:
-        self.heard += [(name.decode(), key.decode()) for _, name, _, key in events]
-
-    def lead(self, term: int | None = None) -> None:
-        """Become leader, with the no-op of the term applied."""
-        group = self.group
-        group.term = term or group.term
-        if group.log[-1].term != group.term:
-            group.log.append(Entry(group.last_index + 1, group.term, NORMAL, b""))
-        self.shard.role_changed(Role.LEADER, group.term, 1)
-        self.commit(group.last_index)
-        self.apply()
-
-    def commit(self, index: int) -> None:
-        self.group.commit = index
-        self.shard.committed(index)
-
-    def apply(self) -> None:
-        """Apply what is committed."""
-        entries = self.group.log[self.applied_upto : self.group.commit]
-        if entries:
-            self.shard.apply(entries)
-            self.applied_upto = entries[-1].index
-            self.shard.applied(self.applied_upto)
-
-    def turn(self) -> None:
-        """The turn ends; a new one begins."""
-        self.shard.flush()
-        self.clock.advance()
-
-    def ask(self, *words: str) -> list[bytes]:
-        """Send a command; the list gets its reply."""
-        replies: list[bytes] = []
-        args = [word.encode() for word in words]
-        row = lookup(args)
-        assert row is not None
-        self.shard.submit(Call(row, args, 0, 2, Later(replies.append)))
-        return replies
-
-    def follow(self, term: int) -> None:
-        """Somebody else leads `term`."""
-        self.group.term = term
-        self.group.can_propose = False
-        self.shard.role_changed(Role.FOLLOWER, term, 2)
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
-    benches: list[Bench] = []
-
-    def bench(**options: bool) -> Bench:
-        benches.append(Bench(tmp_path / str(len(benches)), **options))
-        return benches[-1]
-
-    yield bench
-    for one in benches:
-        one.store.close()
 
 
 def test_a_write_is_answered_when_its_entry_commits_and_not_before(make: Callable[..., Bench]) -> None:
@@ -475,10 +347,8 @@ def test_an_exec_whose_watched_key_changed_is_null(make: Callable[..., Bench]) -
     assert bench.ask("GET", "k") == [b"$1\r\n1\r\n"]
 
 
-def test_keys_past_their_time_are_deleted_through_the_log(make: Callable[..., Bench]) -> None:
-    bench = make()
-    bench.ask("SET", "k", "v", "PX", "1")
-    bench.ask("SET", "stays", "v")
+def expire_through_the_log(bench: Bench) -> None:
+    """A second later the cron comes by: what it deletes is one entry, which commits."""
     bench.turn()
     bench.commit(bench.group.last_index)
     bench.apply()
@@ -490,6 +360,13 @@ def test_keys_past_their_time_are_deleted_through_the_log(make: Callable[..., Be
     assert bench.group.last_index == before + 1
     bench.commit(before + 1)
     bench.apply()
+
+
+def test_keys_past_their_time_are_deleted_through_the_log(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.ask("SET", "k", "v", "PX", "1")
+    bench.ask("SET", "stays", "v")
+    expire_through_the_log(bench)
     assert bench.ask("DBSIZE") == [b":1\r\n"]
 
 
@@ -498,17 +375,7 @@ def test_fields_past_their_time_are_deleted_through_the_log(make: Callable[..., 
     for key in ("h", "other"):
         bench.ask("HSETEX", key, "PX", "1", "FIELDS", "1", "goes", "v")
     bench.ask("HSET", "h", "stays", "v")
-    bench.turn()
-    bench.commit(bench.group.last_index)
-    bench.apply()
-    bench.clock.advance()
-    bench.clock.now_ms += 1000
-    before = bench.group.last_index
-    assert not bench.shard.expirer.expire_due(), "there is no more"
-    bench.shard.flush()
-    assert bench.group.last_index == before + 1
-    bench.commit(before + 1)
-    bench.apply()
+    expire_through_the_log(bench)
     assert bench.ask("DBSIZE") == [b":1\r\n"]
     assert bench.ask("HKEYS", "h") == [b"*1\r\n$5\r\nstays\r\n"]
     assert not list(bench.shard.replica.scan(b"y", b"z"))

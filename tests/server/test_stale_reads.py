@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from server.commands.table import lookup
-from tests.server.test_shard import Bench
+from tests.server.bench import Bench
 
 OLD = b"*2\r\n$1\r\n1\r\n$1\r\n1\r\n"
 NEW = b"*2\r\n$1\r\n2\r\n$1\r\n2\r\n"

@@ -235,7 +235,7 @@ class ViewMachine(RuleBasedStateMachine):
 
 
 TestView = ViewMachine.TestCase
-TestView.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestView.settings = settings(max_examples=60, stateful_step_count=25)
 
 
 def test_wrong_type_is_told_before_the_payload() -> None:

@@ -1,7 +1,6 @@
 """Calls that wait for a key while leaders change: they go on at the next, are served once, and never for nobody."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -10,23 +9,10 @@ from server.commands.table import lookup
 from server.errors import CLIENT_UNBLOCKED
 from server.shard.call import Call, Later
 from server.shard.route import Route
-from tests.server.test_shard import Bench
+from tests.server.bench import Bench
 
 POPPED = b"*2\r\n$1\r\nk\r\n$1\r\n1\r\n"
 Make = Callable[..., Bench]
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    benches: list[Bench] = []
-
-    def bench(**options: bool) -> Bench:
-        benches.append(Bench(tmp_path / str(len(benches)), **options))
-        return benches[-1]
-
-    yield bench
-    for one in benches:
-        one.store.close()
 
 
 class Crossing:

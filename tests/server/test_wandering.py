@@ -10,7 +10,7 @@ from server.dispatch.wandering import wanders_to
 from server.keyspace.home import Home
 from server.keyspace.slots import key_slot
 from server.shard.call import Call, Later
-from tests.server.test_shard import Bench
+from tests.server.bench import Bench
 
 HERE, THERE = "{a}here", "{b}there"
 GROUPS = [1 if slot == key_slot(HERE.encode()) else 2 for slot in range(16384)]
