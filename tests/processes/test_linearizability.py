@@ -179,7 +179,7 @@ def histories(draw: st.DrawFn) -> list[Operation]:
     return history
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(histories())
 def test_it_agrees_with_a_checker_that_tries_everything(history: list[Operation]) -> None:
     assert check_key(history) == possible(history)

@@ -15,7 +15,7 @@ from tests.processes.harness import Cluster, Server, eventually, key_of
 pause_s = 0.002
 
 
-class Steady(Crew):
+class Steady:
     """A client that writes and reads one key all the time and keeps what went wrong."""
 
     def __init__(self, server: Server, key: str) -> None:
@@ -23,9 +23,8 @@ class Steady(Crew):
         self.done_s: list[float] = []
         self._server = server
         self._key = key
-        super().__init__(self._run)
 
-    def _run(self, over: threading.Event) -> None:
+    def work(self, over: threading.Event) -> None:
         number = 0
         try:
             with self._server.client() as client:
@@ -67,18 +66,13 @@ def test_a_restart_costs_the_clients_of_the_other_nodes_no_error(name: str, clus
             for server in cluster.others(node)
             for group in cluster.group_numbers
         ]
-        for client in clients:
-            client.__enter__()
-        try:
+        with Crew(*(client.work for client in clients)):
             time.sleep(0.5)
             assert node.stop() == 0
             time.sleep(1)
             node.start()
             cluster.wait_ready()
             time.sleep(1)
-        finally:
-            for client in clients:
-                client.__exit__()
         problems = [problem for client in clients for problem in client.problems]
         assert not problems, f"{len(problems)}: {problems[:5]}"
         assert all(len(client.done_s) > 50 for client in clients)
