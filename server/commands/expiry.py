@@ -64,8 +64,8 @@ def pexpireat(view: View, args: Args) -> Reply:
     return _expire(view, args, 0, 1, b"pexpireat")
 
 
-def _seconds(time_ms: int) -> int:
-    """Rounded to the nearest second; the codes for "no key" and "no expiry" stay."""
+def seconds(time_ms: int) -> int:
+    """A time, or how long, rounded to the nearest second; what is negative stays: it says why there is none."""
     return time_ms if time_ms < 0 else (time_ms + 500) // 1000
 
 
@@ -77,7 +77,7 @@ def _time_left_ms(view: View, key: bytes) -> int:
 @command("ttl", arity=2, flags=READONLY | FAST, keys=_ACCESS, group="generic")
 def ttl(view: View, args: Args) -> Reply:
     """Returns the expiration time in seconds of a key."""
-    return _seconds(_time_left_ms(view, args[1]))
+    return seconds(_time_left_ms(view, args[1]))
 
 
 @command("pttl", arity=2, flags=READONLY | FAST, keys=_ACCESS, since="2.6.0", group="generic")
@@ -89,7 +89,7 @@ def pttl(view: View, args: Args) -> Reply:
 @command("expiretime", arity=2, flags=READONLY | FAST, keys=_ACCESS, since="7.0.0", group="generic")
 def expiretime(view: View, args: Args) -> Reply:
     """Returns the expiration time of a key as a Unix timestamp."""
-    return _seconds(expiry(view, args[1]))
+    return seconds(expiry(view, args[1]))
 
 
 @command("pexpiretime", arity=2, flags=READONLY | FAST, keys=_ACCESS, since="7.0.0", group="generic")

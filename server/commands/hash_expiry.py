@@ -7,7 +7,7 @@ A field for which a time is set that has come is deleted at once. The options ar
 from enum import IntEnum
 
 from server.commands.arguments import INT64_MAX, integer
-from server.commands.expiry import parse_condition
+from server.commands.expiry import parse_condition, seconds
 from server.commands.hashes import NUMBER_OF_FIELDS, READ, UPDATE, listed_fields
 from server.commands.string_options import Options, parse_options
 from server.commands.table import DENYOOM, FAST, READONLY, WRITE, Args, Keys, Reply, command
@@ -193,17 +193,12 @@ def _ends(view: View, args: Args) -> list[int]:
     return ends
 
 
-def _seconds(time_ms: int) -> int:
-    """Rounded to the nearest second; what is no time stays."""
-    return time_ms if time_ms < 0 else (time_ms + 500) // 1000
-
-
 @command(
     "httl", arity=-5, flags=READONLY | FAST, keys=READ, since="9.0.0", group="hash", complexity=_COMPLEXITY
 )
 def httl(view: View, args: Args) -> Reply:
     """Returns the remaining time to live (in seconds) of a hash key's field(s) that have an associated expiration."""
-    return [end if end < 0 else _seconds(end - view.now_ms) for end in _ends(view, args)]
+    return [end if end < 0 else seconds(end - view.now_ms) for end in _ends(view, args)]
 
 
 @command(
@@ -225,7 +220,7 @@ def hpttl(view: View, args: Args) -> Reply:
 )
 def hexpiretime(view: View, args: Args) -> Reply:
     """Returns Unix timestamps in seconds since the epoch at which the given key's field(s) will expire."""
-    return [_seconds(end) for end in _ends(view, args)]
+    return [seconds(end) for end in _ends(view, args)]
 
 
 @command(

@@ -3,7 +3,7 @@
 from resp.values import NULL_ARRAY, OK
 from server.commands.arguments import INT64_MAX, bounded_integer, integer
 from server.commands.table import DENYOOM, FAST, READONLY, WRITE, Args, Keys, Reply, command
-from server.errors import NO_SUCH_KEY, SYNTAX, CommandError
+from server.errors import NO_SUCH_KEY, SYNTAX, CommandError, wrong_arity
 from server.keyspace import events
 from server.keyspace.view import View
 from server.types import lists
@@ -85,9 +85,7 @@ def rpushx(view: View, args: Args) -> Reply:
 
 def _pop(view: View, args: Args, side: End) -> Reply:
     if len(args) > 3:
-        raise CommandError(
-            b"ERR wrong number of arguments for '" + (b"lpop" if side is End.LEFT else b"rpop") + b"' command"
-        )
+        raise wrong_arity(lists.POPPED[side])
     if len(args) == 2:
         taken = lists.pop(view, args[1], 1, side)
         return None if taken is None else taken[0]

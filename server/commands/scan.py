@@ -26,8 +26,10 @@ from server.types import keys
 from server.types.glob import EVERY_KEY, compile_glob, pattern_slot
 
 PAGE_KEYS_MAX = 1000
+"""See the head of this file."""
 DEFAULT_COUNT = 10
 _TRANSACTION_KEYS_MAX = 50_000
+"""KEYS inside MULTI is for databases of so many keys: one command can not go page by page."""
 _CURSOR_MAX = 2**64 - 1
 _NUMBER_BYTES_MAX = 32
 _BLANKS = b" \t\n\v\f\r"

@@ -233,14 +233,20 @@ def mset(view: View, args: Args) -> Reply:
     """Atomically creates or modifies the string values of one or more keys."""
     if len(args) % 2 == 0:
         raise wrong_arity(b"mset")
-    if not view.notify:
-        view.put_strings(args[1::2], args[2::2])
-        return OK
-    for at in range(1, len(args), 2):
-        breathe()
-        view.put(args[at], STRING, args[at + 1])
-        _was_set(view, args[at])
+    _put_all(view, args)
     return OK
+
+
+def _put_all(view: View, args: Args) -> None:
+    """The keys and values that follow the name."""
+    keys, values = args[1::2], args[2::2]
+    if not view.notify:
+        view.put_strings(keys, values)
+        return
+    for key, value in zip(keys, values, strict=True):
+        breathe()
+        view.put(key, STRING, value)
+        _was_set(view, key)
 
 
 @command(
@@ -258,10 +264,7 @@ def msetnx(view: View, args: Args) -> Reply:
         raise wrong_arity(b"msetnx")
     if any(view.exists(args[at]) for at in range(1, len(args), 2)):
         return 0
-    for at in range(1, len(args), 2):
-        breathe()
-        view.put(args[at], STRING, args[at + 1])
-        _was_set(view, args[at])
+    _put_all(view, args)
     return 1
 
 

@@ -17,6 +17,7 @@ from server.keyspace.breath import ordered, paced
 Value = TypeVar("Value")
 
 CHUNK_MAX = 512
+"""Keys in one sorted piece: about where moving them costs as much as finding the piece."""
 few_max = 64
 """With no more keys in the dict than this, sorting those of a range is as quick."""
 

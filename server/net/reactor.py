@@ -49,7 +49,9 @@ _reads_between_looks_at_the_clock = 8
 turns_in_a_row_max = 4
 """Turns without a look at the other tasks, while sockets are ready: going through Trio costs like some commands."""
 accepts_per_turn_max = 64
+"""Clients accepted in one go, some milliseconds; the others are there at the next turn."""
 backlog = 1024
+"""Clients that wait to be accepted; further ones try again by themselves."""
 _IN, _OUT, _GONE = select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP
 TOO_MANY = b"ERR max number of clients reached"
 

@@ -16,6 +16,7 @@ LANE = "forward"
 buffer_bytes_max = 64 << 20
 """Bytes waiting for one node; calls wait in their route above it."""
 frame_bytes_max = 1 << 30
+"""Of one frame; a larger call, or reply, is refused."""
 
 
 class Request(msgspec.Struct, array_like=True):

@@ -25,6 +25,7 @@ from server.keyspace.store import prefix_end
 from server.shard.replica import Replica
 
 keys_per_round_max = 1000
+"""Deleted in one batch: it should not take much longer than one of applied entries."""
 
 
 def sweep(store: DataStore, replica: Replica, *, consistent: bool = True) -> bool:

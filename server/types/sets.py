@@ -29,7 +29,7 @@ from server.types.numbers import parse_int64
 INTSET, LISTPACK, HASHTABLE = range(3)
 ENCODING_NAMES = (b"intset", b"listpack", b"hashtable")
 
-_READ_SHARE_MAX = 4
+READ_SHARE_MAX = 4
 """A set that is up to so many times as large as what is looked for in it is read whole: a scan's step costs about a
 quarter of a look-up."""
 _LIMIT_CHUNK_MIN = 128
@@ -218,7 +218,7 @@ class Set:
 
     def common(self, members: list[bytes]) -> list[bytes]:
         """Those of `members` that are in this set, in their order."""
-        if self.count <= _READ_SHARE_MAX * len(members):
+        if self.count <= READ_SHARE_MAX * len(members):
             mine = set(self)
             return [member for member in paced(iter(members)) if member in mine]
         return [member for member in members if member in self]

@@ -115,7 +115,7 @@ class Group:
             (where, where + b"\0", 1),
             (self._consumer_prefix, _after(self._consumer_prefix), self.consumers),
             (self._by_id, _after(self._by_id), self.pending),
-            (b"q" + self._by_id[1:], _after(b"q" + self._by_id[1:]), self.pending),
+            (self._by_consumer, _after(self._by_consumer), self.pending),
         ]
 
     # -- consumers -------------------------------------------------------------------------------------------
@@ -268,9 +268,6 @@ def every_group(stream: Stream) -> list[Group]:
 def destroy(group: Group) -> None:
     """Remove a group, its consumers and what is pending."""
     collection = group.stream.collection
-    named = _named(group.name)
-    prefixes = [table + named for table in (b"c", b"p", b"q")]
-    doomed = [element for prefix in prefixes for element, _ in collection.scan(prefix, _after(prefix))]
+    doomed = [element for start, stop, _ in group.tables() for element, _ in collection.scan(start, stop)]
     for element in doomed:
         collection.delete(element)
-    collection.delete(b"g" + group.name)

@@ -1,6 +1,5 @@
 """Union, intersection and difference of sorted sets. Plain sets take part: their members score 1."""
 
-from binascii import crc32
 from collections.abc import Callable, Iterable, Iterator
 from math import isnan
 from typing import Protocol
@@ -10,16 +9,12 @@ from server.keyspace.breath import ordered
 from server.keyspace.collection import Collection
 from server.keyspace.layout import SET, ZSET
 from server.keyspace.view import View
-from server.types.sets import COUNT_MAX
+from server.types.crc_order import CRC_BYTES, element
+from server.types.sets import COUNT_MAX, READ_SHARE_MAX
 from server.types.zset_ranges import Pair
 from server.types.zsets import SortedSet
 
 Aggregate = Callable[[float, float], float]
-
-_READ_SHARE_MAX = 4
-"""Of sets that are together up to so many times as large as what is looked for in them all members are read: a
-scan's step costs about a quarter of a look-up."""
-_CRC_BYTES = 4
 
 
 def add_scores(a: float, b: float) -> float:
@@ -56,12 +51,11 @@ class _Plain:
 
     def scan(self) -> Iterator[Pair]:
         """See Source."""
-        return ((where[_CRC_BYTES:], 1.0) for where, _ in self._collection.items())
+        return ((where[CRC_BYTES:], 1.0) for where, _ in self._collection.items())
 
     def score(self, member: bytes) -> float | None:
         """See Source."""
-        where = crc32(member).to_bytes(_CRC_BYTES, "big") + member
-        return None if self._collection.get(where) is None else 1.0
+        return None if self._collection.get(element(member)) is None else 1.0
 
 
 def source(view: View, key: bytes) -> Source | None:
@@ -112,14 +106,13 @@ def intersection(
     sources: list[Source | None], weights: list[float], aggregate: Aggregate
 ) -> dict[bytes, float]:
     """Members of every source, their weighted scores aggregated."""
-    ordered = _by_size(sources, weights)
+    (first, first_weight), *others = _by_size(sources, weights)
     result: dict[bytes, float] = {}
-    first, first_weight = ordered[0]
     if first is None:
         return result
     for member, score in first.scan():
         value = _times(first_weight, score)
-        for other, weight in ordered[1:]:
+        for other, weight in others:
             found = other.score(member) if other is not None else None
             if found is None:
                 break
@@ -149,7 +142,7 @@ def difference(sources: list[Source | None]) -> dict[bytes, float]:
     if first is None:
         return {}
     others = [each for each in sources[1:] if each is not None]
-    if sum(each.count for each in others) <= _READ_SHARE_MAX * first.count:
+    if sum(each.count for each in others) <= READ_SHARE_MAX * first.count:
         gone = {member for each in others for member, _ in each.scan()}
         return {member: score for member, score in first.scan() if member not in gone}
     return {member: score for member, score in first.scan() if _in_none(member, others)}
