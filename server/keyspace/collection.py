@@ -20,7 +20,7 @@ more than most commands do besides. So who changes `meta`, `encoding` or `expire
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -36,9 +36,6 @@ from server.keyspace.layout import (
     SET,
     SPREAD,
 )
-
-if TYPE_CHECKING:
-    from server.keyspace.view import View
 
 COMPACT_BYTES_MAX = 1000
 """Of elements and values: a head that is rewritten with each change should not be much larger than what changes."""
@@ -56,6 +53,30 @@ AsRecord = Callable[[int, bytes], bytes]
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[bytes]).decode
+
+
+class Keys(Protocol):
+    """What a collection needs of the view."""
+
+    effects: dict[bytes, bytes | None]
+    """What this command has written."""
+
+    def element(self, where: bytes) -> bytes | None:
+        """The value of the element that lies at `where`."""
+
+    def elements_under(
+        self, prefix: bytes, start: bytes, stop: bytes | None, reverse: bool
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """The elements of the one at `prefix` in [start, stop) (None: to the end), and their values."""
+
+    def new_id(self) -> int:
+        """An id for a new collection's elements."""
+
+    def put(self, key: bytes, type_: int, payload: bytes, expire_ms: int = 0, encoding: int = 0) -> None:
+        """Write the whole head of `key`."""
+
+    def put_spread(self, collection: "Collection", payload: bytes) -> None:
+        """`put` of the head of a collection that is spread."""
 
 
 class Collection:
@@ -79,7 +100,7 @@ class Collection:
 
     def __init__(
         self,
-        view: "View",
+        view: Keys,
         key: bytes,
         type_: int,
         encoding: int,
@@ -230,7 +251,7 @@ class Collection:
             effects[prefix + element] = value if as_record is None else as_record(number, value)
 
 
-def open_collection(view: "View", key: bytes, record: bytes) -> Collection:
+def open_collection(view: Keys, key: bytes, record: bytes) -> Collection:
     """The collection in `record`, the head of `key`."""
     type_, flags, _, expire_ms = HEADER.unpack_from(record)
     encoding = flags & ENCODING_MASK
