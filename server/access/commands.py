@@ -313,9 +313,9 @@ def acl_dryrun(context: Context, args: Args) -> Reply:
         raise CommandError(b"ERR User '%b' not found" % args[2])
     request = args[3:]
     row = lookup(request)
-    if row is None or not row.open or (row.handler is None and len(request) > 1):
+    if row is None or not row.open or (row.is_container and len(request) > 1):
         raise CommandError(b"ERR Command '%b' not found" % args[3])
-    if row.handler is None:
+    if row.is_container:
         raise wrong_arity(row.error_name)
     row.check_arity(request)
     denial = check(user, row, request, context.session.db)

@@ -277,7 +277,7 @@ def _keys_of(request: Args) -> list[tuple[bytes, frozenset[str]]]:
     """The keys of a request and their flags; raises CommandError with Valkey's texts."""
     row = COMMANDS.get(request[0].lower())
     if row is not None and row.subcommands and len(request) > 1:
-        row = row.subcommands.get(request[1].lower(), None if row.handler is None else row)
+        row = row.subcommands.get(request[1].lower(), None if row.is_container else row)
     if row is None or not row.open:
         raise CommandError(b"ERR Invalid command specified")
     if not row.keys.first and row.keys.find is None:

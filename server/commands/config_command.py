@@ -51,7 +51,8 @@ async def _change_password(context: Context, password: bytes) -> Reply:
     words = [b"resetpass", b">" + password if password else b"nopass"]
     args = [b"acl", b"setuser", DEFAULT_USER, *words]
     row = lookup(args)
-    return await row.handler(context, args)  # type: ignore[misc, union-attr]
+    assert row is not None
+    return await row.handler(context, args)
 
 
 @command("config|resetstat", arity=2, flags=_FLAGS, where=NODE, since="2.0.0", group="server")

@@ -121,7 +121,6 @@ def migrate_read(view: View, args: Args) -> Reply:
     if head is None:
         return None
     dump = COMMANDS[b"dump"].handler
-    assert dump is not None
     ttl_ms = max(head.expire_ms - view.now_ms, 1) if head.expire_ms else 0
     return [view.watch_revision(args[1]), ttl_ms, dump(view, [b"dump", args[1]])]
 

@@ -73,7 +73,7 @@ def _publish(kind: int, view: View, args: Args) -> Reply:
 
 def _on_node(row: Command, view: View, args: Args) -> Reply:
     """A command that the leader's node answers by itself, as if a client of no account had sent it there."""
-    if view.home.node is None or row.handler is None or iscoroutinefunction(row.handler):
+    if view.home.node is None or row.is_container or iscoroutinefunction(row.handler):
         raise CommandError(NOT_ALLOWED)
     session = Session(0, _NOWHERE, "", "", view.now_ms / 1000)
     session.protocol, session.db = view.protocol, view.db
@@ -148,7 +148,7 @@ def _resolve(args: Args) -> Command:
     row = lookup(args)
     if row is None or not row.open:
         raise CommandError(UNKNOWN)
-    if row.handler is None:
+    if row.is_container:
         if len(args) < 2:
             raise CommandError(WRONG_COUNT)
         name = row.name.upper().encode()
@@ -179,7 +179,6 @@ def _callee(row: Command) -> _Callee:
         else:
             inner = COMMANDS.get(b"_" + row.error_name, row)
             handler = partial(_on_node, inner) if inner.is_node else inner.handler
-            assert handler is not None
             everywhere = not inner.is_node and inner.where is SPREAD_ALL
             found = _Callee(handler, None if inner.is_node or everywhere else inner.keys, everywhere)
         _callees[row.name] = found

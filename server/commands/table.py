@@ -174,14 +174,18 @@ def counted_keys(at: int, before: tuple[int, ...] = ()) -> Keys:
     )
 
 
+def _only_subcommands(_: Any, args: Args) -> Any:
+    """The handler of a container."""
+    raise AssertionError(f"{args[0]!r} has only subcommands")
+
+
 @dataclass(slots=True)
 class Command:
     """One row of the table."""
 
     name: str
     """Lower case; `container|sub` for a subcommand."""
-    handler: Handler | None
-    """None for a container that has only subcommands."""
+    handler: Handler
     arity: int
     """Number of arguments with the name (for a subcommand with both names); negative: at least that many."""
     flags: Flag
@@ -206,6 +210,8 @@ class Command:
     in_turn: bool = False
     """It is NODE or CLUSTER, and what it tells or does hangs on what the client has asked before: it is not run before
     all of that is answered. What is about the connection alone need not wait."""
+    is_container: bool = False
+    """It has only subcommands, and is not run itself."""
     open: bool = True
     """Clients may call it; names that begin with _ are for nodes among themselves."""
     blocks: bool = False
@@ -222,7 +228,7 @@ class Command:
     long_from: int = NEVER_LONG
     """With so many arguments, the name included, it may take long (keyspace/breath.py). It follows from the flags and
     the complexity."""
-    attempt: Handler | None = None
+    attempt: Handler = _only_subcommands
     """The handler, for a slice if it may take long; see keyspace/breath.py."""
     calls: int = 0
     """Statistics of this node, for INFO commandstats."""
@@ -348,9 +354,9 @@ def container(
     summary: str,
 ) -> None:
     """Declare a command that only has subcommands, before them."""
-    _add(
+    row = _add(
         name,
-        None,
+        _only_subcommands,
         arity,
         flags,
         NO_KEYS,
@@ -361,12 +367,12 @@ def container(
         "Depends on subcommand.",
         categories,
     )
-    COMMANDS[name.encode()].summary = summary
+    row.summary = summary
 
 
 def _add(
     name: str,
-    handler: Handler | None,
+    handler: Handler,
     arity: int,
     flags: Flag,
     keys: Keys,
@@ -389,8 +395,9 @@ def _add(
     assert where in (NODE, CLUSTER) or writes or flags & (WRITE | READONLY), name
     if keys.find is not None:
         flags |= Flag.MOVABLEKEYS
-    summary = (handler.__doc__ or "").strip().split("\n")[0] if handler is not None else ""
-    assert handler is None or summary, f"{name} has no docstring"
+    is_container = handler is _only_subcommands
+    summary = (handler.__doc__ or "").strip().split("\n")[0]
+    assert summary, f"{name} has no docstring"
     row = Command(
         name=name,
         handler=handler,
@@ -403,21 +410,20 @@ def _add(
         group=group,
         summary=summary.rstrip("."),
         complexity=complexity,
-        categories=_categories(flags, group if handler is not None else "", categories),
+        categories=_categories(flags, group if not is_container else "", categories),
         error_name=name.encode(),
         is_write=writes or bool(flags & WRITE) or where is CLUSTER,
         needs_space=bool(flags & DENYOOM),
         is_node=where in (NODE, CLUSTER),
         in_turn=where in (NODE, CLUSTER) and (group not in _ABOUT_ITSELF or bool(flags & BLOCKING)),
+        is_container=is_container,
         open=not name.startswith("_"),
         blocks=bool(flags & BLOCKING) and where is SHARD,
         no_script=bool(flags & NOSCRIPT),
         single_key=where is SHARD and keys.find is None and keys.first == keys.last == 1,
     )
     row.long_from = 0 if long else _long_from(row)
-    row.attempt = (
-        handler if handler is None or row.long_from == NEVER_LONG else _attempted(handler, row.long_from)
-    )
+    row.attempt = handler if row.long_from == NEVER_LONG else _attempted(handler, row.long_from)
     parent, _, sub = name.partition("|")
     table = COMMANDS[parent.encode()].subcommands if sub else COMMANDS
     key = (sub or parent).encode()
@@ -426,7 +432,7 @@ def _add(
     if sub:
         for spelling in (parent.encode(), parent.upper().encode()):
             PLAIN.pop(spelling, None)
-    elif handler is not None and row.open:
+    elif not is_container and row.open:
         PLAIN[key] = PLAIN[key.upper()] = row
     return row
 

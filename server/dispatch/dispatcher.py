@@ -180,7 +180,7 @@ class Dispatcher:
     def _resolve(self, session: Session, args: Args) -> Command | bytes:
         """The command of a request, or the encoded error."""
         row = lookup(args)
-        if not session.authenticated and (row is None or row.handler is None or not row.open):
+        if not session.authenticated and (row is None or row.is_container or not row.open):
             return self._error(session, NO_AUTH)
         if row is None or not row.open:
             rest = b""
@@ -189,7 +189,7 @@ class Dispatcher:
                     break
                 rest += b"'" + _shown(argument, shown_bytes_max - len(rest)) + b"' "
             text = b"ERR unknown command '" + _shown(args[0]) + b"', with args beginning with: " + rest
-        elif row.handler is None:
+        elif row.is_container:
             if len(args) < 2:
                 return self._wrong_arity(session, row)
             name = row.name.upper().encode()

@@ -30,7 +30,7 @@ class NodeCommands:
         """The reply of the command, or something to await that gives it. Raises what its handler raises."""
         if row.where is CLUSTER:
             return self._change_cluster(args, context.session.protocol)
-        return row.handler(context, args)  # type: ignore[misc]
+        return row.handler(context, args)
 
     async def _change_cluster(self, args: Args, protocol: int) -> Raw:
         return Raw(await self._asker.ask(SYSTEM_GROUP, 0, args, protocol))

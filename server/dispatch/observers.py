@@ -80,7 +80,7 @@ class Observers:
         """A request took so many bytes; the caller has compared with the log's threshold."""
         row = lookup(args)
         count = len(args)
-        if row is None or row.handler is None or not session.authenticated:
+        if row is None or row.is_container or not session.authenticated:
             return
         if (
             (row.arity < 0 or count == row.arity)

@@ -109,7 +109,7 @@ class Connection:
         """What epoll watches for, kept by the reactor."""
         self.closed = False
         self._parser = RequestParser(reactor.limits, reactor.authenticated_at_start)
-        self._output: list[bytes] = []
+        self._output: list[bytes | memoryview] = []
         self._output_bytes = 0
         self._waiting: deque[Pending | bytes] = deque()
         self._held_bytes = 0
@@ -329,7 +329,7 @@ class Connection:
             output = self._output
             while waiting:
                 head = waiting[0]
-                reply = head if type(head) is bytes else head.reply  # type: ignore[union-attr]
+                reply = head if isinstance(head, bytes) else head.reply
                 if reply is None:
                     break
                 waiting.popleft()
@@ -412,7 +412,7 @@ class Connection:
             gone += 1
         del output[:gone]
         if sent:
-            output[0] = memoryview(output[0])[sent:]  # type: ignore[call-overload]
+            output[0] = memoryview(output[0])[sent:]
 
     def check_output_limit(self) -> bool:
         """Redis's client-output-buffer-limit: over the hard one, or over the soft one for too long, and it is

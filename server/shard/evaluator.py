@@ -180,7 +180,7 @@ class Evaluator:
         try:
             if self.refuse_writes and command.needs_space:
                 raise CommandError(DISK_FULL)
-            reply = encode(command.attempt(view, args), protocol)  # type: ignore[misc]
+            reply = encode(command.attempt(view, args), protocol)
         except (Exception, Elsewhere) as error:
             reply = self._failed(command, error, protocol)
         except TooLong:
@@ -276,7 +276,7 @@ class Evaluator:
         try:
             if self.refuse_writes and command.needs_space:
                 raise CommandError(DISK_FULL)
-            return encode(command.handler(self.view, args), protocol)  # type: ignore[misc]
+            return encode(command.handler(self.view, args), protocol)
         except Exception as error:
             return self._failed(command, error, protocol)
 

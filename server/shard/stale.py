@@ -64,7 +64,7 @@ class StaleReads:
         view.begin(db, protocol)
         begin_attempt()
         try:
-            return encode(command.handler(view, args), protocol)  # type: ignore[misc]
+            return encode(command.handler(view, args), protocol)
         finally:
             end_attempt()
 

@@ -33,7 +33,7 @@ def wrong_counts(row: Command) -> list[Request]:
     """The command with each number of arguments that it does not take, up to one too many."""
     name = row.name.upper().split("|")
     counts = [*range(len(name), abs(row.arity)), *([row.arity + 1] if row.arity > 0 else [])]
-    if row.subcommands and row.handler is None:
+    if row.is_container:
         counts = [1]
     return [[*name, *["1"] * (count - len(name))] for count in counts]
 

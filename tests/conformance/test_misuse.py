@@ -43,7 +43,7 @@ ROWS = {
     for top in open_commands()
     for row in (top, *top.subcommands.values())
     if row.open
-    and row.handler
+    and not row.is_container
     and row.name not in TOLD_OTHERWISE.split()
     and not row.name.startswith("cluster")
 }

@@ -127,6 +127,5 @@ def _ask(view: View, key: bytes, command: list[bytes]) -> Any:
     request = [command[0], key, *command[1:]]
     row = lookup(request)
     assert row is not None
-    assert row.handler is not None
     reply = row.handler(view, request)
     return reply.value if isinstance(reply, Members) else reply

@@ -62,7 +62,7 @@ class _HandClock(TurnClock):
 
 
 class Fuzz(Bench):
-    """One run; a Bench (tests/server/test_shard.py) whose hand is a seed."""
+    """One run; a Bench (tests/server/bench.py) whose hand is a seed."""
 
     def __init__(self, path: Path, seed: int) -> None:
         super().__init__(path / "leader", clock=_HandClock())
@@ -189,7 +189,7 @@ class Fuzz(Bench):
     def _row(self, request: Request) -> Command | None:
         """What dispatch would have run, None when it would have answered by itself."""
         row = lookup(request)
-        if row is None or row.handler is None or row.where is NODE:
+        if row is None or row.is_container or row.where is NODE:
             return None
         if row.where is SPREAD_ALL:
             row = COMMANDS.get(b"_" + row.error_name, row)

@@ -97,7 +97,7 @@ class Maker:
             rules.setdefault(name, []).append(rest)
         self._choices: list[tuple[Command, Rule | None]] = []
         for row in every_command():
-            if row.name in LEFT_OUT or row.handler is None or not row.open or not where(row):
+            if row.name in LEFT_OUT or row.is_container or not row.open or not where(row):
                 continue
             container, _, sub = row.name.partition("|")
             rule = None if sub else rules.get(container)
@@ -105,11 +105,7 @@ class Maker:
                 continue  # its container's line speaks for it
             self._choices.append((row, None if rule is None else parse(" | ".join(rule))))
         for row in every_command():
-            if (
-                row.handler is None
-                and row.name in rules
-                and any(where(sub) for sub in row.subcommands.values())
-            ):
+            if row.is_container and row.name in rules and any(where(sub) for sub in row.subcommands.values()):
                 self._choices += [(row, parse(" | ".join(rules[row.name])))] * 5
 
     def request(self) -> Request:

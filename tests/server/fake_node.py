@@ -55,7 +55,7 @@ class FakeNode:
         """The reply to a client's request."""
         request = [arg.encode() if isinstance(arg, str) else arg for arg in args]
         row = lookup(request)
-        if row is None or row.handler is None:
+        if row is None or row.is_container:
             return Error(b"ERR unknown command '" + request[0] + b"'")
         if row.where is NODE:
             try:

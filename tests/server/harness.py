@@ -57,7 +57,7 @@ class Group:
         """The reply to a request; an error is an `Error`, and then nothing was written."""
         request = [arg.encode() if isinstance(arg, str) else arg for arg in args]
         row = lookup(request)
-        if row is None or row.handler is None:
+        if row is None or row.is_container:
             return Error(b"ERR unknown command '" + request[0] + b"'")
         view = self.begin()
         try:

@@ -434,7 +434,7 @@ def _replies(bench: LongBench, steps: list[list[str]]) -> list[bytes | None]:
     for words in steps:
         args = [word.encode("latin-1") for word in words]
         row = lookup(args)
-        if row is None or row.handler is None or row.is_node or row.blocks:
+        if row is None or row.is_container or row.is_node or row.blocks:
             continue
         if (row.arity > 0 and len(args) != row.arity) or len(args) < -row.arity:
             continue
