@@ -144,7 +144,7 @@ def test_a_command_that_is_unblocked_by_an_error_has_failed(standalone: Server) 
         id_ = str(blocked.ask("CLIENT", "ID").value)
         client.ask("CONFIG", "RESETSTAT")
         for word, end in (("TIMEOUT", "*"), ("ERROR", "-")):
-            blocked.send(encode(["BLPOP", "k", "0"]))
+            blocked.send(encode(["BLPOP", "never there", "0"]))
             while not client.ask("CLIENT", "UNBLOCK", id_, word).value:
                 pass
             assert blocked.read().kind == end
