@@ -13,7 +13,7 @@ from server.dispatch import transactions
 from tests.fuzz.grammar import GRAMMAR
 
 assert all_commands.loaded
-assert transactions.watch_keys
+assert transactions.watch_key
 
 Request = list[bytes]
 
