@@ -39,6 +39,7 @@ from server.keyspace.leveldb import DataStore, SparseStore
 from server.keyspace.meta import DATABASES
 from server.net.connection import Connection
 from server.net.reactor import Reactor
+from server.parameters.oom import OomScore
 from server.parameters.settings import Settings
 from server.pubsub.hub import Hub
 from server.pubsub.lane import Exchange
@@ -207,6 +208,7 @@ class Node:
         if not config.acl.ignore_stored:
             self.state.watch(STORED, self.users.stored)
         self.settings.on_change(self._apply_settings)
+        self._follow_oom_score()
         self._apply_settings(frozenset())
 
     def _make_links(self) -> Links:
@@ -288,6 +290,15 @@ class Node:
         self.reactor.listen(*self._bind)
 
     # -- settings and sessions -------------------------------------------------------------------------------
+
+    def _follow_oom_score(self) -> None:
+        names = ("oom-score-adj", "oom-score-adj-values")
+        score = OomScore()
+        self.settings.before_change(names, score.follow)
+        try:
+            score.follow({name: self.settings.value(name) for name in names})
+        except ValueError as error:
+            logging.getLogger("redraft").warning("oom-score-adj: %s", error)
 
     def _apply_settings(self, changed: frozenset[str]) -> None:
         settings = self.settings

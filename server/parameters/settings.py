@@ -90,6 +90,7 @@ class Settings:
         """
         self._values: dict[str, Any] = {}
         self._callbacks: list[Callable[[frozenset[str]], None]] = []
+        self._trials: dict[str, Callable[[Mapping[str, Any]], None]] = {}
         for parameter in PARAMETERS:
             self._assign(parameter, parameter.kind.parse(parameter.default.encode(), None))
         for name, text in (initial or {}).items():
@@ -104,6 +105,12 @@ class Settings:
     def on_change(self, callback: Callable[[frozenset[str]], None]) -> None:
         """Have `callback` called with the canonical names of what each successful CONFIG SET gave a new value."""
         self._callbacks.append(callback)
+
+    def before_change(self, names: Iterable[str], trial: Callable[[Mapping[str, Any]], None]) -> None:
+        """Have `trial` called with the values of all parameters, by canonical name, as they are to be, when CONFIG SET
+        is about to change one of `names`. If it raises ValueError, nothing is changed."""
+        for name in names:
+            self._trials[name] = trial
 
     def report(self, facts: Mapping[str, str]) -> None:
         """What CONFIG GET says from now on of parameters that can not be set, by canonical name."""
@@ -163,6 +170,13 @@ class Settings:
                 raise _refused(name.encode(), str(error)) from None
             values[parameter.name] = value
         changed = frozenset(name for name, value in values.items() if value != self._values[name])
+        for trial, name in {
+            self._trials[name]: name for name in sorted(changed) if name in self._trials
+        }.items():
+            try:
+                trial({**self._values, **values})
+            except ValueError as error:
+                raise _refused(name.encode(), str(error)) from None
         for name in changed:
             self._assign(PARAMETER[name], values[name])
         if changed:

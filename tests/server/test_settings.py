@@ -1,10 +1,14 @@
 """Runtime parameters: what CONFIG accepts, remembers, refuses, and tells those who act on it."""
 
 import resource
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from server.errors import CommandError
+from server.parameters.oom import OomScore
 from server.parameters.settings import PARAMETER, Settings, clients_with_room, make_room_for_clients
 from server.parameters.table import PARAMETERS
 
@@ -34,6 +38,49 @@ def test_what_acts_is_an_attribute() -> None:
     for parameter in PARAMETERS:
         if parameter.acts:
             assert getattr(settings, parameter.attribute) == settings.value(parameter.name)
+
+
+def test_a_change_that_does_not_go_is_none() -> None:
+    settings = Settings()
+    seen: list[int] = []
+
+    def trial(values: Mapping[str, Any]) -> None:
+        seen.append(values["timeout"])
+        if values["timeout"] > 5:
+            raise ValueError("too long")
+
+    settings.before_change(["timeout", "hz"], trial)
+    settings.set([(b"timeout", b"5"), (b"hz", b"20")])
+    assert b"related to argument 'timeout') - too long" in refusal(
+        settings, (b"timeout", b"6"), (b"maxclients", b"100")
+    )
+    assert seen == [5, 6]
+    assert (settings.timeout_s, settings.maxclients) == (5, 10000)
+
+
+def test_the_system_is_told_how_readily_it_may_end_this_process(tmp_path: Path) -> None:
+    path = tmp_path / "score"
+    path.write_text("22\n")
+    settings, score = Settings(), OomScore(path)
+    settings.before_change(["oom-score-adj", "oom-score-adj-values"], score.follow)
+    found = []
+    for pairs in (
+        [(b"oom-score-adj-values", b"9 8 7")],
+        [(b"oom-score-adj", b"yes")],
+        [(b"oom-score-adj-values", b"1999 8 7")],
+        [(b"oom-score-adj", b"absolute"), (b"oom-score-adj-values", b"5 8 7")],
+        [(b"oom-score-adj", b"no")],
+    ):
+        settings.set(pairs)
+        found.append(int(path.read_text()))
+    assert found == [22, 31, 1000, 5, 22]
+
+
+def test_what_the_system_does_not_allow_stays_as_it_was(tmp_path: Path) -> None:
+    settings, score = Settings(), OomScore(tmp_path / "nothing here")
+    settings.before_change(["oom-score-adj"], score.follow)
+    assert b"Failed to set current oom_score_adj" in refusal(settings, (b"oom-score-adj", b"yes"))
+    assert settings.shown("oom-score-adj") == b"no"
 
 
 def test_what_does_not_act_is_remembered() -> None:
