@@ -149,6 +149,9 @@ class Visit(Protocol):
     def took(self, elapsed_us: list[int]) -> None:
         """How long the command took, or each of a transaction's, for its client's node to know."""
 
+    def waits(self, args: Args) -> None:
+        """It waits for a key, and `args` is what to ask elsewhere from now on, should the way back be lost."""
+
     def refuse(self, leader: int, args: Args | None = None) -> None:
         """Not done and never will be, from here; `leader` is the node to ask instead, 0 when not known; `args`: it
         has waited for a key, and this is what to ask."""

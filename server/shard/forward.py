@@ -308,6 +308,11 @@ class Forwarder:
             if not response.id:
                 self._routes[response.leader].still_busy()
                 continue
+            if response.waits:
+                if response.id in peer.asked:
+                    _, call = peer.asked[response.id]
+                    call.args = response.args or call.args
+                continue
             asked = peer.asked.pop(response.id, None)
             if asked is None:
                 continue  # the log was quicker

@@ -69,6 +69,8 @@ class Response(msgspec.Struct, array_like=True):
     """The script has read nothing."""
     shown: list[tuple[int, bytes]] | None = None
     """See ScriptNotes."""
+    waits: bool = False
+    """No answer yet: the call waits for a key. `args` as with a refusal."""
 
 
 _Message = TypeVar("_Message", Request, Response)

@@ -179,10 +179,12 @@ class Shard:
     def _answer(self, call: Call, reply: bytes) -> None:
         """`call` has just been evaluated."""
         evaluator = self.evaluator
-        if evaluator.would_block is not None:
+        why, evaluator.would_block = evaluator.would_block, None
+        if why is not None:
             call.since_s = call.since_s or self._clock.now_s
-            self.waiters.add(call, evaluator.would_block)
-            evaluator.would_block = None
+            self.waiters.add(call, why)
+            if call.forwarded is not None and why.retry_args is not None:
+                call.forwarded.waits(why.retry_args)
         elif self.is_free():
             call.slot.fill(reply)
         else:

@@ -117,6 +117,11 @@ class _Visit:
         if self._response is not None:
             self._response.elapsed_us = elapsed_us
 
+    def waits(self, args: list[bytes]) -> None:
+        """See Visit."""
+        self._visitor.outbox.append(Response(self._id, None, args=args, waits=True))
+        self._dirty.add(self._visitor)
+
     def deny(self, user: User, denial: Denial) -> None:
         """A script of the call was refused something."""
         self._denied = [*(self._denied or ()), (denial.reason, denial.at, denial.object)]

@@ -136,6 +136,17 @@ def test_a_client_leaves_and_the_connection_to_its_leader_breaks_before_the_turn
     assert replies == [b"*-1\r\n"]
 
 
+def test_who_reads_what_comes_goes_on_from_where_it_began_to_wait_when_the_connection_breaks(
+    links: Links, route: Route
+) -> None:
+    """What came meanwhile would be missed with `$`."""
+    call, _ = ask(route, "XREAD", "BLOCK", "0", "STREAMS", "s", "$")
+    again = [b"XREAD", b"BLOCK", b"0", b"STREAMS", b"s", b"1-1"]
+    links.on_frame(links.open, msgspec.msgpack.encode([Response(1, None, args=again, waits=True)]))
+    links.lose()
+    assert call.args == again
+
+
 def test_what_is_too_large_for_a_frame_goes_in_several_and_what_is_for_any_is_refused(
     links: Links, route: Route, monkeypatch: pytest.MonkeyPatch
 ) -> None:

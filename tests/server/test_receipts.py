@@ -20,9 +20,13 @@ class Visit:
 
     def __init__(self) -> None:
         self.refused: list[list[bytes] | None] = []
+        self.waiting: list[list[bytes]] = []
 
     def took(self, elapsed_us: list[int]) -> None:
         assert all(each >= 0 for each in elapsed_us)
+
+    def waits(self, args: list[bytes]) -> None:
+        self.waiting.append(args)
 
     def refuse(self, leader: int, args: list[bytes] | None = None) -> None:
         self.refused.append(args)
@@ -135,6 +139,7 @@ def test_who_waits_when_the_leadership_is_lost_is_sent_on(bench: Bench) -> None:
     finish(bench)
     call, visit, replies = forwarded(1, "XREAD", "BLOCK", "0", "STREAMS", "s", "$")
     bench.shard.submit(call)
+    assert visit.waiting == [[b"XREAD", b"BLOCK", b"0", b"STREAMS", b"s", b"1-1"]]
     bench.ask("BLPOP", "l", "0")
     bench.follow(2)
     assert visit.refused == [[b"XREAD", b"BLOCK", b"0", b"STREAMS", b"s", b"1-1"]]
