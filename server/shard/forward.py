@@ -206,6 +206,7 @@ class Forwarder:
         self._dirty_peers.discard(link.peer)
         self._on_turn_start()
         for id_, (route, call) in peer.asked.items():
+            route.broke(link.peer)
             if not call.is_write:
                 route.lost(call)
             elif call.sent is not None:

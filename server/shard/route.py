@@ -115,7 +115,7 @@ class Route:
         self._left_behind: dict[Call, float] = {}
         """Calls at a former leader that we wait no longer for."""
         self._asked_node = 0
-        """Where the outstanding calls are."""
+        """Where the outstanding calls are; 0: nowhere, or over a connection that broke."""
         self._changed_s = 0.0
         """Since when the outstanding calls are at a node that leads no more; 0: they are at the leader."""
         self._retry_at_s = 0.0
@@ -211,7 +211,9 @@ class Route:
         """Whether the former leader has had its time; then what it was asked does not hold us up any more."""
         now_s = self._clock.steady_s
         self._changed_s = self._changed_s or now_s
-        told = self.shard is None or self.shard.settled_term == self.shard.group.term
+        told = self.shard is None or (
+            self._asked_node != 0 and self.shard.settled_term == self.shard.group.term
+        )
         if now_s < self._changed_s + (settle_s if told else self.leader_wait_s):
             return False
         self._changed_s = 0.0
@@ -222,6 +224,11 @@ class Route:
             self._refused.remove(call)  # what is left behind may have been done
             self._give_up(call)
         return True
+
+    def broke(self, node: int) -> None:
+        """The connection to `node` broke. Of what was asked there nothing is known yet: nothing goes past it."""
+        if self._asked_node == node:
+            self._asked_node = 0
 
     def answered(self, call: Call) -> None:
         """A call at another node got its reply."""

@@ -108,6 +108,16 @@ def test_what_has_no_receipt_where_one_would_be_is_done_again(asker: Node, words
     assert not replies
 
 
+def test_nothing_goes_past_what_is_in_doubt(asker: Node) -> None:
+    _, _, question = broken(asker, "SET", "k", "v")
+    ask(asker.route, "INCR", "k")
+    asker.settle()
+    assert asker.sent() == []
+    asker.hear(question.id, b":%d\r\n" % asker.bench.applied_upto)
+    asker.settle()
+    assert [request.args[0] for request in asker.sent()] == [b"SET", b"INCR"]
+
+
 def test_while_the_leader_can_not_tell_it_is_asked_again(asker: Node) -> None:
     _, replies, question = broken(asker, "SET", "k", "v")
     asker.hear(question.id, b"$-1\r\n")
