@@ -259,12 +259,12 @@ class Forwarder:
             self._asked_to_settle.add(where)
 
     def _hear(self, where: Where, reply: bytes) -> None:
-        """An index; or null, and it is asked again: something is still under way there, or another leads."""
+        """An index; or null, and it is asked again: something is still under way there, or another leads.
+
+        Whatever is in doubt by now was sent before this was asked: connections to one node follow each other."""
         self._asked_to_settle.discard(where)
         if reply[:1] == b":":
-            for (
-                doubt
-            ) in self._doubts.values():  # all of them are of connections that broke before this was asked
+            for doubt in self._doubts.values():
                 if doubt.where == where:
                     doubt.index = int(reply[1:-2])
 
