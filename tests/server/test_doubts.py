@@ -36,6 +36,7 @@ class Node:
             on_link=lambda: None,
             when_applied=lambda index, then: None,
             on_elapsed=lambda call, elapsed: None,
+            on_shown=lambda db, words: None,
         )
 
     def connect(self) -> None:
