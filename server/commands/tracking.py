@@ -101,11 +101,27 @@ def _check(session: Session, new: Tracker) -> None:
         raise CommandError(b"ERR You can't specify both OPTIN mode and OPTOUT mode")
     if old is not None and ((new.optin and old.optout) or (new.optout and old.optin)):
         raise CommandError(_SWITCH_OPT)
-    for prefix in new.prefixes:
-        for other in old.prefixes if old is not None else ():
+    existing = old.prefixes if old is not None else []
+    overlapping = _overlapping([*existing, *new.prefixes])
+    prefixes = [prefix for prefix in new.prefixes if prefix in overlapping]
+    for prefix in prefixes:
+        for other in existing:
             _check_overlap(prefix, other, b"an existing prefix")
-    for prefix, other in combinations(new.prefixes, 2):
+    for prefix, other in combinations(prefixes, 2):
         _check_overlap(prefix, other, b"another provided prefix")
+
+
+def _overlapping(prefixes: list[bytes]) -> set[bytes]:
+    """Those that another one begins with, and those others."""
+    found: set[bytes] = set()
+    above: list[bytes] = []
+    for prefix in sorted(prefixes):
+        while above and not prefix.startswith(above[-1]):
+            above.pop()
+        if above:
+            found.update((prefix, above[-1]))
+        above.append(prefix)
+    return found
 
 
 def _check_overlap(prefix: bytes, other: bytes, what: bytes) -> None:

@@ -28,6 +28,7 @@ are the same in all databases, as in Redis. To add an option of CLIENT TRACKING:
 and commands/tracking.py.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 import trio
@@ -54,6 +55,8 @@ class Tracking:
         """Key to the ids of the clients that read it, the oldest key first. Some of these may have left."""
         self.prefixes: dict[bytes, dict[Session, None]] = {}
         """Of the clients that track by prefix. Invariant: none is empty."""
+        self._lengths: Counter[int] = Counter()
+        """How many of them are so long: a key is looked up by what it begins with, however many prefixes there are."""
         self.keys_max = 0
         """tracking-table-max-keys; 0: no limit."""
         self.busy = False
@@ -106,7 +109,10 @@ class Tracking:
         if session.tracking is not None:
             tracker.prefixes = [*session.tracking.prefixes, *tracker.prefixes]
         for prefix in tracker.prefixes:
-            self.prefixes.setdefault(prefix, {})[session] = None
+            if prefix not in self.prefixes:
+                self.prefixes[prefix] = {}
+                self._lengths[len(prefix)] += 1
+            self.prefixes[prefix][session] = None
         session.tracking = tracker
         session.origin = self.name(session) if tracker.noloop else b""
         session.guard(Guard.TRACKING, not tracker.bcast or tracker.noloop)
@@ -121,6 +127,9 @@ class Tracking:
             self.prefixes[prefix].pop(session, None)
             if not self.prefixes[prefix]:
                 del self.prefixes[prefix]
+                self._lengths[len(prefix)] -= 1
+                if not self._lengths[len(prefix)]:
+                    del self._lengths[len(prefix)]
         self._seen.pop(session.id, None)
         session.tracking = None
         session.origin = b""
@@ -246,13 +255,20 @@ class Tracking:
                 self._tell(session, session.tracking, None)
 
     def _broadcast(self, changed: dict[bytes, bytes]) -> None:
-        for prefix, sessions in list(self.prefixes.items()):
-            found = {key: origin for key, origin in changed.items() if key.startswith(prefix)}
-            for session in list(sessions) if found else ():
+        found: dict[bytes, dict[bytes, bytes]] = {}
+        for key, origin in changed.items():
+            for length in self._lengths:
+                prefix = key[:length]
+                if len(prefix) == length and prefix in self.prefixes:
+                    found.setdefault(prefix, {})[key] = origin
+        for prefix in sorted(found):
+            for session in list(self.prefixes.get(prefix, ())):
                 tracker = session.tracking
                 if tracker is not None:
                     keys = [
-                        key for key, origin in found.items() if not tracker.noloop or origin != session.origin
+                        key
+                        for key, origin in found[prefix].items()
+                        if not tracker.noloop or origin != session.origin
                     ]
                     if keys:
                         self._tell(session, tracker, keys)

@@ -1,10 +1,14 @@
 """Who is told what of the keys that clients cache: the claims at the head of server/pubsub/tracking.py, one by one."""
 
+from typing import NoReturn
+
 import pytest
 import trio
 
 from resp import encode
 from resp.values import Push
+from server.commands import tracking as commands
+from server.errors import CommandError
 from server.keyspace.events import FLUSHED, TRACKED, Event
 from server.pubsub.hub import CHANNEL, Hub
 from server.pubsub.tracking import Tracking
@@ -123,6 +127,39 @@ def test_prefixes_are_told_without_reading_all_keys_of_a_turn_at_once(clients: C
     assert told(everything) == [forget(b"x1", b"z")]
     assert session.guards == 0
     assert everything.guards == Guard.TRACKING
+
+
+class Unwalked(dict[bytes, dict[Session, None]]):
+    """Prefixes that may be looked up, but not all of them in turn."""
+
+    def items(self) -> NoReturn:
+        raise AssertionError("every prefix is looked at")
+
+
+def test_of_many_prefixes_only_those_of_the_changed_keys_are_looked_at(clients: Clients) -> None:
+    session = clients.connect(bcast=True, prefixes=[b"p%d:" % number for number in range(5000)])
+    other = clients.connect(bcast=True, prefixes=[b"", b"p7:x1"])
+    clients.tracking.prefixes = Unwalked(clients.tracking.prefixes)
+    clients.changes(b"p77:x", b"p7:x1", b"p", b"q:")
+    assert told(session) == [forget(b"p77:x"), forget(b"p7:x1")]
+    assert told(other) == [forget(b"p77:x", b"p7:x1", b"p", b"q:"), forget(b"p7:x1")]
+    clients.tracking.disable(session)
+    clients.changes(b"p7:x")
+    assert (told(session), told(other)) == ([], [forget(b"p7:x")])
+
+
+def test_many_prefixes_are_not_compared_one_with_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    tracker, session = Tracker(), Clients().connect(bcast=True, prefixes=[b"old"])
+    tracker.bcast = True
+    tracker.prefixes = [b"p%d:" % number for number in range(5000)]
+    with monkeypatch.context() as patch:
+        patch.delattr(commands, "_check_overlap")
+        commands._check(session, tracker)
+    for more, named in ((b"ol", "an existing prefix 'old'"), (b"p7:x", "another provided prefix 'p7:x'")):
+        tracker.prefixes[9:9] = [more]
+        with pytest.raises(CommandError, match=named):
+            commands._check(session, tracker)
+        tracker.prefixes.remove(more)
 
 
 def test_resp2_is_told_where_it_listens(clients: Clients) -> None:
