@@ -4,6 +4,8 @@ A SUBSCRIBE is answered once for each name, by messages of the same shape as tho
 in RESP3.
 """
 
+import trio
+
 from resp import Raw, encode
 from resp.values import Push
 from server.commands.context import Context
@@ -24,12 +26,13 @@ from server.commands.table import (
 from server.errors import CommandError
 from server.pubsub.hub import CHANNEL, PATTERN, SHARD, subscription_count
 from server.session import Session
-from server.types.glob import EVERY_KEY, compile_glob
+from server.types.glob import EVERY_KEY, Matcher, check_glob, compile_glob
 
 _SUBSCRIBING = PUBSUB | NOSCRIPT | LOADING | STALE
 _ASKING = PUBSUB | LOADING | STALE
 _BAD_SUBCOMMAND = b"ERR unknown subcommand or wrong number of arguments for '%b'. Try PUBSUB HELP."
 _SHARD_CHANNELS = Keys(1, -1, access="not_key")
+_COMPILED_AT_ONCE = 64
 _SHARD_CHANNEL = Keys(1, 1, access="not_key")
 
 
@@ -47,12 +50,29 @@ def _notices(session: Session, notices: list[bytes]) -> Reply:
 
 def _subscribe(context: Context, args: Args, kind: int, word: bytes) -> Reply:
     session, hub = context.session, context.node.pubsub
-    if kind == PATTERN:
-        for pattern in args[1:]:
-            compile_glob(pattern)  # raises before anything has happened
     return _notices(
         session, [_notice(session, word, name, hub.subscribe(kind, session, name)) for name in args[1:]]
     )
+
+
+def _psubscribe(context: Context, patterns: list[bytes], matchers: list[Matcher]) -> Reply:
+    session, hub = context.session, context.node.pubsub
+    return _notices(
+        session,
+        [
+            _notice(session, b"psubscribe", pattern, hub.subscribe(PATTERN, session, pattern, matcher))
+            for pattern, matcher in zip(patterns, matchers, strict=True)
+        ],
+    )
+
+
+async def _psubscribe_many(context: Context, patterns: list[bytes]) -> Reply:
+    """To compile thousands of patterns takes a while: they are all compiled, and then subscribed to at once."""
+    matchers: list[Matcher] = []
+    for at in range(0, len(patterns), _COMPILED_AT_ONCE):
+        matchers += map(compile_glob, patterns[at : at + _COMPILED_AT_ONCE])
+        await trio.lowlevel.checkpoint()
+    return _psubscribe(context, patterns, matchers)
 
 
 def _unsubscribe(context: Context, args: Args, kind: int, word: bytes) -> Reply:
@@ -113,7 +133,12 @@ def unsubscribe(context: Context, args: Args) -> Reply:
 )
 def psubscribe(context: Context, args: Args) -> Reply:
     """Listens for messages published to channels that match one or more patterns."""
-    return _subscribe(context, args, PATTERN, b"psubscribe")
+    patterns = args[1:]
+    for pattern in patterns:
+        check_glob(pattern)  # before anything has happened
+    if len(patterns) > _COMPILED_AT_ONCE:
+        return _psubscribe_many(context, patterns)
+    return _psubscribe(context, patterns, list(map(compile_glob, patterns)))
 
 
 @command(

@@ -89,15 +89,16 @@ class Hub:
 
     # -- subscriptions ---------------------------------------------------------------------------------------
 
-    def subscribe(self, kind: int, session: Session, name: bytes) -> int:
-        """Let `session` listen to `name`. Returns how many subscriptions it has, as its reply counts them.
+    def subscribe(self, kind: int, session: Session, name: bytes, matcher: Matcher | None = None) -> int:
+        """Let `session` listen to `name`. Returns how many subscriptions it has, as its reply counts them. `matcher`:
+        the pattern `name`, compiled, if the caller has it.
 
         Raises CommandError for a pattern that is too long.
         """
         table = self.subscribers[kind]
         if name not in table:
             if kind == PATTERN:
-                self._matchers[name] = compile_glob(name)
+                self._matchers[name] = matcher or compile_glob(name)
             table[name] = {}
         if session.subscriptions is None:
             session.subscriptions = ({}, {}, {})

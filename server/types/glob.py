@@ -30,6 +30,7 @@ STARS_MAX = 1000
 """With more stars than this, one at the very end apart, Redis gives up and nothing matches."""
 
 _STAR, _QUESTION, _OPEN, _CLOSE, _CARET, _DASH, _BACKSLASH, _BRACE, _END_BRACE = b"*?[]^-\\{}"
+_SPECIAL = frozenset((_STAR, _QUESTION, _OPEN, _BACKSLASH))
 
 
 def _signed(byte: int) -> int:
@@ -105,12 +106,34 @@ def _never(_: bytes) -> bool:
     return False
 
 
+def _plain(pattern: bytes) -> Matcher | None:
+    """The matcher of a pattern that is nothing but a text, with a star before it, behind it or both: no regular
+    expression has to be made for these, which nearly all are. None for any other."""
+    text = pattern[pattern.startswith(b"*") : -1 if pattern.endswith(b"*") else None]
+    if not text or not _SPECIAL.isdisjoint(text):
+        return None
+    if len(text) == len(pattern):
+        return pattern.__eq__
+    if len(text) == len(pattern) - 2:
+        return lambda key: text in key
+    if pattern.startswith(b"*"):
+        return lambda key: key.endswith(text)
+    return lambda key: key.startswith(text)
+
+
+def check_glob(pattern: bytes) -> None:
+    """Raises CommandError for a pattern over PATTERN_BYTES_MAX."""
+    if len(pattern) > PATTERN_BYTES_MAX:
+        raise CommandError(b"ERR pattern is longer than %d bytes" % PATTERN_BYTES_MAX)
+
+
 @lru_cache(maxsize=256)
 def compile_glob(pattern: bytes) -> Matcher:
     """A function that says whether a key matches `pattern`. Raises CommandError for one over
     PATTERN_BYTES_MAX."""
-    if len(pattern) > PATTERN_BYTES_MAX:
-        raise CommandError(b"ERR pattern is longer than %d bytes" % PATTERN_BYTES_MAX)
+    check_glob(pattern)
+    if (plain := _plain(pattern)) is not None:
+        return plain
     segments = _segments(pattern)
     stars = len(segments) - 1
     if stars - (1 if stars and not segments[-1] else 0) > STARS_MAX:

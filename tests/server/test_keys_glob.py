@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from server.errors import CommandError
 from server.keyspace.slots import key_slot
+from server.types import glob
 from server.types.glob import PATTERN_BYTES_MAX, compile_glob, pattern_slot
 
 NAMES = (b"", b"*", b"-", b"[", b"\\", b"]", b"^", b"a", b"a*b", b"ab", b"b", b"z", b"\x01", b"\x80", b"\xff")
@@ -103,6 +104,16 @@ def test_a_name_with_its_special_bytes_escaped_matches_itself_alone(name: bytes)
 def test_hostile_patterns_come_to_an_end(pattern: bytes) -> None:
     """Backtracking over 900 stars would never end; this takes some milliseconds."""
     assert not compile_glob(pattern)(b"a" * 5000)
+
+
+@pytest.mark.parametrize("pattern", [b"user:%d", b"user:%d:*", b"*:%d", b"*:%d:*"])
+def test_a_text_with_stars_around_it_needs_no_regular_expression(
+    pattern: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of such patterns are subscribed to in one go."""
+    monkeypatch.delattr(glob, "re")
+    matches = [compile_glob(pattern % number) for number in range(1000)]
+    assert [number for number, each in enumerate(matches) if each(pattern.replace(b"*", b"") % 77)] == [77]
 
 
 def test_more_than_a_thousand_stars_match_nothing() -> None:

@@ -3,13 +3,16 @@
 from typing import Any
 
 import pytest
+import trio
 
+from server.commands.context import Context
+from server.commands.pubsub import psubscribe
 from server.errors import CommandError
 from server.keyspace.events import EXPIRED, GENERIC, KEYEVENT, KEYSPACE, PUBLISHED, STRING, Event
 from server.pubsub import hub as hub_module
 from server.pubsub.hub import CHANNEL, PATTERN, SHARD, Hub, event_classes
 from server.session import Guard, Session
-from tests.server.service_node import FakeOutlet
+from tests.server.service_node import FakeOutlet, ServiceNode
 
 
 class Closing(FakeOutlet):
@@ -175,3 +178,26 @@ def test_what_a_script_publishes_goes_to_everybody_whatever_the_setting() -> Non
     hub.happened([(PUBLISHED, b"hello", 0, b"c")])
     assert len(told(session)) == 1
     assert others.sent == [(CHANNEL, b"c", b"hello")]
+
+
+async def test_the_loop_goes_on_while_many_patterns_are_compiled() -> None:
+    node = ServiceNode()
+    session = node.connect()
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(others)
+        reply = psubscribe(
+            Context(node, session), [b"psubscribe", *(b"*a?%d" % number for number in range(1000))]
+        )
+        assert node.pubsub.count(CHANNEL, b"xab7") == 0, "all or none"
+        assert b"*a?999" in (await reply).value
+        nursery.cancel_scope.cancel()
+    assert turns >= 10
+    assert node.pubsub.count(CHANNEL, b"xab7") == 1
