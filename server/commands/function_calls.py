@@ -8,10 +8,8 @@ that very text, by its digest; the text itself goes along when the group may not
 So it does not matter whether the group's leader has heard of the library. The rest is as for EVAL in scripting.py.
 """
 
-from functools import partial
-
 from server.commands.arguments import integer
-from server.commands.script_calls import InScript, answered, call_command, check_flags, effects_before
+from server.commands.script_calls import InScript, answered, check_flags
 from server.commands.scripting import DEPENDS, EVAL_FLAGS
 from server.commands.table import READONLY, Args, Keys, Reply, command
 from server.errors import CommandError, not_applied
@@ -61,25 +59,25 @@ def client_request(request: Args) -> Args:
 
 
 def _run(view: View, args: Args, readonly: bool) -> Reply:
-    _, digest, text, name, *_ = args
+    digest, text, name = args[1:_COUNT_WITHIN]
     first = _COUNT_WITHIN + 1
     count = _count(args, _COUNT_WITHIN)
     lua = interpreter()
     if text:
         keep_text(view, digest, text, EVALUATED, LIBRARIES)
         view.keep()
-    elif not lua.has(digest):
-        found = find_text(view, digest, LIBRARIES)
-        if found is None:
+    registered = lua.find_function(digest, name)
+    if registered is None:
+        known = text or find_text(view, digest, LIBRARIES)
+        if known is None:
             raise not_applied(b"The function's library is on its way")
-        text = found
-    flags = lua.function(digest, text, name).flags
+        lua.load(digest, known)
+        registered = lua.find_function(digest, name)
+        assert registered is not None
+    flags = registered.function.flags
     check_flags(view, flags, readonly)
-    running = InScript(view)
-    readonly = readonly or b"no-writes" in flags
-    call = partial(call_command, view, running.failures, readonly, effects_before(view, flags))
-    with running as protocol:
-        return answered(lua.call_function(digest, text, name, args[first:], count, protocol, call))
+    with InScript(view, flags, readonly or b"no-writes" in flags) as running:
+        return answered(lua.call_function(registered, args[first:], count, running))
 
 
 @command(

@@ -9,10 +9,11 @@ is a function in `_IN_SCRIPTS`, of the view and the words.
 
 import logging
 from collections.abc import Callable, Container
+from dataclasses import dataclass
 from functools import partial
 from inspect import iscoroutine, iscoroutinefunction
 from time import monotonic, sleep
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Protocol, cast
 
 from resp.values import OK, PONG, Error, Raw
 from server.commands.arguments import database, sleep_time_s
@@ -133,14 +134,24 @@ _IN_SCRIPTS: dict[str, Callable[[View, Args], Reply]] = {
 }
 
 
-def _check_home(view: View, keys: Keys, args: Args) -> None:
-    """Raises CommandError when a script's command has keys that are not here, or Elsewhere."""
-    for at in keys.indexes(args):
-        if not view.home.owns(args[at]):
-            if view.wanders:
-                raise Elsewhere(key_slot(args[at]))
-            raise CommandError(CROSS_SLOT)
-        view.wanders = False
+@dataclass(slots=True)
+class _Callee:
+    """What is run when a script calls a command."""
+
+    row: Command
+    handler: Handler
+    keys: Keys | None
+    """They have to live here; None: that is not to be asked."""
+    everywhere: bool
+    """Only where every key lives."""
+    writes: bool
+    """Read-only scripts may not call it."""
+
+
+_callees: dict[str, _Callee] = {}
+"""By the command's name; made when one is called first."""
+_spelled: dict[bytes, _Callee] = {}
+"""Those of PLAIN, as scripts spell them."""
 
 
 def _resolve(args: Args) -> Command:
@@ -156,49 +167,27 @@ def _resolve(args: Args) -> Command:
     return row
 
 
-class _Callee(NamedTuple):
-    """What is run when a script calls a command."""
-
-    handler: Handler
-    keys: Keys | None
-    """They have to live here; None: that is not to be asked."""
-    everywhere: bool
-    """Only where every key lives."""
-
-
-_callees: dict[str, _Callee] = {}
-"""By the command's name; made when one is called first."""
-
-
-def _callee(row: Command) -> _Callee:
+def _callee(args: Args) -> _Callee:
+    """What a request means. Raises CommandError."""
+    row = PLAIN.get(args[0]) or _resolve(args)
     found = _callees.get(row.name)
     if found is None:
         handler: Handler | None = _IN_SCRIPTS.get(row.name)
-        if handler is not None:
-            found = _Callee(handler, None, False)
-        else:
+        keys, everywhere = None, False
+        if handler is None:
             inner = COMMANDS.get(b"_" + row.error_name, row)
             handler = partial(_on_node, inner) if inner.is_node else inner.handler
             everywhere = not inner.is_node and inner.where is SPREAD_ALL
-            found = _Callee(handler, None if inner.is_node or everywhere else inner.keys, everywhere)
+            keys = None if inner.is_node or everywhere else inner.keys
+        found = _Callee(row, handler, keys, everywhere, row.is_write or row.name in REPLICATED)
         _callees[row.name] = found
+    if args[0] in PLAIN:
+        _spelled[args[0]] = found
     return found
 
 
-def _check(view: View, row: Command, args: Args, readonly: bool) -> None:
-    """Raises CommandError when a script may not call a command so."""
-    if (row.arity > 0 and len(args) != row.arity) or len(args) < -row.arity:
-        raise CommandError(WRONG_COUNT)
-    if row.no_script and not (view.home.node is not None and view.home.node.scripts_run_anything):
-        raise CommandError(NOT_ALLOWED)
-    if readonly and (row.is_write or row.name in REPLICATED):
-        raise CommandError(READ_ONLY)
-    if view.caller is not None and (refusal := cast("Caller", view.caller).refusal(row, args, view.db)):
-        raise CommandError(refusal)
-
-
 class Caller(Protocol):
-    """The user for whom a script runs, if not everything is allowed; see server/access/caller.py."""
+    """For whom a script runs, if not everything is allowed; see server/access/caller.py."""
 
     def may(self, row: Command, args: Args, db: int) -> bool:
         """Whether the user may run the command, for a script that asks."""
@@ -207,36 +196,85 @@ class Caller(Protocol):
         """The error text for a command that the user may not run."""
 
 
-def call_command(
-    view: View, failures: list[bytes], readonly: bool, before: int, args: Args, protocol: int
-) -> Any:
-    """One command of a script; `protocol` 0 only asks whether there is such a command, and whether it is allowed.
-    `failures`: see InScript. `before`: see `effects_before`."""
-    if not protocol:
+# -- around a script ---------------------------------------------------------------------------------------------
+
+
+class InScript:
+    """A script runs: calls its commands, and puts the client's RESP version and database back when it has ended."""
+
+    __slots__ = ("_before", "_db", "_failures", "_readonly", "_view", "protocol")
+
+    def __init__(self, view: View, flags: Container[bytes], readonly: bool) -> None:
+        """`flags`: what it says of itself; `readonly`: it may not write."""
+        self._view = view
+        self._readonly = readonly
+        self.protocol = view.protocol
+        """The client's RESP version."""
+        self._db = view.db
+        self._before = -1 if b"allow-oom" in flags else len(view.effects)
+        """How many effects there were. While there are no more, it has not written, and what needs space is refused
+        when there is none; -1 if the script may have it all the same."""
+        self._failures: list[bytes] = []
+        """The errors of commands that the script has called. They have been counted; one that becomes its answer will
+        be when the client gets it."""
+
+    def __enter__(self) -> "InScript":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        view = self._view
+        if kind is not None:
+            view.keep()
+        elif view.script_notes is not None:
+            view.script_notes.complete = True
+        if isinstance(error, CommandError) and any(error.text.startswith(text) for text in self._failures):
+            assert view.home.node is not None
+            view.home.node.stats.discount_error(b"-" + error.text)
+        view.protocol = self.protocol
+        if view.db != self._db:
+            view.select(self._db)
+
+    def call(self, args: Args, protocol: int) -> Any:
+        """The reply to one command, in RESP `protocol`; an Error when it fails."""
+        view = self._view
+        view.protocol = protocol
+        view.keep()
+        called: Command | None = None
+        try:
+            callee = _spelled.get(args[0]) or _callee(args)
+            row = callee.row
+            self._check(callee, row, args)
+            called = row
+            row.calls += 1
+            if view.monitored or view.script_notes is not None:
+                self._note(row, args)
+            if row.is_write and (work := current()) is not None:
+                work.wrote = True
+            reply = callee.handler(view, args)
+        except WouldBlock as blocked:
+            return blocked.empty
+        except CommandError as error:
+            view.rollback()
+            self._count_failure(called, args, error.text)
+            return Error(error.text)
+        except Exception:
+            view.rollback()
+            self._count_failure(called, args, INTERNAL)
+            log.exception("A command of a script failed; the script was told so")
+            return Error(INTERNAL)
+        if view.notify & KEY_MISS:
+            view.choose_events(partial(told, called, args))
+        return reply
+
+    def may(self, args: Args) -> bool | None:
+        """Whether the script's user may run a command; None: there is no such command."""
         row = lookup(args)
-        caller = cast("Caller | None", view.caller)
-        return Error(UNKNOWN) if row is None else caller is None or caller.may(row, args, view.db)
-    view.protocol = protocol
-    view.keep()
-    called: Command | None = None
-    home = view.home
-    try:
-        row = PLAIN.get(args[0]) or _resolve(args)
-        _check(view, row, args, readonly)
-        handler, keys, everywhere = _callee(row)
-        if not home.is_all:
-            if everywhere:
-                raise CommandError(CROSS_SLOT)
-            if keys is not None:
-                _check_home(view, keys, args)
-        elif keys is not None and keys.find is not None:
-            keys.find(args)  # it may know of none
-        if row.is_write and home.node is not None and home.node.short_of_replicas:
-            raise CommandError(NO_REPLICAS)
-        if row.needs_space and len(view.effects) <= before and (refusal := _refusal(view)):
-            raise CommandError(refusal)
-        called = row
-        row.calls += 1
+        caller = cast("Caller | None", self._view.caller)
+        return None if row is None else caller is None or caller.may(row, args, self._view.db)
+
+    def _note(self, row: Command, args: Args) -> None:
+        """Tell those who want to know what the script does."""
+        view = self._view
         notes = view.script_notes
         if notes is not None:
             if notes.keys is not None and row.flags & READONLY:
@@ -245,40 +283,53 @@ def call_command(
                 notes.shown.append((view.db, monitored_words(args)))
         if view.monitored and (notes is None or not notes.visiting):
             view.show(monitored_words(args))
-        if row.is_write and (work := current()) is not None:
-            work.wrote = True
-        reply = handler(view, args)
-    except WouldBlock as blocked:
-        return blocked.empty
-    except CommandError as error:
-        view.rollback()
-        _count_failure(view, failures, called, args, error.text)
-        return Error(error.text)
-    except Exception:
-        view.rollback()
-        _count_failure(view, failures, called, args, INTERNAL)
-        log.exception("A command of a script failed; the script was told so")
-        return Error(INTERNAL)
-    if view.notify & KEY_MISS:
-        view.choose_events(partial(told, called, args))
-    return reply
 
+    def _check(self, callee: _Callee, row: Command, args: Args) -> None:
+        """Raises CommandError when the script may not call a command so."""
+        count, arity = len(args), row.arity
+        if count != arity and (arity > 0 or count < -arity):
+            raise CommandError(WRONG_COUNT)
+        view = self._view
+        home = view.home
+        if row.no_script and not (home.node is not None and home.node.scripts_run_anything):
+            raise CommandError(NOT_ALLOWED)
+        if self._readonly and callee.writes:
+            raise CommandError(READ_ONLY)
+        if view.caller is not None and (refusal := cast("Caller", view.caller).refusal(row, args, view.db)):
+            raise CommandError(refusal)
+        if not home.is_all:
+            if callee.everywhere:
+                raise CommandError(CROSS_SLOT)
+            if callee.keys is not None:
+                self._check_home(callee.keys, args)
+        elif callee.keys is not None and callee.keys.find is not None:
+            callee.keys.find(args)  # it may know of none
+        if row.is_write and home.node is not None and home.node.short_of_replicas:
+            raise CommandError(NO_REPLICAS)
+        if row.needs_space and len(view.effects) <= self._before and (refusal := _refusal(view)):
+            raise CommandError(refusal)
 
-def _count_failure(
-    view: View, failures: list[bytes], called: Command | None, args: Args, text: bytes
-) -> None:
-    """Statistics of a command that failed; `called`: None when it was rejected before it ran."""
-    row = called or lookup(args)
-    if row is not None and called is None:
-        row.rejected_calls += 1
-    elif row is not None:
-        row.failed_calls += 1
-    if view.home.node is not None:
-        view.home.node.stats.count_error(b"-" + text)
-        failures.append(text)
+    def _check_home(self, keys: Keys, args: Args) -> None:
+        """Raises CommandError when a command has keys that are not here, or Elsewhere."""
+        view = self._view
+        for at in keys.indexes(args):
+            if not view.home.owns(args[at]):
+                if view.wanders:
+                    raise Elsewhere(key_slot(args[at]))
+                raise CommandError(CROSS_SLOT)
+            view.wanders = False
 
-
-# -- around a script ---------------------------------------------------------------------------------------------
+    def _count_failure(self, called: Command | None, args: Args, text: bytes) -> None:
+        """Statistics of a command that failed; `called`: None when it was rejected before it ran."""
+        row = called or lookup(args)
+        if row is not None and called is None:
+            row.rejected_calls += 1
+        elif row is not None:
+            row.failed_calls += 1
+        node = self._view.home.node
+        if node is not None:
+            node.stats.count_error(b"-" + text)
+            self._failures.append(text)
 
 
 def check_flags(view: View, flags: Container[bytes], readonly: bool) -> None:
@@ -296,42 +347,6 @@ def check_flags(view: View, flags: Container[bytes], readonly: bool) -> None:
 def _refusal(view: View) -> bytes:
     """Why nothing that needs space is done here now; empty: it is."""
     return view.home.node.refusal if view.home.node is not None else b""
-
-
-def effects_before(view: View, flags: Container[bytes]) -> int:
-    """How many effects there are before a script runs. While there are no more, it has not written, and what needs
-    space is refused when the disk is nearly full; -1 if the script may have it all the same."""
-    return -1 if b"allow-oom" in flags else len(view.effects)
-
-
-class InScript:
-    """A script runs: the client's RESP version, and afterwards that and the database are what they were."""
-
-    __slots__ = ("_db", "_protocol", "_view", "failures")
-
-    def __init__(self, view: View) -> None:
-        self._view = view
-        self._protocol = view.protocol
-        self._db = view.db
-        self.failures: list[bytes] = []
-        """The errors of commands that the script has called. They have been counted; one that becomes its answer will
-        be when the client gets it."""
-
-    def __enter__(self) -> int:
-        return self._protocol
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        view = self._view
-        if kind is not None:
-            view.keep()
-        elif view.script_notes is not None:
-            view.script_notes.complete = True
-        if isinstance(error, CommandError) and any(error.text.startswith(text) for text in self.failures):
-            assert view.home.node is not None
-            view.home.node.stats.discount_error(b"-" + error.text)
-        view.protocol = self._protocol
-        if view.db != self._db:
-            view.select(self._db)
 
 
 def answered(reply: bytes | Raw) -> bytes | Raw:

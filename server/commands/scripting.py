@@ -5,8 +5,8 @@ all that it writes. What it calls stands in script_calls.py. A group knows the t
 every data group, since EVALSHA comes to that of its keys.
 """
 
+from binascii import unhexlify
 from dataclasses import replace
-from functools import partial
 from hashlib import sha1
 from typing import Any
 
@@ -17,7 +17,7 @@ from resp.values import OK
 from server.commands.arguments import integer
 from server.commands.context import Context
 from server.commands.help import help_reply
-from server.commands.script_calls import InScript, answered, call_command, check_flags, effects_before
+from server.commands.script_calls import InScript, answered, check_flags
 from server.commands.table import (
     ALLOW_BUSY,
     LOADING,
@@ -43,6 +43,8 @@ NOT_BUSY = b"NOTBUSY No scripts in execution right now."
 NO_SCRIPT = b"NOSCRIPT No matching script."
 _DIGEST_CHARACTERS = 40
 """Of a sha1 in hex."""
+_COUNTS = {b"%d" % count: count for count in range(16)}
+"""Numbers of keys, at hand for those that are usual."""
 EVAL_FLAGS = NOSCRIPT | STALE | SKIP_MONITOR | Flag.NO_MANDATORY_KEYS
 kill_patience_s = 1.0
 """SCRIPT KILL waits so long for the groups to answer."""
@@ -51,7 +53,9 @@ _SCRIPT_FLAGS = NOSCRIPT | STALE
 
 def _keys_end(args: Args) -> int:
     """Index behind the keys that a script declares, which begin at 3. Raises CommandError."""
-    count = integer(args[2])
+    count = _COUNTS.get(args[2])
+    if count is None:
+        count = integer(args[2])
     if count > len(args) - 3:
         raise CommandError(b"ERR Number of keys can't be greater than number of args")
     if count < 0:
@@ -90,10 +94,8 @@ def _run(
     if script.declared:
         check_flags(view, script.flags, readonly)
         readonly = readonly or b"no-writes" in script.flags
-    running = InScript(view)
-    call = partial(call_command, view, running.failures, readonly, effects_before(view, script.flags))
-    with running as protocol:
-        return answered(lua.run(compiled, args[3:], keys_end - 3, protocol, call))
+    with InScript(view, script.flags, readonly) as running:
+        return answered(lua.run(compiled, args[3:], keys_end - 3, running))
 
 
 def _eval(view: View, args: Args, readonly: bool) -> Reply:
@@ -109,7 +111,7 @@ def _eval(view: View, args: Args, readonly: bool) -> Reply:
 def _digest(text: bytes) -> bytes | None:
     """The sha1 that 40 hex digits say."""
     try:
-        return bytes.fromhex(text.decode()) if len(text) == _DIGEST_CHARACTERS else None
+        return unhexlify(text) if len(text) == _DIGEST_CHARACTERS else None
     except ValueError:
         return None
 
@@ -117,11 +119,15 @@ def _digest(text: bytes) -> bytes | None:
 def _evalsha(view: View, args: Args, readonly: bool) -> Reply:
     keys_end = _keys_end(args)
     digest = _digest(args[1])
-    text = None if digest is None else find_text(view, digest)
-    if digest is None or text is None:
+    if digest is None or not has_text(view, digest):
         raise CommandError(NO_SCRIPT)
     lua = interpreter()
-    return _run(view, args, keys_end, lua, lua.compiled(digest, text), readonly)
+    compiled = lua.find_script(digest)
+    if compiled is None:
+        text = find_text(view, digest)
+        assert text is not None
+        compiled = lua.compile(text)
+    return _run(view, args, keys_end, lua, compiled, readonly)
 
 
 DEPENDS = "Depends on the script that is executed."

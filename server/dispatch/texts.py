@@ -12,6 +12,7 @@ A change to the libraries is answered when the nodes that can be reached know of
 not be reached then may for a moment call a library as it was before; one that was loaded it finds all the same.
 """
 
+from binascii import unhexlify
 from collections.abc import Callable, Collection
 from typing import Any, cast
 
@@ -69,11 +70,11 @@ class Texts:
 
         Raises CommandError."""
         if not row.name.startswith("fcall"):
+            if len(self._places.data_groups) == 1:
+                return row, args
             record = _script_record(args)
             group = group or self._group(row, args)
-            if record is None or len(self._places.data_groups) == 1 or self._knows(group, record):
-                return row, args
-            return None
+            return (row, args) if record is None or self._knows(group, record) else None
         found = self._functions.find(args[1])
         if found is not None:
             return self._call(row, args, *found, group)
@@ -198,7 +199,7 @@ class Texts:
 def _script_record(args: Args) -> bytes | None:
     """Where the script of an EVALSHA lies; None when its name is none."""
     try:
-        return SCRIPTS + bytes.fromhex(args[1].decode()) if len(args[1]) == 40 else None
+        return SCRIPTS + unhexlify(args[1]) if len(args[1]) == 40 else None
     except ValueError:
         return None
 

@@ -12,8 +12,11 @@ local function make(fail)
   local byte, char, find, format, sub, concat = string.byte, string.char, string.find, string.format, string.sub, table.concat
   local floor = math.floor
   local set = {}
+  local changed = true -- by the script
 
   local function reset()
+    if not changed then return end
+    changed = false
     set.encode_depth, set.decode_depth, set.precision, set.keep_buffer = 1000, 1000, 14, true
     set.convert, set.ratio, set.safe = false, 2, 10
     set.encode_invalid, set.decode_invalid = false, true
@@ -283,7 +286,7 @@ local function make(fail)
       if value < low or value > high then
         refuse(1, name, format('expected integer between %d and %d', low, high))
       end
-      set[field] = value
+      set[field], changed = value, true
     end
     return set[field]
   end
@@ -302,7 +305,7 @@ local function make(fail)
         end
         given = value
       end
-      set[field] = given
+      set[field], changed = given, true
     end
     return set[field]
   end

@@ -1,9 +1,9 @@
 """Runs scripts: a Lua 5.1 state, a sandbox in it (sandbox.lua), and the way from there to commands.
 
-A script calls back through a function that the caller of `run` gives: it takes the words of a command and
-the RESP version, and returns a value of resp.values, or an Error. So this room knows no command. Values go to
-Lua here; a string comes back as it is, and what else a script returns as encoded RESP (reply.lua), which reads tables
-raw. To cross between the two costs more than what is done on either side, so all words of a script cross at once.
+A script calls back through the `Commands` that the caller of `run` gives: they take words, and return a value of
+resp.values, or an Error. So this room knows no command. Values go to Lua here; a string comes back as it is, and what
+else a script returns as encoded RESP (reply.lua), which reads tables raw. To cross between the two costs more than what
+is done on either side, so all words of a script cross at once.
 
 A script may take as long as it likes: every 20,000 instructions, and with each command that it calls, it breathes
 (keyspace/breath.py), and meanwhile another script may come to run, which gets another Lua state. SCRIPT KILL ends it
@@ -21,7 +21,7 @@ from math import copysign, inf, isnan
 from pathlib import Path
 from random import getrandbits
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import lupa.lua51 as lua51
 
@@ -46,9 +46,6 @@ from server.version import REDIS_VERSION, SERVER_NAME
 
 log = logging.getLogger("redraft.script")
 
-Call = Callable[[list[bytes], int], Any]
-"""Words of a command and the RESP version of its reply to that reply; version 0: to whether it may be run."""
-
 memory_bytes_max = 256 << 20
 """What Lua may have, for all scripts of a state together; a script that wants more fails."""
 compiled_max = 500
@@ -65,6 +62,35 @@ class ScriptFailure(Exception):
     """Carries an error through Lua; the error itself is `pending` then."""
 
 
+class Commands(Protocol):
+    """What a script calls."""
+
+    protocol: int
+    """RESP version in which its answer is encoded."""
+
+    def call(self, args: list[bytes], protocol: int) -> Any:
+        """The reply to a command, of which `args` are the words, in RESP `protocol`: a value of resp.values. May raise
+        Ended."""
+
+    def may(self, args: list[bytes]) -> bool | None:
+        """Whether the script's user may run it; None: there is no such command."""
+
+
+class _Nothing:
+    """The Commands while no script runs, and while a library is loaded: there are none."""
+
+    protocol = 2
+
+    def call(self, args: list[bytes], protocol: int) -> Any:
+        return Error(UNKNOWN)
+
+    def may(self, args: list[bytes]) -> bool | None:
+        return None
+
+
+_NOTHING = _Nothing()
+
+
 class Compiled(NamedTuple):
     """A script that is ready to run."""
 
@@ -73,6 +99,13 @@ class Compiled(NamedTuple):
     text: bytes
     script: Script
     function: Any
+
+
+class Registered(NamedTuple):
+    """A function of a library that is ready to run."""
+
+    function: Function
+    callback: Any
 
 
 class Interpreter:
@@ -90,10 +123,10 @@ class Interpreter:
         """By digest."""
         self._by_text: dict[bytes, Compiled] = {}
         """The same."""
-        self._loaded: OrderedDict[bytes, dict[bytes, tuple[Function, Any]]] = OrderedDict()
+        self._loaded: OrderedDict[bytes, dict[bytes, Registered]] = OrderedDict()
         """By sha1 of a library's text: its functions by name."""
         self._pending: Any = None
-        self._call: Call = _nobody
+        self._commands: Commands = _NOTHING
         self._resp = 2
         self._deadline_s = inf
         self.running = False
@@ -136,20 +169,20 @@ class Interpreter:
             name: sandbox[name] for name in (b"compile", b"run", b"run_many", b"load")
         }
 
-    def compile(self, text: bytes) -> Compiled:
-        """The script `text`, ready to run. Raises CommandError for one that is none."""
-        found = self._by_text.get(text)
-        if found is None:
-            return self.compiled(sha1(text).digest(), text)
-        self._compiled.move_to_end(found.digest)
-        return found
-
-    def compiled(self, digest: bytes, text: bytes) -> Compiled:
-        """The script `text`, whose sha1 is `digest`. Raises CommandError for one that is none."""
+    def find_script(self, digest: bytes) -> Compiled | None:
+        """The script with that sha1, if it was compiled lately."""
         found = self._compiled.get(digest)
         if found is not None:
             self._compiled.move_to_end(digest)
+        return found
+
+    def compile(self, text: bytes) -> Compiled:
+        """The script `text`, ready to run. Raises CommandError for one that is none."""
+        found = self._by_text.get(text)
+        if found is not None:
+            self._compiled.move_to_end(found.digest)
             return found
+        digest = sha1(text).digest()
         script = parse_script(text)
         try:
             function, problem = _two(self._sandbox[b"compile"](script.body))
@@ -163,42 +196,40 @@ class Interpreter:
             del self._by_text[old.text]
         return new
 
-    def run(
-        self, compiled: Compiled, words: list[bytes], count: int, protocol: int, call: Call
-    ) -> bytes | Raw:
-        """What the script returns: a string, or what it is encoded in RESP `protocol`. The first `count` words are its
-        keys. Raises CommandError when it fails."""
-        return self._run(False, compiled.function, words, count, protocol, call)
+    def run(self, compiled: Compiled, words: list[bytes], count: int, commands: Commands) -> bytes | Raw:
+        """What the script returns: a string, or what it is encoded. The first `count` words are its keys. Raises
+        CommandError when it fails."""
+        return self._run(False, compiled.function, words, count, commands)
 
     def load(self, digest: bytes, text: bytes) -> tuple[Function, ...]:
-        """Run the text of a library, whose sha1 is `digest`: what it registers. Raises CommandError."""
-        return tuple(function for function, _ in self._load(digest, text).values())
+        """Run the text of a library, whose sha1 is `digest`, unless it is loaded: what it registers. Raises
+        CommandError."""
+        library = self._loaded.get(digest)
+        if library is None:
+            library = self._loaded[digest] = self._register(text)
+            if len(self._loaded) > compiled_max:
+                self._loaded.popitem(last=False)
+        return tuple(found.function for found in library.values())
 
-    def has(self, digest: bytes) -> bool:
-        """Whether the library is loaded, so that its text does not matter."""
-        return digest in self._loaded
-
-    def function(self, digest: bytes, text: bytes, name: bytes) -> Function:
-        """The function `name` of a library. Raises CommandError, as `load`."""
-        return self._load(digest, text)[name][0]
+    def find_function(self, digest: bytes, name: bytes) -> Registered | None:
+        """The function `name` of a library; None when that is not loaded."""
+        library = self._loaded.get(digest)
+        if library is None:
+            return None
+        self._loaded.move_to_end(digest)
+        return library[name]
 
     def call_function(
-        self,
-        digest: bytes,
-        text: bytes,
-        name: bytes,
-        words: list[bytes],
-        count: int,
-        protocol: int,
-        call: Call,
+        self, found: Registered, words: list[bytes], count: int, commands: Commands
     ) -> bytes | Raw:
-        """What the function `name` of a library (see `load`) returns, as `run`."""
-        return self._run(True, self._load(digest, text)[name][1], words, count, protocol, call)
+        """What a function returns, as `run`."""
+        return self._run(True, found.callback, words, count, commands)
 
     def _run(
-        self, is_function: bool, function: Any, words: list[bytes], count: int, protocol: int, call: Call
+        self, is_function: bool, function: Any, words: list[bytes], count: int, commands: Commands
     ) -> bytes | Raw:
-        self._begin(call)
+        self._begin(commands)
+        protocol = commands.protocol
         try:
             if len(words) <= words_max:
                 said = self._sandbox[b"run"](is_function, function, protocol, count, *words)
@@ -209,7 +240,7 @@ class Interpreter:
             said = b"ERR " + str(error).encode(errors="replace"), 1
         finally:
             self.running = False
-            self._call = _nobody
+            self._commands = _NOTHING
         if self._over is not None:
             self._check_end()
         if type(said) is bytes:
@@ -220,13 +251,10 @@ class Interpreter:
         unit = b"user_function" if is_function else b"user_script"
         raise CommandError(b"%b script: on @%b:%d." % (text, unit, line))
 
-    def _load(self, digest: bytes, text: bytes) -> dict[bytes, tuple[Function, Any]]:
-        found = self._loaded.get(digest)
-        if found is not None:
-            self._loaded.move_to_end(digest)
-            return found
+    def _register(self, text: bytes) -> dict[bytes, Registered]:
+        """The functions of a library, by name."""
         _, body = parse_library(text)
-        self._begin(_nobody)
+        self._begin(_NOTHING)
         self._deadline_s = monotonic() + load_time_max_s
         try:
             done, registered = self._sandbox[b"load"](body)
@@ -237,7 +265,7 @@ class Interpreter:
         self._check_end()
         if not done:
             raise CommandError(b"ERR " + registered)
-        functions: dict[bytes, tuple[Function, Any]] = {}
+        functions: dict[bytes, Registered] = {}
         for entry in registered.values():
             name, flags = entry[b"name"], set(entry[b"flags"].values())
             if not is_name(name):
@@ -245,17 +273,14 @@ class Interpreter:
             if any(name.lower() == other.lower() for other in functions):
                 raise CommandError(b"ERR Function already exists in the library")
             function = Function(name, entry[b"description"], tuple(flag for flag in FLAGS if flag in flags))
-            functions[name] = function, entry[b"callback"]
+            functions[name] = Registered(function, entry[b"callback"])
         if not functions:
             raise CommandError(b"ERR No functions registered")
-        self._loaded[digest] = functions
-        if len(self._loaded) > compiled_max:
-            self._loaded.popitem(last=False)
         return functions
 
-    def _begin(self, call: Call) -> None:
+    def _begin(self, commands: Commands) -> None:
         """Something is about to run."""
-        self._call = call
+        self._commands = commands
         self._resp = 2
         self._pending = None
         self._deadline_s = inf
@@ -301,6 +326,8 @@ class Interpreter:
         reply = self._evaluate(words)
         if type(reply) is bytes:
             return reply
+        if type(reply) is Simple:
+            return self._lua.table_from({b"ok": reply.text})
         if type(reply) is not Error:
             reply = self._shown(reply)
         if type(reply) is Error:
@@ -324,8 +351,7 @@ class Interpreter:
 
     def _may_run(self, *words: Any) -> bool | None:
         """Whether the script's user may run the command; None for none."""
-        allowed = self._evaluate(words, 0)
-        return None if isinstance(allowed, Error) else bool(allowed)
+        return self._commands.may(args) if (args := _as_words(words)) else None
 
     def _is_over(self) -> bool:
         """Called every so many instructions: whether the script is to end now, whatever it does."""
@@ -342,24 +368,15 @@ class Interpreter:
             self._over = InterruptedError(_KILLED % work.killed)
         return self._over is not None
 
-    def _evaluate(self, words: tuple[Any, ...], resp: int | None = None) -> Any:
+    def _evaluate(self, words: tuple[Any, ...]) -> Any:
         if self._over is not None:
             return Error(str(self._over).encode())
-        args = list(words)
-        for at, word in enumerate(words):
-            if type(word) is bytes:
-                continue
-            if type(word) is int:
-                args[at] = b"%d" % word if abs(word) < 1 << 63 else format_double(float(word))
-            elif type(word) is float:
-                args[at] = b"-nan" if isnan(word) and copysign(1.0, word) < 0 else format_double(word)
-            else:
-                return Error(WRONG_WORDS)
+        args = _as_words(words)
         if not args:
-            return Error(NO_WORDS)
+            return Error(NO_WORDS if args is not None else WRONG_WORDS)
         try:
             breathe()
-            return self._call(args, self._resp if resp is None else resp)
+            return self._commands.call(args, self._resp)
         except Ended as ended:
             self._over = ended
             return _OVER
@@ -427,9 +444,22 @@ def _no_attributes(obj: Any, name: Any, is_setting: bool) -> Any:
     raise AttributeError("scripts have no business in Python's objects")
 
 
-def _nobody(words: list[bytes], protocol: int) -> Any:
-    """Whom to call while no script runs, and while a library is loaded: there are no commands."""
-    return Error(UNKNOWN)
+def _as_words(given: tuple[Any, ...]) -> list[bytes] | None:
+    """The words of a command, of which numbers may be some; None when there is something else."""
+    words = list(given)
+    for word in words:
+        if type(word) is not bytes:
+            break
+    else:
+        return words
+    for at, word in enumerate(words):
+        if type(word) is int:
+            words[at] = b"%d" % word if abs(word) < 1 << 63 else format_double(float(word))
+        elif type(word) is float:
+            words[at] = b"-nan" if isnan(word) and copysign(1.0, word) < 0 else format_double(word)
+        elif type(word) is not bytes:
+            return None
+    return words
 
 
 def _two(answer: Any) -> tuple[Any, Any]:

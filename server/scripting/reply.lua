@@ -1,10 +1,10 @@
 -- What a script returns, as RESP. Tables are read raw: no metamethod of the script runs here.
 
-local rawget, type, next, format, concat = rawget, type, next, string.format, table.concat
+local rawget, type, next, find, format, concat = rawget, type, next, string.find, string.format, table.concat
 local DEPTH_MAX = 1000
 
 local function clean(text)
-  return (text:gsub('[\r\n]', ' '))
+  return find(text, '[\r\n]') and text:gsub('[\r\n]', ' ') or text
 end
 
 -- `format_double`: a number's text. Then: encode `value` in RESP `protocol`, as a script says it that speaks `version`.

@@ -494,12 +494,10 @@ local function finish()
   end
 end
 
--- Run `f`, a script, or a function of a library if it `is_function`, with `count` keys, which are the first of the
--- `words`. Returns a string that it returned; what else it returned, encoded, and true; or an error and its line.
-local function run_script(is_function, f, protocol, count, words)
-  local keys, argv, ok, value = {}, {}, nil, nil
-  for at = 1, count do keys[at] = words[at] end
-  for at = count + 1, #words do argv[at - count] = words[at] end
+-- Run `f`, a script, or a function of a library if it `is_function`. Returns a string that it returned; what else it
+-- returned, encoded, and true; or an error and its line.
+local function run_script(is_function, f, protocol, keys, argv)
+  local ok, value
   if is_function then
     start('@user_function', function_proxy)
     ok, value = raw.xpcall(function() return f(keys, argv) end, on_error)
@@ -517,11 +515,19 @@ local function run_script(is_function, f, protocol, count, words)
   return value[1], value[2]
 end
 
-sandbox.run_many = run_script
-
--- As run_many, with the words as they are, which takes less than to make a table of them outside.
+-- The first `count` of the words are its keys.
 function sandbox.run(is_function, f, protocol, count, ...)
-  return run_script(is_function, f, protocol, count, {...})
+  local keys, argv = {...}, {select(count + 1, ...)}
+  for at = count + 1, #keys do keys[at] = nil end
+  return run_script(is_function, f, protocol, keys, argv)
+end
+
+-- Likewise, with so many words that they come in a table.
+function sandbox.run_many(is_function, f, protocol, count, words)
+  local keys, argv = {}, {}
+  for at = 1, count do keys[at] = words[at] end
+  for at = count + 1, #words do argv[at - count] = words[at] end
+  return run_script(is_function, f, protocol, keys, argv)
 end
 
 -- Run the text of a library: true and what it registers, or false and why not.
