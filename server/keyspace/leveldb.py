@@ -9,6 +9,11 @@ The Raft log is the write-ahead log: writes here are not synced one by one, and 
 whatever is not known to be durable. `sync` makes everything written so far durable by syncing LevelDB's own
 log files, all of them: the one before the newest may still be needed and was closed without a sync.
 
+Tables are as large as the write buffer. LevelDB counts the reads that look into a table of one level and find their key
+in the next, and for each 16 KB of a table it bears one before it merges it with all that lies under it. Of its own 2 MB
+tables some stay in the upper level when many writes have come to an end, and then writes to what is there, which begin
+with a read, cost twice as much until all of them are merged. Larger ones go down at once.
+
 No explicit snapshots (`db.snapshot()`): compaction bugs in LevelDB 1.22 and 1.23. Short iterators only.
 """
 
@@ -52,6 +57,7 @@ class DataStore:
                 create_if_missing=True,
                 lru_cache_size=block_cache_bytes,
                 write_buffer_size=write_buffer_bytes,
+                max_file_size=write_buffer_bytes,
                 bloom_filter_bits=10,
                 compression=None if compression == "none" else compression,
             )
