@@ -19,7 +19,7 @@ from server.commands.table import Args, Command, Flag
 from server.dispatch.connection import Connection
 from server.dispatch.places import Places
 from server.errors import CommandError
-from server.keyspace.view import ScriptNotes
+from server.keyspace.notes import ScriptNotes
 from server.session import Queued, Session, Tracker
 
 if TYPE_CHECKING:

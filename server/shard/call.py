@@ -6,7 +6,7 @@ from typing import Protocol
 
 from server.access.caller import Caller
 from server.commands.table import Args, Command
-from server.keyspace.view import ScriptNotes
+from server.keyspace.notes import ScriptNotes
 from server.shard.receipts import Sent
 from server.telemetry.stats import Stats
 

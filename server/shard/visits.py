@@ -20,7 +20,8 @@ from server.access.check import Denial
 from server.access.rules import User
 from server.commands.table import CLUSTER, READONLY, Args, Reply, command, lookup
 from server.errors import REPLY_TOO_LARGE
-from server.keyspace.view import ScriptNotes, View
+from server.keyspace.notes import ScriptNotes
+from server.keyspace.view import View
 from server.shard.call import Call, Overtaken, Transaction
 from server.shard.lane import Request, Response, send_some
 from server.shard.receipts import Sent

@@ -25,7 +25,8 @@ from server.commands.scripting import NOT_BUSY
 from server.commands.table import Command
 from server.errors import not_applied
 from server.keyspace.breath import Ended, Work, paced
-from server.keyspace.view import ScriptNotes, View
+from server.keyspace.notes import ScriptNotes
+from server.keyspace.view import View
 from server.shard.call import Call
 
 set_pace(paced)

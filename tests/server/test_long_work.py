@@ -12,7 +12,7 @@ from server.commands.table import lookup
 from server.keyspace import breath
 from server.keyspace.events import TRACKED
 from server.keyspace.layout import REVISION_AT, REVISION_OFFSET
-from server.keyspace.view import ScriptNotes
+from server.keyspace.notes import ScriptNotes
 from server.shard.call import Call, Later, Transaction
 from server.shard.clock import TurnClock
 from server.shard.effects import decode_effects
