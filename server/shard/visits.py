@@ -168,8 +168,8 @@ class Visits:
         for route, call in list(gone.waiting.values()):
             route.unblock(call, error=False)
         self._dirty.discard(gone)
-        if gone.due:
-            self._gone.setdefault(link.peer, []).append(gone)
+        before = self._gone.get(link.peer, [])
+        self._gone[link.peer] = [each for each in (*before, gone) if each.due]
 
     def _settled(self, node: int, route: Route, term: int) -> int | None:
         """See `settled`. What was answered while we led is committed."""
