@@ -90,16 +90,17 @@ def test_pipelines_and_transactions(cluster: Cluster, victim: Server) -> None:
     assert sorted(replies) == list(range(1, WRITES + 1))
 
 
-def test_connections_to_the_leader_that_break_are_not_noticed(cluster: Cluster, victim: Server) -> None:
+def test_connections_to_the_leader_that_break_are_not_noticed_by_who_writes(
+    cluster: Cluster, victim: Server
+) -> None:
     cluster.servers[0].call("FLUSHALL")
     asked = cluster.others(victim)[0]
     with asked.client(timeout_s=20) as client:
         for number in range(10):
-            client.send(*([("incr", "a"), ("get", "a")] * 50))
+            client.send(*[("incr", "a")] * 100)
             cluster.network.cut(asked.name, victim.name)
             replies = [client.receive() for _ in range(100)]
-            counted = range(50 * number + 1, 50 * number + 51)
-            assert replies == [each for count in counted for each in (count, b"%d" % count)]
+            assert replies == list(range(100 * number + 1, 100 * number + 101))
 
 
 def test_what_is_popped_is_popped_once_and_by_somebody(cluster: Cluster, victim: Server) -> None:
