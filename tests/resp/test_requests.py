@@ -76,7 +76,7 @@ arguments = st.one_of(
     st.sampled_from([b"\r\n", b"*3\r\n", b"$4\r\nPING\r\n", b"*", b"\0"]),
     lengths.map(lambda size_bytes: (b"*1\r\n$1" * 1000)[:size_bytes]),
 )
-request_lists = st.lists(st.lists(arguments, min_size=1, max_size=12), max_size=6)
+request_lists = st.lists(st.lists(arguments, min_size=1, max_size=24), max_size=6)
 
 
 @given(request_lists)
@@ -128,7 +128,7 @@ def test_lengths_and_counts_at_the_edges_of_the_fast_way(count: int, size_bytes:
     assert parsed(encoded(requests)) == (requests, None)
 
 
-@pytest.mark.parametrize("before", [[], [b"GET"], [b"SET", b"k"]])
+@pytest.mark.parametrize("before", [[], [b"GET"], [b"SET", b"k"], [b"MSET", *[b"k"] * 20]])
 def test_every_length_is_checked_against_its_payload(before: list[bytes]) -> None:
     for size_bytes in range(1030):
         payload = b"x" * size_bytes
