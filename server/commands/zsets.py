@@ -99,7 +99,9 @@ def add(view: View, key: bytes, pairs: list[Pair], options: AddOptions) -> Reply
         if b"xx" in words:
             return None if increment else 0
         zset = zsets.create(view, key)
-    converted = zset.make_room(len(pairs), max(len(member) for member, _ in pairs))
+    converted = False
+    if zset.encoding == zsets.LISTPACK:
+        converted = zset.make_room(len(pairs), max(len(member) for member, _ in pairs))
     added = updated = 0
     result = None
     for member, score in pairs:

@@ -27,7 +27,7 @@ _BUCKET_MAX = 32
 _BUCKET_READ_MAX = 256
 """Names of like checksums can be made by someone who wants to: a bucket with so many is halved, so that no draw reads
 many; it is not fair any more, but all but names of one and the same checksum are drawn."""
-_SAMPLE_MAX = 32
+_SAMPLE_MAX = 64
 """Names that a Sample draws at once, from"""
 _SAMPLE_BUCKET_EXPECTED = 256
 """a bucket of up to so many, about: few of them, so that the checksums of what stays are as even as they were."""

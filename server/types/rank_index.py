@@ -123,7 +123,7 @@ class RankIndex:
         self.height = height
         """Levels that are stored. The owner keeps it after `save`."""
         self.size = 0
-        """Records that were read or written: what it takes in memory."""
+        """Records that were read or made: what it takes in memory, about."""
         self.lowest = b""
         """No element lies before it. Owners that read the table from its beginning set it to what they have found."""
         self.highest: bytes | None = None
@@ -235,6 +235,7 @@ class RankIndex:
         """Write what has changed."""
         if self._unsettled:
             self._save_settled()
+            self.size += len(self._touched)
         else:
             pack, touched = _COUNT.pack, self._touched
             changed = {}
@@ -243,7 +244,6 @@ class RankIndex:
                 if count != touched[place]:
                     changed[place] = pack(count)
             self._collection.put_all(changed)
-        self.size += len(self._touched)
         self._touched.clear()
         self._walked.clear()
         self._unsettled = False
@@ -446,8 +446,9 @@ def _sizes(count: int, fanout: Fanout) -> list[int]:
 def _is_nearer_to_stop(key: bytes, low: bytes, stop: bytes) -> bool:
     """Whether `key`, as a number, lies in the upper half of what is between the others."""
     size = len(stop) + 1  # a bound is short: it ends where it differs from the element before it
-    first, middle, last = (int.from_bytes(each[:size].ljust(size, b"\0"), "big") for each in (low, key, stop))
-    return middle - first > last - middle
+    first = int.from_bytes(low[:size].ljust(size, b"\0"), "big")
+    middle = int.from_bytes(key[:size].ljust(size, b"\0"), "big")
+    return 2 * middle - first > int.from_bytes(stop, "big") << 8
 
 
 def _between(low: bytes, high: bytes) -> bytes:
