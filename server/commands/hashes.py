@@ -305,7 +305,9 @@ def hrandfield(view: View, args: Args) -> Reply:
     if len(args) > 4 or (len(args) == 4 and args[3].upper() != b"WITHVALUES"):
         raise CommandError(SYNTAX)
     with_values = len(args) == 4
-    if (with_values and abs(count) > INT64_MAX // 2) or count < -_RANDOM_FIELDS_MAX:
+    if with_values and abs(count) > INT64_MAX // 2:
+        raise CommandError(OUT_OF_RANGE)
+    if count < -_RANDOM_FIELDS_MAX and hashes.find(view, args[1]) is not None:
         raise CommandError(OUT_OF_RANGE)
     chosen = hashes.random_fields(view, args[1], count)
     if not with_values:

@@ -16,6 +16,7 @@ from time import monotonic, sleep
 from typing import Any, Protocol, cast
 
 from resp.values import OK, PONG, Error, Raw
+from server.commands import sort
 from server.commands.arguments import database, sleep_time_s
 from server.commands.context import Context
 from server.commands.misses import told
@@ -131,6 +132,7 @@ _IN_SCRIPTS: dict[str, Callable[[View, Args], Reply]] = {
     "debug": _debug,
     "publish": partial(_publish, CHANNEL),
     "spublish": partial(_publish, SHARD_CHANNEL),
+    **sort.IN_SCRIPTS,
 }
 
 
@@ -172,13 +174,12 @@ def _callee(args: Args) -> _Callee:
     row = PLAIN.get(args[0]) or _resolve(args)
     found = _callees.get(row.name)
     if found is None:
+        inner = COMMANDS.get(b"_" + row.error_name, row)
         handler: Handler | None = _IN_SCRIPTS.get(row.name)
-        keys, everywhere = None, False
         if handler is None:
-            inner = COMMANDS.get(b"_" + row.error_name, row)
             handler = partial(_on_node, inner) if inner.is_node else inner.handler
-            everywhere = not inner.is_node and inner.where is SPREAD_ALL
-            keys = None if inner.is_node or everywhere else inner.keys
+        everywhere = not inner.is_node and inner.where is SPREAD_ALL
+        keys = None if inner.is_node or everywhere else inner.keys
         found = _Callee(row, handler, keys, everywhere, row.is_write or row.name in REPLICATED)
         _callees[row.name] = found
     if args[0] in PLAIN:

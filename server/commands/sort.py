@@ -4,6 +4,8 @@ The keys that BY and GET make of elements are read where the sorted key lives. W
 keyspace a pattern must therefore say by its hash tag that all its keys live there too, as in a Redis cluster.
 """
 
+from functools import partial
+
 from server.commands.arguments import integer
 from server.commands.table import DENYOOM, READONLY, WRITE, Args, Keys, Reply, command
 from server.errors import SYNTAX, WRONG_TYPE, CommandError
@@ -74,8 +76,9 @@ def _check_place(view: View, option: bytes, pattern: bytes) -> None:
             raise CommandError(_ELSEWHERE % option)
 
 
-def _chosen(view: View, key: bytes, options: _Options) -> list[bytes]:
-    """The elements of the result, in order."""
+def _chosen(view: View, key: bytes, options: _Options, in_script: bool) -> list[bytes]:
+    """The elements of the result, in order. Those of a set that nobody wants sorted are sorted all the same, as words,
+    when they are stored, and for scripts."""
     record = view.record(key)
     if record is None:
         return []
@@ -86,6 +89,8 @@ def _chosen(view: View, key: bytes, options: _Options) -> list[bytes]:
     if options.unsorted and type_ != SET:
         return sort.unsorted_range(view, key, type_, start, stop, options.descending)
     elements = sort.elements_of(view, key, type_)
+    if options.unsorted and options.target is None and not in_script:
+        return elements[start:stop]
     by, alpha = (None, True) if options.unsorted else (options.by, options.alpha)
     try:
         sort.order(
@@ -101,9 +106,9 @@ def _chosen(view: View, key: bytes, options: _Options) -> list[bytes]:
     return elements[start:stop]
 
 
-def _sort(view: View, args: Args, may_store: bool) -> Reply:
+def _sort(view: View, args: Args, *, may_store: bool, in_script: bool = False) -> Reply:
     options = _Options(view, args, may_store)
-    elements = _chosen(view, args[1], options)
+    elements = _chosen(view, args[1], options, in_script)
     found: list[bytes | None] = list(elements)
     if options.gets:
         found = [
@@ -161,3 +166,10 @@ def sort_(view: View, args: Args) -> Reply:
 def sort_ro(view: View, args: Args) -> Reply:
     """Returns the sorted elements of a list, a set, or a sorted set."""
     return _sort(view, args, may_store=False)
+
+
+IN_SCRIPTS = {
+    "sort": partial(_sort, may_store=True, in_script=True),
+    "sort_ro": partial(_sort, may_store=False, in_script=True),
+}
+"""What scripts call by these names."""

@@ -318,6 +318,8 @@ TRANSCRIPTS = {
         hrandfield h -4611686018427387903 foo
         hrandfield h 4611686018427387904 withvalues
         hrandfield nokey -4611686018427387904 withvalues
+        hrandfield nokey -4611686018427387905
+        hrandfield s -4611686018427387905
         hmget h a zz
         hmget nokey a zz
         hmget s a

@@ -78,8 +78,7 @@ CASES: list[Case] = [
     *(
         Case(
             f"{name} of a {key.removeprefix('{t}')}",
-            [*SETUP, *([name, key, *options] for options in OPTIONS)]
-            + ([[name, key, *options] for options in UNSORTED] if key != SET else []),
+            [*SETUP, *([name, key, *options] for options in OPTIONS + UNSORTED)],
         )
         for name in ("SORT", "SORT_RO")
         for key in KEYS
@@ -118,6 +117,18 @@ CASES: list[Case] = [
             ["OBJECT", "ENCODING", "{t}b"],
             ["SORT", "{t}large", "LIMIT", "0", "60", "STORE", "{t}b"],
             ["OBJECT", "ENCODING", "{t}b"],
+        ],
+    ),
+    Case(
+        "a set that is not to be sorted",
+        [
+            ["SADD", "{t}s", "e", "c", "10", "z", "9"],
+            ["SORT", "{t}s", "BY", "nosort"],
+            ["SORT", "{t}s", "BY", "nosort", "DESC", "LIMIT", "1", "3"],
+            ["EVAL", "return redis.call('SORT', KEYS[1], 'BY', 'nosort')", "1", "{t}s"],
+            ["EVAL", "return redis.call('sort_ro', KEYS[1], 'BY', 'nosort', 'DESC')", "1", "{t}s"],
+            ["SORT", "{t}s", "BY", "nosort", "DESC", "STORE", "{t}l"],
+            ["LRANGE", "{t}l", "0", "-1"],
         ],
     ),
     Case(
