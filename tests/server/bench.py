@@ -8,6 +8,7 @@ from raft.core.messages import NORMAL, Entry
 from raft.core.node import Role
 from server.commands import all as all_commands
 from server.commands.table import lookup
+from server.dispatch import transactions
 from server.keyspace.cache import HotReplies
 from server.keyspace.events import Event
 from server.keyspace.leveldb import DataStore
@@ -19,6 +20,7 @@ from server.shard.shard import Shard
 from server.telemetry.stats import Stats
 
 assert all_commands.loaded
+assert transactions.exec_
 FOREVER_US = 1 << 62
 
 

@@ -9,7 +9,6 @@ from raft.core.messages import NORMAL, Entry
 from raft.core.node import Role
 from server.commands import all as all_commands
 from server.commands.table import lookup
-from server.dispatch import transactions
 from server.errors import OUTCOME_UNKNOWN
 from server.keyspace.events import ALL
 from server.shard import shard as shard_module
@@ -20,7 +19,6 @@ from server.shard.route import Route
 from tests.server.bench import Bench
 
 assert all_commands.loaded
-assert transactions.watch_key
 WITH_EXPIRY = "for number = ARGV[1], ARGV[2] do redis.call('SET', number, 'v', 'PX', 5000) end"
 
 
