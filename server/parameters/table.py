@@ -3,8 +3,9 @@
 Clients, monitoring and test suites set many parameters that mean nothing to this server (there is no fork, no
 append-only file to tune). All of them are accepted, checked, remembered and reported as Valkey 9.1 does, since a
 refusal would break programs that have no quarrel with us. A parameter that *acts* names the `attribute` of Settings
-that it becomes; all others are only remembered. What can not change while the server runs is immutable, and so is what
-would promise a thing that is not there (TLS, replication by hand).
+that it becomes; all others are only remembered, but for those that somebody is told of before they change
+(`Settings.before_change`). What can not change while the server runs is immutable, and so is what would promise a thing
+that is not there (TLS, replication by hand).
 
 To add a parameter: one row in PARAMETERS; if it acts, an attribute, and its annotation in Settings.
 """
