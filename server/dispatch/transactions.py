@@ -49,9 +49,11 @@ from server.dispatch.permissions import Permissions
 from server.dispatch.places import Places
 from server.dispatch.texts import Texts
 from server.errors import CROSS_SLOT, INTERNAL, CommandError
+from server.keyspace.breath import paced
 from server.keyspace.view import View
 from server.session import Queued, Session
 from server.shard.call import Call, Later, Slot, Transaction
+from server.shard.gather import decode
 from server.shard.route import Route
 
 _NEVER = (1 << 63) - 1
@@ -129,10 +131,10 @@ def refuse(context: Context, args: Args) -> Reply:
     raise CommandError(args[1])
 
 
-@command("_watch", arity=2, flags=READONLY, keys=ALL, where=SHARD, group="transactions")
-def watch_key(view: View, args: Args) -> Reply:
-    """The revision of a key, for WATCH."""
-    return view.watch_revision(args[1])
+@command("_watch", arity=-2, flags=READONLY, keys=ALL, where=SHARD, group="transactions")
+def watch_keys(view: View, args: Args) -> Reply:
+    """The revision of each key, for WATCH."""
+    return [view.watch_revision(key) for key in paced(iter(args[1:]))]
 
 
 class Transactions:
@@ -195,39 +197,31 @@ class Transactions:
         if not keys:
             session.watched = watched
             return encode(OK, protocol)
+        question = [b"_watch", *keys]
         try:  # a client that heard MOVED only for what it queues would have lost its watches
-            self._places.check_routable(self._watch_row, [b"_watch", *keys])
+            self._places.check_routable(self._watch_row, question)
         except CommandError as error:
             return encode(Error(error.text), protocol)
         session.watched = watched
+        db = session.db
         slot = connection.defer(args)
         connection.block()
-        missing = len(keys)
-        problem: list[bytes] = []
 
-        def take(where: tuple[int, bytes]) -> Callable[[bytes], None]:
-            def then(reply: bytes) -> None:
-                nonlocal missing
-                missing -= 1
-                if reply[:1] == b":":
-                    watched[where] = int(reply[1:-2])
-                elif reply.startswith(b"-BUSY"):
-                    watched[where] = _NEVER
-                else:
-                    problem.append(reply)
-                if not missing:
-                    if problem:
-                        session.watched = None
-                    slot.fill(problem[0] if problem else encode(OK, protocol))
-                    connection.unblock()
+        def then(reply: bytes) -> None:
+            if reply[:1] == b"*":
+                watched.update(zip(((db, key) for key in keys), decode(reply), strict=True))
+            elif reply.startswith(b"-BUSY"):
+                watched.update(dict.fromkeys(((db, key) for key in keys), _NEVER))
+            else:
+                session.watched = None
+                slot.fill(reply)
+                connection.unblock()
+                return
+            slot.fill(encode(OK, protocol))
+            connection.unblock()
 
-            return then
-
-        for key in keys:
-            call = Call(
-                self._watch_row, [b"_watch", key], session.db, protocol, Later(take((session.db, key)))
-            )
-            self._places.route_of(key).submit(call)
+        call = Call(self._watch_row, question, db, protocol, Later(then))
+        self._places.route_of(keys[0]).submit(call)
         return None
 
     def execute(self, connection: Connection, args: Args) -> bytes | None:

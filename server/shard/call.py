@@ -5,7 +5,7 @@ from itertools import count
 from typing import Protocol
 
 from server.access.caller import Caller
-from server.commands.table import Args, Command
+from server.commands.table import MANY_ARGUMENTS, Args, Command
 from server.keyspace.notes import ScriptNotes
 from server.shard.receipts import Sent
 from server.telemetry.stats import Stats
@@ -51,6 +51,13 @@ class Transaction:
         """(db, key, revision at WATCH time)."""
         self.elapsed_ns: list[int] = []
         """How long each command took; empty when the group is led elsewhere, or nothing was run."""
+
+    @property
+    def may_take_long(self) -> bool:
+        """One of the commands may, or there are many to run or many keys to look at."""
+        if len(self.commands) + len(self.watched) >= MANY_ARGUMENTS:
+            return True
+        return any(len(args) >= command.long_from for command, args, _ in self.commands)
 
     def count(self, replies: list[bytes], stats: Stats) -> None:
         """Statistics of the commands, which have been run; `replies`: theirs."""

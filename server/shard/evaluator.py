@@ -20,7 +20,7 @@ from resp import encode
 from server.commands.misses import told
 from server.commands.table import Args, Command
 from server.errors import DISK_FULL, CommandError, WouldBlock
-from server.keyspace.breath import Elsewhere, Ended, TooLong, begin_attempt, end_attempt
+from server.keyspace.breath import Elsewhere, Ended, TooLong, begin_attempt, breathe, end_attempt
 from server.keyspace.deletions import Deletions
 from server.keyspace.events import KEY_MISS, Event
 from server.keyspace.layout import META_KEY
@@ -223,26 +223,26 @@ class Evaluator:
     def evaluate_transaction(self, transaction: Transaction, protocol: int) -> bytes:
         """Run an EXEC: all effects in one entry, or a null when a watched key has changed. Sets and raises what
         `evaluate` does."""
-        attempt = self.work is None and any(
-            len(args) >= command.long_from for command, args, _ in transaction.commands
-        )
+        attempt = self.work is None and transaction.may_take_long
         view, base = self.step_in()
         base.observed = 0
         self.wrote = False
         transaction.elapsed_ns.clear()
         before = view.revision
-        for db, key, revision in transaction.watched:
-            view.begin(db, protocol)
-            if not view.is_unchanged(key, revision):
-                self.gate = base.observed
-                view.revision = before
-                return NULL_ARRAY[protocol]
         replies = [b"*%d\r\n" % len(transaction.commands)]
-        revision = view.revision + 1  # one for all: nobody sees a state in between
         try:
             if attempt:
                 begin_attempt()
+            for db, key, seen in transaction.watched:
+                breathe()
+                view.begin(db, protocol)
+                if not view.is_unchanged(key, seen):
+                    self.gate = base.observed
+                    view.revision = before
+                    return NULL_ARRAY[protocol]
+            revision = before + 1  # one for all: nobody sees a state in between
             for command, args, db in transaction.commands:
+                breathe()
                 view.begin(db, protocol)
                 view.revision = revision
                 began_ns = perf_counter_ns()

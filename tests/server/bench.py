@@ -59,6 +59,12 @@ class FakeGroup:
         return self.contexts
 
 
+def watched_revision(replies: list[bytes]) -> int:
+    """What WATCH remembers of the only key that was asked about."""
+    [reply] = replies
+    return int(reply.splitlines()[1][1:])
+
+
 class Bench:
     """One shard with everything around it under the test's hand."""
 
@@ -123,6 +129,10 @@ class Bench:
         assert row is not None
         self.shard.submit(Call(row, args, 0, 2, Later(replies.append)))
         return replies
+
+    def revision(self, key: str) -> int:
+        """What WATCH would remember of `key`."""
+        return watched_revision(self.ask("_WATCH", key))
 
     def follow(self, term: int) -> None:
         """Somebody else leads `term`."""

@@ -52,11 +52,13 @@ class LongBench(Bench):
         [reply] = replies
         return reply
 
-    def transact(self, *requests: list[str]) -> list[bytes]:
+    def transact(
+        self, *requests: list[str], watched: list[tuple[int, bytes, int]] | None = None
+    ) -> list[bytes]:
         """Send an EXEC; the list gets its reply."""
         replies: list[bytes] = []
         rows = [[word.encode() for word in words] for words in requests]
-        transaction = Transaction([(row, args, 0) for args in rows if (row := lookup(args))], [])
+        transaction = Transaction([(row, args, 0) for args in rows if (row := lookup(args))], watched or [])
         row = lookup([b"exec"])
         assert row is not None
         self.shard.submit(Call(row, [b"exec"], 0, 2, Later(replies.append), transaction))
@@ -354,6 +356,47 @@ def test_a_long_transaction_is_one_entry(bench: LongBench, no_slice: None) -> No
     error = b"-ERR value is not an integer or out of range\r\n"
     assert replies == [b"*5\r\n:300\r\n" + error + b"+OK\r\n:300\r\n:1\r\n"]
     assert bench.run("DBSIZE") == b":2\r\n"
+
+
+UNCHANGED = -(1 << 62)
+"""A revision of a missing key that is newer than any deletion."""
+
+
+def test_a_transaction_of_many_commands_goes_on_slice_by_slice(bench: LongBench, no_slice: None) -> None:
+    before = bench.group.last_index
+    replies = bench.transact(*(["SET", member, "v"] for member in MEMBERS))
+    bench.turn()
+    assert bench.finish() >= len(MEMBERS)
+    assert bench.group.last_index == before + 1
+    bench.settle()
+    assert replies == [b"*300\r\n" + b"+OK\r\n" * 300]
+
+
+def test_many_watched_keys_are_looked_at_slice_by_slice(bench: LongBench, no_slice: None) -> None:
+    watched = [(0, member.encode(), UNCHANGED) for member in MEMBERS]
+    replies = bench.transact(["SET", "k", "v"], watched=watched)
+    bench.turn()
+    assert bench.finish() >= len(MEMBERS)
+    bench.settle()
+    assert replies == [b"*1\r\n+OK\r\n"]
+
+
+def test_what_is_written_behind_many_watched_keys_has_its_own_entrys_revision(bench: LongBench) -> None:
+    watched = [(0, b"w%d" % number, UNCHANGED) for number in range(0x10001)]
+    bench.transact(["SET", "k", "v"], watched=watched)
+    bench.turn()
+    bench.finish()
+    bench.settle()
+    assert bench.revision("k") >> 16 == bench.group.last_index
+
+
+@pytest.mark.parametrize("command", ["EXISTS", "_WATCH", "HMGET", "SMISMEMBER", "ZMSCORE", "GEOHASH"])
+def test_many_keys_and_elements_are_looked_for_slice_by_slice(
+    bench: LongBench, no_slice: None, command: str
+) -> None:
+    bench.ask(command, *ELEMENTS)
+    bench.turn()
+    assert bench.finish() >= len(ELEMENTS) // breath.rows_between_breaths
 
 
 def test_who_waits_is_served_by_a_long_command(bench: LongBench, no_slice: None) -> None:

@@ -17,7 +17,7 @@ from server.shard.call import Transaction
 from server.shard.route import Route
 from server.shard.router import Router
 from server.shard.waiters import NULL_ARRAY
-from tests.server.bench import Bench
+from tests.server.bench import Bench, watched_revision
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ def test_a_watched_key_is_still_seen_to_change(bench: Bench) -> None:
     bench.ask("SET", "k", "v")
     index = bench.group.last_index + 1
     settle(bench)
-    [revision] = bench.ask("_WATCH", "k")
-    assert int(revision[1:]) >> 16 == index
+    revision = bench.revision("k")
+    assert revision >> 16 == index
 
 
 class Node:
@@ -142,6 +142,5 @@ def test_a_watched_key_that_came_and_went_is_still_seen_to_have_changed(bench: B
     bench.shard.flush()
     refuse(bench)
     bench.commit(bench.group.last_index)
-    [revision] = watched
-    transaction = Transaction([], [(0, b"k", int(revision[1:]))])
+    transaction = Transaction([], [(0, b"k", watched_revision(watched))])
     assert bench.shard.evaluate_transaction(transaction, 2) == NULL_ARRAY[2]

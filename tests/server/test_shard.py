@@ -331,7 +331,7 @@ def test_an_exec_whose_watched_key_changed_is_null(make: Callable[..., Bench]) -
     bench.ask("SET", "k", "1")
     bench.turn()
     bench.commit(bench.group.last_index)
-    [revision] = bench.ask("_WATCH", "k")
+    revision = bench.revision("k")
     bench.ask("SET", "k", "1")
     bench.turn()
     bench.commit(bench.group.last_index)
@@ -339,7 +339,7 @@ def test_an_exec_whose_watched_key_changed_is_null(make: Callable[..., Bench]) -
     row, exec_row = lookup(args), lookup([b"exec"])
     assert row is not None
     assert exec_row is not None
-    transaction = Transaction([(row, args, 0)], [(0, b"k", int(revision[1:]))])
+    transaction = Transaction([(row, args, 0)], [(0, b"k", revision)])
     bench.shard.submit(Call(exec_row, [b"exec"], 0, 2, Later(replies.append), transaction))
     assert replies == [b"*-1\r\n"]
     assert bench.ask("GET", "k") == [b"$1\r\n1\r\n"]
