@@ -48,6 +48,8 @@ log = logging.getLogger("redraft.script")
 
 memory_bytes_max = 256 << 20
 """What Lua may have, for all scripts of a state together; a script that wants more fails."""
+_room_bytes = 16 << 20
+"""What is free whenever Python gives something to Lua: there Lua could not fail, but end the process."""
 compiled_max = 500
 """Compiled scripts that are kept, the last used; and so many libraries."""
 words_max = 100
@@ -129,6 +131,8 @@ class Interpreter:
         self._commands: Commands = _NOTHING
         self._resp = 2
         self._deadline_s = inf
+        self._limit = memory_bytes_max
+        """What Lua may have now."""
         self.running = False
         """A script runs, or breathes."""
         self._over: BaseException | None = None
@@ -145,12 +149,12 @@ class Interpreter:
                 b"pending": self._take_pending,
                 b"over": self._is_over,
                 b"reason": lambda: str(self._over).encode(),
-                b"sha1hex": lambda text: sha1(text).hexdigest().encode(),
+                b"sha1hex": self._short(lambda text: sha1(text).hexdigest().encode()),
                 b"log": _log,
                 b"setresp": self._set_resp,
                 b"is_flag": lambda text: text in FLAGS,
                 b"may_run": self._may_run,
-                b"format_double": lambda number: format_double(float(number)),
+                b"format_double": self._short(lambda number: format_double(float(number))),
                 b"version": REDIS_VERSION.encode(),
                 b"version_number": major << 16 | minor << 8 | patch,
                 b"name": SERVER_NAME.encode(),
@@ -166,7 +170,7 @@ class Interpreter:
         seeded[b"randomseed"](getrandbits(31))
         sandbox: Any = chunk("sandbox.lua")(host, chunk("cjson.lua")(), chunk("reply.lua")(), seeded)
         self._sandbox: dict[bytes, Any] = {
-            name: sandbox[name] for name in (b"compile", b"run", b"run_many", b"load")
+            name: sandbox[name] for name in (b"compile", b"run", b"run_many", b"load", b"collect")
         }
 
     def find_script(self, digest: bytes) -> Compiled | None:
@@ -184,6 +188,7 @@ class Interpreter:
             return found
         digest = sha1(text).digest()
         script = parse_script(text)
+        self._make_room(len(text))
         try:
             function, problem = _two(self._sandbox[b"compile"](script.body))
         except lua51.LuaError as error:
@@ -228,6 +233,7 @@ class Interpreter:
     def _run(
         self, is_function: bool, function: Any, words: list[bytes], count: int, commands: Commands
     ) -> bytes | Raw:
+        self._make_room(sum(map(len, words)) + _WORD_BYTES * len(words))
         self._begin(commands)
         protocol = commands.protocol
         try:
@@ -254,6 +260,7 @@ class Interpreter:
     def _register(self, text: bytes) -> dict[bytes, Registered]:
         """The functions of a library, by name."""
         _, body = parse_library(text)
+        self._make_room(len(text))
         self._begin(_NOTHING)
         self._deadline_s = monotonic() + load_time_max_s
         try:
@@ -262,6 +269,7 @@ class Interpreter:
             done, registered = False, b"Error compiling function: " + str(error).encode(errors="replace")
         finally:
             self.running = False
+        self._has_room(0)
         self._check_end()
         if not done:
             raise CommandError(b"ERR " + registered)
@@ -277,6 +285,50 @@ class Interpreter:
         if not functions:
             raise CommandError(b"ERR No functions registered")
         return functions
+
+    def _make_room(self, size: int) -> None:
+        """Before Lua is given so many bytes, and runs: let it have them, and as much again as it may be left with. What
+        earlier scripts have left is collected bit by bit."""
+        lua = self._lua
+        if lua.get_memory_used() > memory_bytes_max // 2:
+            self._collect()
+            if lua.get_memory_used() > memory_bytes_max // 2:
+                self._compiled.clear()
+                self._by_text.clear()
+                self._loaded.clear()
+                self._collect()
+        limit = max(memory_bytes_max, lua.get_memory_used() + 2 * size + memory_bytes_max // 2)
+        if limit != self._limit:
+            self._limit = limit
+            lua.set_max_memory(limit)
+
+    def _collect(self) -> None:
+        self.running = True  # nobody else is to use it while this breathes
+        try:
+            for _ in range(2):  # the first round may have begun long ago
+                while not self._sandbox[b"collect"]():
+                    breathe()
+        finally:
+            self.running = False
+
+    def _has_room(self, size: int) -> bool:
+        """Whether Lua may have so many bytes more. If not the script is to end, and has room for what it is told."""
+        used: int = self._lua.get_memory_used()
+        if used + size + _room_bytes <= self._limit:
+            return True
+        self._limit = used + size + _room_bytes
+        self._lua.set_max_memory(self._limit)
+        self._over = self._over or MemoryError(_NO_MEMORY)
+        return False
+
+    def _short(self, function: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+        """`function`, whose results are short, with room for them."""
+
+        def with_room(argument: Any) -> bytes:
+            self._has_room(0)
+            return function(argument)
+
+        return with_room
 
     def _begin(self, commands: Commands) -> None:
         """Something is about to run."""
@@ -297,13 +349,18 @@ class Interpreter:
         """`function` with its exception as an answer: (True, results...) or (False, message)."""
 
         def answering(*arguments: Any) -> tuple[Any, ...]:
+            self._lua.set_max_memory(_UNLIMITED)
             try:
-                return True, *map(self._table, function(*arguments))
+                answer = True, *map(self._table, function(*arguments))
+                texts = sum(len(each) for each in answer[1:] if type(each) is bytes)
+                return answer if self._has_room(texts) else (False, _NO_MEMORY.encode())
             except (ValueError, ArithmeticError, MemoryError, lua51.LuaError) as error:
                 return False, str(error).encode()
             except Ended as ended:
                 self._over = ended
                 return False, b"ERR ended"
+            finally:
+                self._lua.set_max_memory(self._limit)
 
         return answering
 
@@ -324,7 +381,7 @@ class Interpreter:
 
     def _run_command(self, wording: Wording, *words: Any) -> Any:
         reply = self._evaluate(words)
-        if type(reply) is bytes:
+        if type(reply) is bytes and self._has_room(len(reply)):
             return reply
         if type(reply) is Simple:
             return self._lua.table_from({b"ok": reply.text})
@@ -342,12 +399,19 @@ class Interpreter:
         return self._error_table(reply, wording) if type(reply) is Error else reply
 
     def _shown(self, reply: Any) -> Any:
-        """As `_to_lua`; an Error when the script is to end in the midst of it."""
+        """As `_to_lua`; an Error when the script is to end in the midst of it. How much it will be is seen when it is
+        there."""
+        if type(reply) is bytes:
+            return reply if self._has_room(len(reply)) else Error(_NO_MEMORY.encode())
+        self._lua.set_max_memory(_UNLIMITED)
         try:
-            return self._to_lua(reply)
+            shown = self._to_lua(reply)
         except Ended as ended:
             self._over = ended
-            return _OVER
+            shown = _OVER
+        finally:
+            self._lua.set_max_memory(self._limit)
+        return shown if self._has_room(0) else Error(_NO_MEMORY.encode())
 
     def _may_run(self, *words: Any) -> bool | None:
         """Whether the script's user may run the command; None for none."""
@@ -355,6 +419,8 @@ class Interpreter:
 
     def _is_over(self) -> bool:
         """Called every so many instructions: whether the script is to end now, whatever it does."""
+        if self._over is not None or not self._has_room(0):
+            return True
         work = current()
         if work is None:
             if monotonic() >= self._deadline_s:
@@ -369,7 +435,7 @@ class Interpreter:
         return self._over is not None
 
     def _evaluate(self, words: tuple[Any, ...]) -> Any:
-        if self._over is not None:
+        if self._over is not None or not self._has_room(0):
             return Error(str(self._over).encode())
         args = _as_words(words)
         if not args:
@@ -436,6 +502,10 @@ class Interpreter:
 
 _OVER = Error(b"ERR ended")
 """For a script that is to end; nobody reads it."""
+_NO_MEMORY = "ERR not enough memory"
+_UNLIMITED = 1 << 62
+_WORD_BYTES = 64
+"""Of a string in a table, beside the string itself."""
 _LOAD_TIMEOUT = "ERR FUNCTION LOAD timeout"
 _KILLED = "ERR Script killed by user with %s KILL."
 

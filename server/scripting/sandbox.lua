@@ -547,5 +547,10 @@ function sandbox.load(text)
   return false, 'Error registering functions: ' .. (type(value) == 'table' and value[1] or 'ERR ' .. tostring(value))
 end
 
+-- Collect a bit of what is not used any more; whether a round is done.
+function sandbox.collect()
+  return raw.collectgarbage('step', 100)
+end
+
 debug = nil -- or a traceback would be made for every error that leaves Lua
 return sandbox
