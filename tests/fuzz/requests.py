@@ -13,7 +13,7 @@ from server.dispatch import transactions
 from tests.fuzz.grammar import GRAMMAR
 
 assert all_commands.loaded
-assert transactions.watch_key
+assert transactions.exec_
 
 Request = list[bytes]
 

@@ -17,7 +17,7 @@ from tests.server.bench import Bench
 from tests.server.test_receipts import bench, route_of
 
 assert all_commands.loaded
-assert transactions.watch_key
+assert transactions.exec_
 assert bench
 REFUSED = b"-TRYAGAIN The leader of the shard group changed; the command was not applied, send it again\r\n"
 
