@@ -5,6 +5,10 @@ member what it lacks and may be sent. So several proposals of one turn leave in 
 the same place get the very same tuple of entries. An acknowledgement means: on that disk. Our own counts
 like any other, when our own disk has it.
 
+Entries leave in the Ready that has our own disk write them: while the write before is under way they gather.
+Nothing is lost by that, as nothing is applied here before it is on our own disk, and members whose disks are like
+ours are as busy with what came before. It bounds the messages by the writes, however many turns propose.
+
 A commit is told with the next APPEND, or at the next tick if there is none (at once for a membership
 change): an extra round of messages per commit would double the traffic and gain followers a few
 milliseconds.
@@ -69,8 +73,8 @@ class _Shared:
 
 
 def flush(state: State) -> None:
-    """Send every member what it lacks and may be sent, and urgent news of a commit."""
-    if state.broadcast_due:
+    """Send every member what it lacks and may be sent, if a write may begin, and urgent news of a commit."""
+    if state.broadcast_due and state.outstanding is None:
         state.broadcast_due = False
         shared = _Shared()
         for peer in state.others:

@@ -217,15 +217,19 @@ class State:
 
     def has_ready(self) -> bool:
         """See RaftNode."""
-        if self.broadcast_due or self.read_due or self.commit_urgent or self.reads_done or self.reads_lost:
+        if self.read_due or self.commit_urgent or self.reads_done or self.reads_lost:
             return True
         if self.told != (self.role, self.leader, self.term):
             return True
         log = self.log
         if self.outstanding is None:
-            if self.messages or self.messages_after or log.unstable or log.snapshot is not None:
+            if self.broadcast_due or self.messages or self.messages_after or log.unstable:
                 return True
-            if not self._term_durable() or log.commit_to_save(self.durable.commit):
+            if (
+                log.snapshot is not None
+                or not self._term_durable()
+                or log.commit_to_save(self.durable.commit)
+            ):
                 return True
         elif self.messages and self._term_durable():
             return True

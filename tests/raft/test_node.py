@@ -110,13 +110,25 @@ def test_while_a_ready_is_written_nothing_else_is_given_to_write() -> None:
     node.propose(b"a", 2)
     first = node.ready()
     node.propose(b"b", 3)
+    assert not node.has_ready()
     second = node.ready()
     assert (first.persist, second.persist, second.entries, second.messages_after) == (True, False, [], [])
-    assert [entry.data for message in second.messages for entry in message.entries] == [b"b"]
-    assert not node.has_ready()
     disk.append(first.entries)
     node.advance(first)
     assert [entry.data for entry in node.ready().entries] == [b"b"]
+
+
+def test_entries_gather_while_a_write_is_under_way_and_leave_in_one_message_with_the_next() -> None:
+    node, disk = lead()
+    node.propose(b"a", 2)
+    first = node.ready()
+    node.propose(b"b", 3)
+    node.propose(b"c", 4)
+    assert node.ready().messages == []
+    disk.append(first.entries)
+    node.advance(first)
+    [message] = node.ready().messages
+    assert [entry.data for entry in message.entries] == [b"b", b"c"]
 
 
 def test_a_leader_sends_before_its_own_disk_is_done_and_counts_it_after() -> None:

@@ -412,7 +412,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("hand out unstable entries", "crashes", ("committed entries are stable",), _hand_out_unstable),
     Mutant(
         "stable by bare index",
-        "disks",
+        "slow_disks",
         ("entries before reply", *_LOST),
         _stable_by_bare_index,
     ),

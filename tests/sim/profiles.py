@@ -72,6 +72,12 @@ PROFILES: dict[str, Profile] = {
             compaction_keeps_max=10,
         ),
         Profile(
+            "slow_disks",
+            loss=0.05,
+            fault_interval=0.7,
+            faults={"slow_disk": 4.0, "isolate_leader": 2.0, "mend": 3.0, "crash": 2.0, "fail_sync": 1.0},
+        ),
+        Profile(
             "leases",
             loss=0.02,
             straggler=0.03,
