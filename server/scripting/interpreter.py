@@ -5,7 +5,7 @@ resp.values, or an Error. So this room knows no command. Values go to Lua here; 
 else a script returns as encoded RESP (reply.lua), which reads tables raw. To cross between the two costs more than what
 is done on either side, so all words of a script cross at once.
 
-A script may take as long as it likes: every 20,000 instructions, and with each command that it calls, it breathes
+A script may take as long as it likes: every 2,000 instructions, and with each command that it calls, it breathes
 (keyspace/breath.py), and meanwhile another script may come to run, which gets another Lua state. SCRIPT KILL ends it
 with an error that it can not catch, and so does whoever ends the work that it is. That, and the number of bytes that
 Lua may have, are the only things that are not a function of the view. One long call into C (a pattern that backtracks

@@ -17,7 +17,7 @@ for name, value in pairs(_G) do raw[name] = value end
 local sethook, getinfo = debug.sethook, debug.getinfo
 local error, type, tostring, select, rawget = error, type, tostring, select, rawget
 local READONLY = 'Attempt to modify a readonly table'
-local TICKS = 20000
+local TICKS = 2000
 local CROWDED = ' (not a python object)' -- of 8,000 places that Lua has for a call, the way to Python takes some
 
 local hidden = setmetatable({}, {__mode = 'k'})

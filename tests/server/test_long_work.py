@@ -21,7 +21,7 @@ from server.shard.work import INTERRUPTED, KILLED, NOT_BUSY, UNKILLABLE
 from tests.server.bench import Bench
 
 LOOP = "for i=1,200000 do end"
-"""A script breathes every 20,000 instructions."""
+"""A script breathes every 2,000 instructions."""
 MEMBERS = [str(number) for number in range(300)]
 
 
@@ -146,6 +146,16 @@ def test_a_script_gets_a_long_reply_in_slices(bench: LongBench, no_slice: None, 
     assert bench.finish() >= 4 * (len(ELEMENTS) // breath.rows_between_breaths)
     bench.settle()
     assert reply == [b":4000\r\n"]
+
+
+def test_a_script_of_few_instructions_that_take_long_goes_on_in_slices(
+    bench: LongBench, no_slice: None
+) -> None:
+    reply = bench.ask("EVAL", "local a = 'x' for i=1,4000 do a = a:rep(1):upper() end return a", "0")
+    bench.turn()
+    assert bench.finish() >= 10
+    bench.settle()
+    assert reply == [b"$1\r\nX\r\n"]
 
 
 def test_a_script_ends_while_it_gets_a_long_reply(bench: LongBench, no_slice: None) -> None:
