@@ -124,6 +124,7 @@ def test_what_is_refused_and_what_is_not_is_the_same(busy: list[Connection]) -> 
 
 def test_what_was_watched_while_a_script_kept_the_group_is_taken_for_changed(standalone: Server) -> None:
     with Connection(HOST, standalone.port) as client, Connection(HOST, standalone.port) as script:
+        client.ask("DEL", "k")
         client.ask("CONFIG", "SET", "busy-reply-threshold", "50")
         script.send(encode(["EVAL", "while true do end", "0"]))
         while not client.ask("PING").contains_error(b"BUSY"):
