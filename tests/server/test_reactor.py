@@ -1,6 +1,7 @@
 """What belongs to one turn of the reactor."""
 
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -148,3 +149,72 @@ async def test_pipelines_go_on_in_turn_when_turns_take_long(monkeypatch: pytest.
                 await stream.aclose()
             nursery.cancel_scope.cancel()
     assert dispatcher.turns > 2 * clients, "one goes on in each"
+
+
+class Patience:
+    """Has reactors wait for the next turn as long as a test may take, until the last of two turns has ended."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.monkeypatch = monkeypatch
+        self.turns = 0
+        monkeypatch.setattr(reactor, "linger_s", 60.0)
+
+    def end_turn(self) -> None:
+        self.turns += 1
+        if self.is_over():
+            self.monkeypatch.setattr(reactor, "linger_s", 0.0)
+
+    def is_over(self) -> bool:
+        return self.turns >= 2
+
+
+class Passes(trio.abc.Instrument):
+    """Notes when Trio waits for something to happen."""
+
+    def __init__(self, told: list[str]) -> None:
+        self.told = told
+
+    def before_io_wait(self, timeout: float) -> None:
+        self.told.append("trio")
+
+
+async def test_what_comes_soon_after_a_turn_is_served_without_a_way_through_trio(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    patience = Patience(monkeypatch)
+    told: list[str] = []
+    passes = Passes(told)
+    with sockets(1) as ((reader, to_reader),):
+
+        def read_one() -> None:
+            read(reader, told, "read")
+            if told.count("read") == 1:
+                threading.Timer(0.02, to_reader.send, [b"x"]).start()
+
+        to_reader.send(b"x")
+        trio.lowlevel.add_instrument(passes)
+        await turns({reader: read_one}, patience.end_turn, until=patience.is_over)
+        trio.lowlevel.remove_instrument(passes)
+    first = told.index("read")
+    assert told[first : first + 2] == ["read", "read"]
+
+
+async def test_a_task_that_wants_to_run_does_not_wait_for_what_may_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    patience = Patience(monkeypatch)
+    wanted = trio.Event()
+    with sockets(1) as ((reader, to_reader),):
+
+        async def answer() -> None:
+            await wanted.wait()
+            to_reader.send(b"x")
+
+        def read_one() -> None:
+            reader.recv(1)
+            wanted.set()
+
+        to_reader.send(b"x")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(answer)
+            await turns({reader: read_one}, patience.end_turn, until=patience.is_over)
