@@ -3,8 +3,8 @@
 Clients, monitoring and test suites set many parameters that mean nothing to this server (there is no fork, no
 append-only file to tune). All of them are accepted, checked, remembered and reported as Valkey 9.1 does, since a
 refusal would break programs that have no quarrel with us. A parameter that *acts* names the `attribute` of Settings
-that it becomes; all others are only remembered, but for those that somebody is told of before they change
-(`Settings.before_change`). What can not change while the server runs is immutable, and so is what would promise a thing
+that it becomes, or is `tried`: told to the system, which may refuse it (`Settings.before_change`). All others are only
+remembered. What can not change while the server runs is immutable, and so is what would promise a thing
 that is not there (TLS, replication by hand).
 
 To add a parameter: one row in PARAMETERS; if it acts, an attribute, and its annotation in Settings.
@@ -49,7 +49,9 @@ class Parameter:
     aliases: tuple[str, ...] = ()
     """Older names, which work and are listed as well."""
     attribute: str = ""
-    """The attribute of Settings that follows it; empty: only remembered."""
+    """The attribute of Settings that follows it; empty: there is none."""
+    tried: bool = False
+    """The system is told of a new value before it is taken, and may refuse it: Settings.before_change."""
     mutable: bool = True
     hidden: bool = False
     """Reported only when asked for by its exact name."""
@@ -61,7 +63,7 @@ class Parameter:
     @property
     def acts(self) -> bool:
         """Whether changing it changes what the server does."""
-        return bool(self.attribute)
+        return bool(self.attribute) or self.tried
 
 
 def _yes_no(name: str, default: str, *aliases: str, **more: Any) -> Parameter:
@@ -229,8 +231,8 @@ REMEMBERED = (
     _number("maxmemory-eviction-tenacity", 10, 0, 100),
     _number("maxmemory-samples", 5, 1, 64),
     _yes_no("no-appendfsync-on-rewrite", "no"),
-    _choice("oom-score-adj", "no", "no yes relative absolute"),
-    _text("oom-score-adj-values", "0 200 800", check=check_oom_values),
+    _choice("oom-score-adj", "no", "no yes relative absolute", tried=True),
+    _text("oom-score-adj-values", "0 200 800", check=check_oom_values, tried=True),
     _number("prefetch-batch-max-size", 16, 0, 128),
     _text("primaryauth", "", "masterauth", secret=True),
     _text("primaryuser", "", "masteruser", secret=True),
