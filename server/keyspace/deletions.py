@@ -49,8 +49,7 @@ class Deletions:
         """Somebody watches a missing key."""
         if where not in self._watched:
             self._watched[where] = self.last(where)
-            if len(self._watched) > watched_max:
-                del self._watched[next(iter(self._watched))]
+            self._forget_oldest()
 
     def flush(self, at: int, old: bytes, new: bytes, is_there: Callable[[bytes], bool]) -> None:
         """All heads under `old` have gone; from now on keys are looked for under `new`. `is_there`: whether something
@@ -62,6 +61,12 @@ class Deletions:
                 kept[new + where[len(old) :]] = last
         self.floor = at
         self._watched = kept
+        self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        watched = self._watched
+        while len(watched) > watched_max:
+            del watched[next(iter(watched))]
 
     def restamp(self, before: int, after: int) -> None:
         """What went at `before` went at `after`."""
