@@ -22,12 +22,14 @@ class Crew:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Raises what a job has raised, unless the test has failed already."""
+        """Raises what a job has raised; a test that has failed already says it, too."""
         self._over.set()
         for thread in self._threads:
             thread.join()
-        if self._errors and error is None:
-            raise self._errors[0]
+        if self._errors:
+            if error is None:
+                raise self._errors[0]
+            error.add_note(f"A client ran into {self._errors[0]!r}.")
 
     def _work(self, job: Job) -> None:
         try:

@@ -49,7 +49,7 @@ class Writer(Crew):
                                 self.acknowledged.append(key)
             except ConnectionLost:
                 number += 1
-                self._stop.wait(0.02)
+                over.wait(0.02)
 
     def wait_for(self, count: int) -> None:
         """Wait until so many more are acknowledged."""

@@ -36,7 +36,7 @@ def test_what_acts_is_an_attribute() -> None:
     settings.set([(b"timeout", b"7"), (b"tcp-keepalive", b"8"), (b"requirepass", b"secret")])
     assert (settings.timeout_s, settings.tcp_keepalive_s, settings.requirepass) == (7, 8, b"secret")
     for parameter in PARAMETERS:
-        if parameter.acts:
+        if parameter.attribute:
             assert getattr(settings, parameter.attribute) == settings.value(parameter.name)
 
 
