@@ -7,12 +7,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import hiredis
 import pytest
 
+from tests.processes.crew import Crew
 from tests.processes.harness import ROOT, Cluster, Server, eventually, key_of
 from tests.processes.test_restart import Steady
 
@@ -79,13 +79,11 @@ def test_a_node_that_lost_its_disk_is_refused_and_after_a_rebuild_gets_everythin
     n1.kill()
     wipe(n1)
 
-    with ExitStack() as clients:
-        # Those who write meanwhile notice nothing: changes of members come between their writes.
-        steady = [
-            clients.enter_context(Steady(server, key_of(group, of=3, name=server.name)))
-            for server in (n2, n3)
-            for group in (1, 2, 3)
-        ]
+    # Those who write meanwhile notice nothing: changes of members come between their writes.
+    steady = [
+        Steady(server, key_of(group, of=3, name=server.name)) for server in (n2, n3) for group in (1, 2, 3)
+    ]
+    with Crew(*(client.work for client in steady)):
         done = rebuild(cluster, "n1")
         assert done.returncode == 0, done.stderr
         assert "now start n1 with an empty data directory" in done.stdout
