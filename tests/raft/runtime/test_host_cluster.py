@@ -322,11 +322,17 @@ async def test_writes_during_a_snapshot_are_not_lost_and_it_is_consistent_only_a
         leader, down, index = await without_a_follower(cluster)
         last = 0
 
+        async def write(key: bytes, value: bytes) -> int:
+            """Applied when it returns: the read after it meets it."""
+            index = await leader.put(key, value)
+            await until(lambda: leader.machine.applied_upto >= index)
+            return index
+
         def write_meanwhile(cursor: bytes) -> None:
             nonlocal last
             if cursor:
                 key = b"key000" if cursor > b"key030" else b"key059"
-                last = trio.from_thread.run(leader.put, key, b"new" + cursor, trio_token=token)
+                last = trio.from_thread.run(write, key, b"new" + cursor, trio_token=token)
 
         token = trio.lowlevel.current_trio_token()
         leader.machine.before_read = write_meanwhile
