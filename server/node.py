@@ -33,8 +33,8 @@ from server.config.file import MIB, Config
 from server.config.users import configured_users
 from server.dispatch.dispatcher import Dispatcher
 from server.errors import DISK_FULL, OUT_OF_MEMORY
-from server.keyspace.cache import HotReplies
 from server.keyspace.home import Home
+from server.keyspace.hot import HotReplies
 from server.keyspace.leveldb import DataStore, SparseStore
 from server.keyspace.meta import DATABASES
 from server.net.connection import Connection

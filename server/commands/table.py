@@ -219,7 +219,7 @@ class Command:
     single_key: bool = False
     """A SHARD command whose only key is its first argument: the hot path."""
     kept: bool = False
-    """Its replies are kept while nobody writes the key (keyspace/cache.py): they take a while to make, and hang on
+    """Its replies are kept while nobody writes the key (keyspace/hot.py): they take a while to make, and hang on
     nothing but the request, the protocol and its only key, of which they tell no more than the head's revision does."""
     no_script: bool = False
     """The flag, at hand."""

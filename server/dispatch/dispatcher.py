@@ -29,7 +29,7 @@ from server.dispatch.texts import Texts
 from server.dispatch.transactions import Transactions
 from server.dispatch.wandering import names_no_keys, wandering
 from server.errors import CROSS_SLOT, INTERNAL, NO_AUTH, CommandError
-from server.keyspace.cache import part_bytes_max
+from server.keyspace.hot import part_bytes_max
 from server.keyspace.slots import key_slot
 from server.session import Session
 from server.shard.call import Call

@@ -1,6 +1,6 @@
 """Replies that need nobody: GETs, and commands that are `kept`, of keys that have not changed since the last one.
 
-The shards of the node keep them at hand, and see to it that they are true (HotReplies in server/keyspace/cache.py).
+The shards of the node keep them at hand, and see to it that they are true (server/keyspace/hot.py).
 What is left to do here is to count, and to look at the lease, once for all requests of a pipeline.
 """
 
@@ -10,7 +10,7 @@ from time import perf_counter_ns
 from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
 from resp import encode
 from server.commands.table import COMMANDS, PLAIN, Args, Command
-from server.keyspace.cache import MISSING
+from server.keyspace.hot import MISSING
 from server.session import Session
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.router import Router

@@ -17,11 +17,13 @@ from random import Random
 
 from server.errors import WRONG_TYPE, CommandError
 from server.keyspace.breath import breathe, paced
-from server.keyspace.cache import MISSING, Derived, HotReplies, RecordCache
+from server.keyspace.cache import RecordCache
 from server.keyspace.collection import Collection, compact_value, meta_of, open_collection, spread_element
 from server.keyspace.deletions import Deletions
+from server.keyspace.derived import Derived
 from server.keyspace.events import EXPIRED, FLUSHED, KEY_MISS, MONITORED, NEW, PUBLISHED, TRACKED, Event
 from server.keyspace.home import EVERYWHERE, Home
+from server.keyspace.hot import MISSING, HotReplies
 from server.keyspace.kept import Kept
 from server.keyspace.layout import (
     ATTACHED,

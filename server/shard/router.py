@@ -2,7 +2,7 @@
 what was asked."""
 
 from server.cluster.topology import Topology
-from server.keyspace.cache import HotReplies
+from server.keyspace.hot import HotReplies
 from server.shard.call import Call
 from server.shard.clock import TurnClock
 from server.shard.forward import Forwarder

@@ -25,9 +25,9 @@ from raft.core.messages import ConfChange, Entry
 from raft.core.node import Role
 from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
 from server.commands.table import Args
-from server.keyspace.cache import HotReplies
 from server.keyspace.events import FLUSHED, Event
 from server.keyspace.home import EVERYWHERE, Home
+from server.keyspace.hot import HotReplies
 from server.keyspace.limits import HasLimits
 from server.keyspace.meta import Meta
 from server.keyspace.view import DEFAULTS

@@ -2,9 +2,9 @@
 
 from random import Random
 
-from server.keyspace.cache import HotReplies
 from server.keyspace.events import KEY_MISS
 from server.keyspace.home import Home
+from server.keyspace.hot import HotReplies
 from server.keyspace.limits import HasLimits
 from server.keyspace.meta import Meta
 from server.keyspace.store import Store

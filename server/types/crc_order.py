@@ -100,7 +100,7 @@ def draw(collection: Collection, size: int, random: Random) -> tuple[bytes, byte
 
 class Sample:
     """Random elements of a spread collection, drawn ahead for who takes random ones off it again and again: with each
-    change of the collection it stays what it is, a random choice among all. For Derived, see keyspace/cache.py.
+    change of the collection it stays what it is, a random choice among all. For Derived, see keyspace/derived.py.
 
     It is filled from one wide bucket of checksums, taken with a probability that grows with what is in it, so that each
     element is as likely as any other. Those that are taken together have checksums that lie together, which nobody can

@@ -21,7 +21,7 @@ Nodes are read when they are walked through, one range of records each, and chan
 many parts as it takes (which is also how an index over a table that was there already is built: `add` all of it to
 a new one, then `save`). A node with too many intervals is divided, small neighbours of one node are joined, the root
 grows and loses levels. Only records that are not as they were are written. After `save`, or when nothing was added, an
-index is good for further commands on the same state: see Derived in keyspace/cache.py.
+index is good for further commands on the same state: see keyspace/derived.py.
 
 The edges of the table are remembered, too: `lowest` and `highest`, outside of which nothing lies. Who takes the first
 element again and again, as a queue does, would else step over all that LevelDB has not yet thrown away; or the last

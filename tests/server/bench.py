@@ -9,8 +9,8 @@ from raft.core.node import Role
 from server.commands import all as all_commands
 from server.commands.table import lookup
 from server.dispatch import transactions
-from server.keyspace.cache import HotReplies
 from server.keyspace.events import Event
+from server.keyspace.hot import HotReplies
 from server.keyspace.leveldb import DataStore
 from server.shard.call import Call, Later
 from server.shard.clock import TurnClock

@@ -8,7 +8,7 @@ import pytest
 import server.commands.all  # noqa: F401
 from raft.core.quorum import UNBOUNDED
 from server.dispatch.dispatcher import Dispatcher
-from server.keyspace.cache import MISSING, HotReplies
+from server.keyspace.hot import MISSING, HotReplies
 from server.session import Session
 from server.shard.clock import TurnClock, boot_time_us
 

@@ -12,8 +12,7 @@ from raft.core.messages import NORMAL, Entry
 from raft.core.quorum import UNBOUNDED
 from server.commands import all as all_commands
 from server.commands.table import every_command, lookup
-from server.keyspace import cache
-from server.keyspace.cache import HotReplies
+from server.keyspace.hot import HotReplies, parts_of_key_max
 from server.keyspace.layout import head_key
 from server.session import Session
 from server.shard.call import Call, Later
@@ -273,7 +272,7 @@ def test_without_a_lease_it_does_not() -> None:
 
 
 def test_its_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "parts_bytes_max", 100_000)
+    monkeypatch.setattr("server.keyspace.hot.parts_bytes_max", 100_000)
     hot = HotReplies(1, 1)
     hot.keep_part(0, b"k", (2, b"large"), b"x" * 100_000)
     assert not hot.parts[0]
@@ -282,7 +281,7 @@ def test_its_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert sum(len(reply) for parts in hot.parts[0].values() for reply in parts.values()) <= 100_000
     for number in range(1000):
         hot.keep_part(0, b"k", (2, b"r%d" % number), b"x")
-        assert len(hot.parts[0].get(b"k", {})) <= cache.parts_of_key_max
+        assert len(hot.parts[0].get(b"k", {})) <= parts_of_key_max
     hot.clear()
     hot.keep_part(0, b"stays", (2, b"r"), b"x")
     for _ in range(1000):  # written and read in turn

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from server.cluster.topology import NodeAddress, Topology
-from server.keyspace.cache import HotReplies
+from server.keyspace.hot import HotReplies
 from server.shard.call import Transaction
 from server.shard.route import Route
 from server.shard.router import Router
