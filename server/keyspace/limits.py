@@ -59,6 +59,10 @@ class Limits:
     zset_max_listpack_value: int = 64
 
 
+DEFAULTS = Limits()
+"""Of a view without a server."""
+
+
 def list_node_bytes(setting: int) -> int | None:
     """How large a list's node may be by `list-max-listpack-size`; None when that counts elements."""
     return None if setting >= 0 else _LIST_NODE_BYTES[min(-setting, len(_LIST_NODE_BYTES)) - 1]

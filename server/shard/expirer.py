@@ -1,6 +1,6 @@
 """What a shard deletes because its time has come: keys, and fields of hashes.
 
-A key past its time is gone for every command at once (keyspace/view.py); its record is deleted through the log, when a
+A key past its time is gone for every command at once (keyspace/heads.py); its record is deleted through the log, when a
 command stumbles upon it, and otherwise by the node's cron in the order of time, a bounded number in one go.
 
 The cron asks ten times a second, and LevelDB walks over whatever was deleted lately to find that there is nothing: what

@@ -28,9 +28,8 @@ from server.commands.table import Args
 from server.keyspace.events import FLUSHED, Event
 from server.keyspace.home import EVERYWHERE, Home
 from server.keyspace.hot import HotReplies
-from server.keyspace.limits import HasLimits
+from server.keyspace.limits import DEFAULTS, HasLimits
 from server.keyspace.meta import Meta
-from server.keyspace.view import DEFAULTS
 from server.shard.call import Call
 from server.shard.clock import GroupClock, TurnClock, boot_time_us
 from server.shard.evaluator import Evaluator

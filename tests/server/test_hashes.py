@@ -11,7 +11,7 @@ from resp.values import Error
 from server.errors import OUT_OF_RANGE, WRONG_TYPE
 from server.keyspace import events
 from server.keyspace.layout import HASH, STRING, elements_expiry_range
-from server.keyspace.view import DEFAULTS
+from server.keyspace.limits import DEFAULTS
 from server.types import hashes
 from tests.server.harness import Group
 
