@@ -1,23 +1,20 @@
 """One node: the stores, Raft's host, a shard and a route for each group, the reactor.
 
-This file wires, and answers what commands ask of the node as a whole (commands/context.py); what the parts do stands in
-their own rooms. `Node.end_turn` is the end of every turn of the loop, whoever began it: routes drain, shards propose,
+This file wires; what the parts do stands in their own rooms, and what commands ask of the node as a whole in
+services.py. `Node.end_turn` is the end of every turn of the loop, whoever began it: routes drain, shards propose,
 frames leave, Raft is pumped, replies are flushed.
 """
 
 import logging
-import os
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import trio
 
 from raft.core.messages import ConfState
-from raft.core.node import Role
 from raft.runtime.host import Host
 from raft.runtime.links import Links
 from raft.runtime.options import HostOptions
@@ -27,12 +24,10 @@ from server.access.users import STORED, Users
 from server.cluster.identity import PeerCheck, check_identity
 from server.cluster.membership import Membership
 from server.cluster.state import ClusterState
-from server.cluster.topology import SYSTEM_GROUP, Topology
-from server.commands.context import GroupInfo
+from server.cluster.topology import SYSTEM_GROUP
 from server.config.file import MIB, Config
 from server.config.users import configured_users
 from server.dispatch.dispatcher import Dispatcher
-from server.errors import DISK_FULL, OUT_OF_MEMORY
 from server.keyspace.home import Home
 from server.keyspace.hot import HotReplies
 from server.keyspace.leveldb import DataStore, SparseStore
@@ -46,11 +41,10 @@ from server.pubsub.lane import Exchange
 from server.pubsub.tracking import Tracking
 from server.scripting.functions import PREFIX as FUNCTIONS_PREFIX
 from server.scripting.functions import Functions
-from server.scripting.script import SCRIPT_TEXTS
+from server.services import Services
 from server.session import Session
 from server.shard.call import Call
 from server.shard.clock import TurnClock
-from server.shard.digest import DIGEST_BYTES, digest
 from server.shard.forward import Forwarder
 from server.shard.lane import LANE as FORWARD_LANE
 from server.shard.leadership import Leadership
@@ -65,13 +59,6 @@ from server.telemetry.process import resident_bytes
 from server.telemetry.rates import Rates
 from server.telemetry.stats import Stats
 
-_ROLES = {
-    int(Role.FOLLOWER): "follower",
-    int(Role.PRE_CANDIDATE): "precandidate",
-    int(Role.CANDIDATE): "candidate",
-    int(Role.LEADER): "leader",
-}
-
 _LOG_LEVELS = {
     b"debug": logging.DEBUG,
     b"verbose": logging.INFO,
@@ -82,14 +69,14 @@ _LOG_LEVELS = {
 """Of CONFIG SET loglevel."""
 
 
-class Node:
-    """Everything of one node; implements commands.context.Node. Made by app.py, which also runs it."""
+class Node(Services):
+    """Everything of one node. Made by app.py, which also runs it."""
 
     def __init__(self, config: Config, name: str, on_fatal: Callable[[BaseException], None]) -> None:
         """Opens the data directory. Raises StorageError, DataStoreError, ConfigError, OSError."""
         self.config = config
         self.name = name
-        self.topology: Topology = config.topology(name)
+        self.topology = config.topology(name)
         self.settings = Settings(config.redis_parameters())
         self.stats = Stats()
         self.slowlog = CommandLog(self.settings, "slowlog-log-slower-than", "slowlog-max-len")
@@ -100,8 +87,8 @@ class Node:
             self.settings, "commandlog-reply-larger-than", "commandlog-large-reply-max-len"
         )
         self.latency = Latency(self.settings)
-        self.sessions: dict[int, Session] = {}
-        self.monitors: set[Session] = set()
+        self.sessions = {}
+        self.monitors = set()
         self.rates = Rates()
         self.tracking = Tracking(self.sessions, self.topology.me)
         self.pubsub = Hub(self._notify, self.tracking)
@@ -112,9 +99,7 @@ class Node:
         self.config_file = str(Path(config.source).absolute()) if config.source else ""
         self.clock = TurnClock()
         self.stopping = trio.Event()
-        """Set when the process is to end cleanly."""
         self.disk_full = False
-        """The disk is nearly full."""
         self.active_expire = True
         """DEBUG SET-ACTIVE-EXPIRE."""
         self.scripts_run_anything = False
@@ -139,7 +124,7 @@ class Node:
             compression=config.storage.compression,
         )
         self.peer_check = PeerCheck(self.log_store, self.topology)
-        self.links_: Links | None = None
+        self.links_ = None
         self.exchange: Exchange | None = None
         if self.topology.clustered:
             self.links_ = self._make_links()
@@ -166,7 +151,7 @@ class Node:
         self.router = Router(
             self.topology, self.clock, self.hot, leader_wait_s=config.raft.leader_wait_ms / 1000
         )
-        self.shards: dict[int, Shard] = {}
+        self.shards = {}
         self.state = ClusterState()
         self.workbench = Workbench()
         for group in self.topology.groups.values():
@@ -256,11 +241,6 @@ class Node:
         self.shards[number] = shard
         return shard
 
-    @property
-    def data_shards(self) -> list[Shard]:
-        """Those that hold clients' keys."""
-        return [shard for number, shard in self.shards.items() if number != SYSTEM_GROUP]
-
     # -- turns -----------------------------------------------------------------------------------------------
 
     def _gathered(self) -> None:
@@ -322,18 +302,6 @@ class Node:
         for shard in self.shards.values():
             shard.worker.busy_after_s = settings.busy_reply_threshold_ms / 1000
 
-    @property
-    def short_of_replicas(self) -> bool:
-        """See Protocol."""
-        return self.dispatcher.gate.short_of_replicas
-
-    @property
-    def refusal(self) -> bytes:
-        """See Protocol."""
-        if self.disk_full:
-            return DISK_FULL
-        return OUT_OF_MEMORY if self.dispatcher.gate.out_of_memory else b""
-
     def check_means(self) -> None:
         """Whether there are memory and replicas enough for writes. With `noeviction` this process takes no more of them
         while it uses more memory than `maxmemory`. (With another policy it would give up values for more room, but
@@ -377,120 +345,13 @@ class Node:
             self.monitors.discard(session)
             self.monitors_changed()
 
-    # -- commands.context.Node -------------------------------------------------------------------------------
-
-    def group_infos(self) -> list[GroupInfo]:
-        """See Protocol."""
-        infos = []
-        for number, shard in self.shards.items():
-            status = shard.group.status()
-            raft = status.raft
-            learner = raft.id in raft.conf.learners
-            infos.append(
-                GroupInfo(
-                    group=number,
-                    role="learner" if learner else _ROLES[int(raft.role)],
-                    leader=raft.leader,
-                    term=raft.term,
-                    first_index=raft.first_index,
-                    last_index=raft.last_index,
-                    commit=raft.commit,
-                    applied=shard.applied_index,
-                    log_bytes=status.log_bytes,
-                    uncommitted_bytes=raft.uncommitted_bytes,
-                    lease=shard.group.lease_valid(),
-                    peers=tuple((peer.id, peer.match, peer.next, peer.state) for peer in raft.peers),
-                    voters=tuple(sorted({*raft.conf.voters, *raft.conf.voters_outgoing})),
-                    learners=raft.conf.learners,
-                )
-            )
-        for number, route in self.router.routes.items():
-            if number not in self.shards:
-                infos.append(GroupInfo(number, "absent", route.leader, 0, 0, 0, 0, 0, 0, 0, False, ()))
-        return sorted(infos, key=lambda info: info.group)
-
-    def monitors_changed(self) -> None:
-        """See Protocol."""
-        self.dispatcher.watch_everything()
-        for shard in self.shards.values():
-            shard.set_monitored(bool(self.monitors))
-        if self.router.forwarder is not None:
-            self.router.forwarder.monitored = bool(self.monitors)
-
-    def keyspace(self) -> list[tuple[int, int]]:
-        """See Protocol."""
-        totals = [[0, 0] for _ in range(DATABASES)]
-        for shard in self.data_shards:
-            for total, database in zip(totals, shard.meta().databases, strict=True):
-                total[0] += database.keys
-                total[1] += database.expires
-        return [(keys, expires) for keys, expires in totals]
-
-    async def call(self, group: int, db: int, args: list[bytes], protocol: int = 2) -> Any:
-        """See Protocol."""
-        return await self.dispatcher.asker.call(group, db, args, protocol)
-
-    def pause_clients(self, until_ms: int, writes_only: bool) -> None:
-        """See Protocol."""
-        self.dispatcher.pause(until_ms, writes_only)
-        for shard in self.shards.values():
-            shard.paused = bool(until_ms)
-
-    def paused_until_ms(self) -> int:
-        """See Protocol."""
-        return self.dispatcher.gate.pausing.until_ms
-
-    def unblock(self, client_id: int, error: bool) -> bool:
-        """See Protocol."""
-        session = self.sessions.get(client_id)
-        return session is not None and session.blocked is not None and session.blocked.unblock(error=error)
-
-    def links(self) -> Iterable[tuple[int, bool, int]]:
-        """See Protocol."""
-        if self.links_ is None:
-            return
-        for number in self.topology.nodes:
-            for link in (
-                self.links_.link(FORWARD_LANE, number),
-                self.links_.accepted(FORWARD_LANE, number),
-            ):
-                if link is not None:
-                    yield number, link.dialed, link.buffered_bytes
-
-    def reachable(self) -> set[int]:
-        """See Protocol."""
-        return {number for number, dialed, _ in self.links() if dialed}
-
-    def unswept_groups(self) -> int:
-        """See Protocol."""
-        return sum(
-            shard.replica.sweep_due or shard.applied_index < shard.group.last_index
-            for shard in self.shards.values()
-        )
-
-    def disk_bytes(self) -> int:
-        """See Protocol."""
-        total = 0
-        for folder, _folders, files in os.walk(self.data_directory):
-            for file in files:
-                try:
-                    total += os.stat(os.path.join(folder, file)).st_size
-                except FileNotFoundError:
-                    continue  # LevelDB has just replaced it
-        return total
-
-    async def shutdown(self, *, now: bool) -> None:
-        """See Protocol."""
-        if not now:
-            await self.leadership.hand_over()
-        self.stopping.set()
-        await trio.sleep_forever()
-
     def _took_elsewhere(self, call: Call, elapsed_us: list[int]) -> None:
         self.dispatcher.observers.took_elsewhere(call, elapsed_us)
 
     def _show_scripted(self, db: int, words: bytes) -> None:
         self.dispatcher.observers.show_scripted(db, words)
+
+    # -- now and then ----------------------------------------------------------------------------------------
 
     def work_on(self) -> bool:
         """Give one command that takes long a slice; whether there is more to do."""
@@ -501,47 +362,6 @@ class Node:
                 self.router.forwarder.visits.tell_busy(group)
         self.end_turn()
         return more
-
-    def end_work(self, session: Session) -> None:
-        """See Protocol."""
-        for shard in self.shards.values():
-            call = None if shard.work is None else shard.work.call
-            if call is not None and getattr(call.slot, "session", None) is session:
-                shard.worker.kill_client(call)
-        if self.router.forwarder is not None:
-            self.router.forwarder.kill(session)
-
-    def running_function(self) -> tuple[list[bytes], int] | None:
-        """See Protocol."""
-        for shard in self.shards.values():
-            work = shard.work
-            if work is not None and work.function and work.call is not None:
-                return work.call.args, int(work.age_s * 1000)
-        return None
-
-    def busy_script(self) -> bytes | None:
-        """See Protocol."""
-        if not self.workbench:
-            return None
-        return next(
-            (shard.worker.busy for shard in self.shards.values() if shard.worker.busy is not None), None
-        )
-
-    def cached_scripts(self) -> int:
-        """See Protocol."""
-        return len({text for shard in self.data_shards for text in shard.newest_in(*SCRIPT_TEXTS)})
-
-    async def digest(self) -> int:
-        """See Protocol."""
-        digests = [
-            await trio.to_thread.run_sync(digest, shard.replica, abandon_on_cancel=True)
-            for shard in self.data_shards
-        ]
-        return sum(digests) % (1 << 8 * DIGEST_BYTES)
-
-    async def wait_synced(self) -> None:
-        """See Protocol."""
-        await trio.to_thread.run_sync(self.store.sync)
 
     def expire_due(self) -> bool:
         """Let every group that is led here delete some of what is past its time; whether there may be more."""
