@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from resp import Error, ProtocolError, QueryBufferOverflow, RequestParser, encode
 from server.dispatch.hot import HOT
 from server.dispatch.order import Changes
+from server.net.output import Output, OutputLimits
 from server.session import ReplyMode, Session
 from server.shard.call import Overtaken
 from server.telemetry.diagnostics import request_bytes
@@ -84,11 +85,9 @@ class Connection:
         "_ended",
         "_held_bytes",
         "_output",
-        "_output_bytes",
         "_parser",
         "_reactor",
         "_scope",
-        "_soft_since_s",
         "_until_answered",
         "_waiting",
         "_window",
@@ -109,8 +108,7 @@ class Connection:
         """What epoll watches for, kept by the reactor."""
         self.closed = False
         self._parser = RequestParser(reactor.limits, reactor.authenticated_at_start)
-        self._output: list[bytes | memoryview] = []
-        self._output_bytes = 0
+        self._output = Output()
         self._waiting: deque[Pending | bytes] = deque()
         self._held_bytes = 0
         """Of messages that went into `_waiting` since it was last empty."""
@@ -126,7 +124,6 @@ class Connection:
         """The client sends nothing any more: answer what it has sent, then close."""
         self.marked = False
         """It is in `Reactor.marked`."""
-        self._soft_since_s = 0.0
         self._scope: trio.CancelScope | None = None
 
     # -- the reactor's side ----------------------------------------------------------------------------------
@@ -159,7 +156,11 @@ class Connection:
         reactor.stats.net_input_bytes += size
         self._feed(data, pending + size >= reactor.large_request_bytes)
         if not self.marked and (
-            self._output or not self._waiting or self._backlog is not None or self._blocked or self._closing
+            self._output.pieces
+            or not self._waiting
+            or self._backlog is not None
+            or self._blocked
+            or self._closing
         ):
             self.mark()
 
@@ -198,6 +199,7 @@ class Connection:
         dispatcher = self._reactor.dispatcher
         execute = dispatcher.execute
         output = self._output
+        pieces = output.pieces
         waiting = self._waiting
         session = self.session
         large_bytes = self._reactor.large_reply_bytes
@@ -212,9 +214,9 @@ class Connection:
                 if replies:
                     number += len(replies)
                     found = b"".join(replies)  # one alone stays what it is
-                    output.append(found)
-                    self._output_bytes += len(found)
-                    if self._output_bytes > output_pause_bytes:
+                    pieces.append(found)
+                    output.size_bytes += len(found)
+                    if output.size_bytes > output_pause_bytes:
                         break
                     continue
             number += 1
@@ -229,14 +231,14 @@ class Connection:
                     elif waiting:
                         waiting.append(reply)
                     else:
-                        output.append(reply)
-                        self._output_bytes += size
+                        pieces.append(reply)
+                        output.size_bytes += size
                     if size >= large_bytes:
                         dispatcher.observers.had_large_reply(session, args, size)
             if (
                 self._blocked
                 or self._closing
-                or self._output_bytes > output_pause_bytes
+                or output.size_bytes > output_pause_bytes
                 or len(waiting) >= self._window
             ):
                 break
@@ -284,8 +286,8 @@ class Connection:
         if self._waiting:
             self._waiting.append(reply)
         else:
-            self._output.append(reply)
-            self._output_bytes += len(reply)
+            self._output.pieces.append(reply)
+            self._output.size_bytes += len(reply)
 
     def changes(self) -> tuple[Changes, dict[object, int]]:
         """What was answered of the requests that wait in order, and the place of each that is due."""
@@ -325,40 +327,38 @@ class Connection:
         if self.closed:
             return
         waiting = self._waiting
+        output = self._output
+        pieces = output.pieces
         if waiting:
-            output = self._output
             while waiting:
                 head = waiting[0]
                 reply = head if isinstance(head, bytes) else head.reply
                 if reply is None:
                     break
                 waiting.popleft()
-                output.append(reply)
-                self._output_bytes += len(reply)
+                pieces.append(reply)
+                output.size_bytes += len(reply)
             if not waiting:
                 self._held_bytes = 0
                 if self._window < waiting_max:
                     self._window *= 2
                 if self._until_answered:
                     self._until_answered = self._blocked = False
-        if self._output and not self._send():
+        if pieces and not self._send():
             return
         if self._backlog is not None:
             may_run = (
-                not self._blocked and self._output_bytes <= output_pause_bytes and len(waiting) < self._window
+                not self._blocked and output.size_bytes <= output_pause_bytes and len(waiting) < self._window
             )
             if may_run and not self._reactor.puts_off(self):
                 self._run_backlog()
                 self.mark()
-        elif (
-            not (self._blocked or self._closing or self._ended or self._output)
-            and len(waiting) < self._window
-        ):
+        elif not (self._blocked or self._closing or self._ended or pieces) and len(waiting) < self._window:
             if self.mask != READABLE:
                 self._reactor.watch(self, reading=True, writing=False, blocked=False)
             return
         done = self._closing or (self._ended and self._backlog is None and not self._blocked)
-        if done and not self._output and not waiting:
+        if done and not pieces and not waiting:
             self.close()
             return
         reading = (
@@ -366,71 +366,34 @@ class Connection:
             and not self._closing
             and not self._ended
             and self._backlog is None
-            and self._output_bytes <= output_pause_bytes
+            and output.size_bytes <= output_pause_bytes
             and len(waiting) < self._window
         )
-        self._reactor.watch(self, reading=reading, writing=bool(self._output), blocked=self._blocked)
+        self._reactor.watch(self, reading=reading, writing=bool(pieces), blocked=self._blocked)
 
     def _send(self) -> bool:
         """Send what the socket takes; False: the connection is closed now."""
-        reactor = self._reactor
-        size = self._output_bytes
-        if size > reactor.output_checked_from and not self.check_output_limit():
+        reactor, output = self._reactor, self._output
+        if output.size_bytes > reactor.output_checked_from and not self.check_output_limit():
             return False
-        output = self._output
-        if len(output) == 1:
-            data = output[0]
-        elif size <= output_pause_bytes:
-            data = b"".join(output)
-        else:
-            data = output[0] if len(output[0]) > read_bytes else b"".join(output[:64])
         try:
-            sent = self.sock.send(data)
-        except BlockingIOError:
-            sent = 0
+            sent = output.send(self.sock)
         except OSError:
             self.close()
             return False
         reactor.stats.net_output_bytes += sent
         self.session.net_output_bytes += sent
-        self._output_bytes = size - sent
-        if sent == size:
-            output.clear()
-            self._soft_since_s = 0.0
-            return True
-        self._drop(sent)
-        return self.check_output_limit()
-
-    def _drop(self, sent: int) -> None:
-        """Forget the first `sent` bytes of the output. A large reply is cut by views, not copied each time."""
-        output = self._output
-        gone = 0
-        for piece in output:
-            if sent < len(piece):
-                break
-            sent -= len(piece)
-            gone += 1
-        del output[:gone]
-        if sent:
-            output[0] = memoryview(output[0])[sent:]
+        return not output.pieces or self.check_output_limit()
 
     def check_output_limit(self) -> bool:
         """Redis's client-output-buffer-limit: over the hard one, or over the soft one for too long, and it is
         closed. Looked at before anything is sent, whether the client would take it or not, as in Redis. False: it is
         closed now."""
         reactor = self._reactor
-        hard, soft, soft_s = self._output_limits
-        size = self._output_bytes + self._held_bytes
-        if hard and size > hard:
+        size = self._output.size_bytes + self._held_bytes
+        if self._output.exceeds(self._output_limits, size, reactor.clock.now_s):
             reactor.log_overrun(self, size)
             self.close()
-        elif soft and size > soft:
-            self._soft_since_s = self._soft_since_s or reactor.clock.now_s
-            if reactor.clock.now_s - self._soft_since_s > soft_s:
-                reactor.log_overrun(self, size)
-                self.close()
-        else:
-            self._soft_since_s = 0.0
         return not self.closed
 
     # -- dispatch's side -------------------------------------------------------------------------------------
@@ -480,7 +443,7 @@ class Connection:
     @property
     def output_bytes(self) -> int:
         """See Outlet."""
-        return self._output_bytes
+        return self._output.size_bytes
 
     @property
     def query_bytes(self) -> int:
@@ -488,7 +451,7 @@ class Connection:
         return self._parser.pending_bytes
 
     @property
-    def _output_limits(self) -> tuple[int, int, int]:
+    def _output_limits(self) -> OutputLimits:
         """Of the client's class: subscribers have their own."""
         reactor = self._reactor
         return reactor.output_limits if self.session.subscriptions is None else reactor.pubsub_limits
@@ -503,8 +466,8 @@ class Connection:
             return
         waiting = self._waiting
         if not waiting:
-            self._output.append(data)
-            self._output_bytes += len(data)
+            self._output.pieces.append(data)
+            self._output.size_bytes += len(data)
         else:
             self._held_bytes += len(data)
             if self._blocked and isinstance(waiting[-1], Pending):
@@ -539,13 +502,13 @@ class Connection:
         if self._scope is not None:
             self._scope.cancel()
         self._backlog = None
-        self._output.clear()
+        self._output.pieces.clear()
         self._reactor.forget(self)
 
     @property
     def idle(self) -> bool:
         """Nothing is running, nothing is due."""
-        return not self._waiting and not self._output and not self._blocked and self._backlog is None
+        return not self._waiting and not self._output.pieces and not self._blocked and self._backlog is None
 
 
 def error_reply(text: bytes) -> bytes:

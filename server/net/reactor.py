@@ -30,6 +30,7 @@ from server.dispatch.dispatcher import Dispatcher
 from server.errors import INTERNAL, CommandError
 from server.net.connection import Connection, error_reply
 from server.net.eviction import Evictor
+from server.net.output import OutputLimits
 from server.session import Session
 from server.shard.call import Slot
 from server.shard.clock import TurnClock
@@ -77,9 +78,9 @@ class Reactor:
         self.clock = clock
         self.stats = stats
         self.limits = limits
-        self.output_limits: tuple[int, int, int] = (0, 0, 0)
-        """Output buffer limits of normal clients: hard bytes, soft bytes, seconds."""
-        self.pubsub_limits: tuple[int, int, int] = (0, 0, 0)
+        self.output_limits: OutputLimits = (0, 0, 0)
+        """Of normal clients."""
+        self.pubsub_limits: OutputLimits = (0, 0, 0)
         """Those of clients that listen to channels."""
         self.output_checked_from: float = inf
         """Nobody with so many bytes of output or less is over a hard limit."""
@@ -308,7 +309,7 @@ class Reactor:
             self.evictor.forget(connection)
             self._end_session(connection.session)
 
-    def limit_output(self, normal: tuple[int, int, int], pubsub: tuple[int, int, int]) -> None:
+    def limit_output(self, normal: OutputLimits, pubsub: OutputLimits) -> None:
         """Set the output buffer limits, see the attributes."""
         self.output_limits, self.pubsub_limits = normal, pubsub
         self.output_checked_from = min((hard for hard, _, _ in (normal, pubsub) if hard), default=inf)
