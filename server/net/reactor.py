@@ -7,8 +7,8 @@ commit.
 
 Requests that arrive together seldom arrive at once, and what a turn costs, with its entries, frames and syncs, is much
 more than what a request does. So a turn looks again for what got ready while it served the others. It is bounded all
-the same, by `turn_events_max` reads and by `turn_s_max`, which a hundred clients with deep pipelines reach: what is
-left is for the next turn then. After some turns, or a long one, Trio runs everything else; when there is nothing else
+the same, by `turn_events_max` reads and by a Budget, which a hundred clients with deep pipelines use up: what is left
+is for the next turn then. After some turns, or a long one, Trio runs everything else; when there is nothing else
 the reactor waits a moment for the next turn itself.
 """
 
@@ -20,7 +20,6 @@ from contextlib import suppress
 from functools import partial
 from itertools import count
 from math import inf
-from time import thread_time
 from typing import Any
 
 import trio
@@ -28,6 +27,7 @@ import trio
 from resp import Error, Limits, encode
 from server.dispatch.dispatcher import Dispatcher
 from server.errors import INTERNAL, CommandError
+from server.net.budget import Budget
 from server.net.connection import Connection, error_reply
 from server.net.eviction import Evictor
 from server.net.output import OutputLimits
@@ -44,9 +44,6 @@ turn_events_max = 128
 """Reads in one turn."""
 turn_looks_max = 4
 """Times that a turn looks for what is ready: one that is fed without end does not go on for ever."""
-turn_s_max = 0.02
-"""What is ready after so much processor time of a turn waits for the next one. (By the clock on the wall, turns would
-be the shorter the less of the processor there is, and so do less for what each of them costs.)"""
 _reads_between_looks_at_the_clock = 8
 turns_in_a_row_max = 8
 """Turns without a look at the other tasks: going through Trio costs like some commands."""
@@ -97,10 +94,7 @@ class Reactor:
         """What was ready and the turn had no time for."""
         self._put_off: list[Connection] = []
         """Connections with requests that the turn had no time for. They count as marked."""
-        self._one_went_on = False
-        """What a connection had sent before was run at the end of this turn."""
-        self._until_s = inf
-        """When this turn has taken long, on thread_time; 0: nobody has asked, so that short turns look at no clock."""
+        self._budget = Budget()
         self.execute: Callable[[Connection, list[bytes]], bytes | None]
         self._end_turn = end_turn
         self._new_session = new_session
@@ -185,7 +179,7 @@ class Reactor:
     def _turn(self, wait_s: float = 0.0) -> bool:
         """Serve what is ready, or will be within `wait_s`, and what gets ready meanwhile; whether there was anything,
         and there may be more."""
-        self._until_s = 0.0
+        self._budget.begin()
         room = turn_events_max
         looks = 0
         ready, self._left = self._left, []
@@ -205,21 +199,13 @@ class Reactor:
             self.marked = self._put_off + self.marked
             self._put_off = []
             self.end_turn()
-        has_time = not (self._until_s and self._is_late())
-        self._until_s = inf
+        has_time = self._budget.end()
         return looks > 0 and has_time
-
-    def _is_late(self) -> bool:
-        """Whether this turn has taken long, since this was first asked."""
-        now_s = thread_time()
-        if not self._until_s:
-            self._until_s = now_s + turn_s_max
-        return now_s >= self._until_s
 
     def _serve(self, ready: list[tuple[int, int]]) -> None:
         connections = self._connections
         for number, (descriptor, events) in enumerate(ready, 1):
-            if number % _reads_between_looks_at_the_clock == 0 and self._is_late():
+            if number % _reads_between_looks_at_the_clock == 0 and self._budget.is_spent():
                 self._left = ready[number - 1 :]
                 return
             connection = connections.get(descriptor)
@@ -239,7 +225,7 @@ class Reactor:
 
     def end_turn(self) -> None:
         """Carry out what the turn gathered, and send the replies that are ready."""
-        self._one_went_on = False
+        self._budget.begin_replies()
         self._end_turn()
         marked = self.marked
         while marked:
@@ -253,10 +239,8 @@ class Reactor:
                 self._end_turn()
 
     def puts_off(self, connection: Connection) -> bool:
-        """Whether the turn has taken so long that what `connection` has sent is for the next one. One goes on in any
-        case: turns may be full of what others send."""
-        if not self._is_late() or not self._one_went_on:
-            self._one_went_on = True
+        """Whether what `connection` has sent is for the next turn, as this one has taken so long."""
+        if self._budget.lets_go_on():
             return False
         connection.marked = True
         self._put_off.append(connection)

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from resp import Limits
-from server.net import reactor
+from server.net import budget, reactor
 from server.net.connection import Connection, Pending, waiting_min
 from server.net.reactor import Reactor, turn_looks_max
 from server.shard.clock import TurnClock
@@ -95,7 +95,7 @@ async def test_who_is_always_ready_does_not_keep_a_turn_from_ending() -> None:
 async def test_what_a_long_turn_has_no_time_for_is_left_to_the_next_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reactor, "turn_s_max", 0.0)
+    monkeypatch.setattr(budget, "turn_s_max", 0.0)
     told: list[str] = []
     with sockets(40) as pairs:
         readers: dict[socket.socket, Callable[[], None]] = {}
@@ -129,7 +129,7 @@ class Deferring:
 
 
 async def test_pipelines_go_on_in_turn_when_turns_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reactor, "turn_s_max", 0.0)
+    monkeypatch.setattr(budget, "turn_s_max", 0.0)
     dispatcher = Deferring()
     clients, requests = 5, 3 * waiting_min
     served = make_reactor(dispatcher.end_turn)
