@@ -14,10 +14,10 @@ for ever) is not interrupted.
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from hashlib import sha1
-from math import copysign, inf, isnan
+from math import inf
 from pathlib import Path
 from random import getrandbits
 from time import monotonic
@@ -26,16 +26,17 @@ from typing import Any, NamedTuple, Protocol
 import lupa.lua51 as lua51
 
 from resp import format_double
-from resp.values import NULL_ARRAY, Attribute, BigNumber, Error, Members, Raw, Simple, Verbatim
+from resp.values import Error, Raw, Simple
 from server.errors import CommandError
-from server.keyspace.breath import Ended, breathe, current, paced
+from server.keyspace.breath import Ended, breathe, current
 from server.scripting.libraries import LIBRARIES
 from server.scripting.library import FLAGS, Function, is_name, parse_library
+from server.scripting.memory import Memory
 from server.scripting.script import Script, parse_script
+from server.scripting.values import Values, as_words
 from server.scripting.wording import (
     NO_WORDS,
     UNKNOWN,
-    VALKEY,
     WORDINGS,
     WRONG_NAME,
     WRONG_WORDS,
@@ -46,17 +47,12 @@ from server.version import REDIS_VERSION, SERVER_NAME
 
 log = logging.getLogger("redraft.script")
 
-memory_bytes_max = 256 << 20
-"""What Lua may have, for all scripts of a state together; a script that wants more fails."""
-_room_bytes = 16 << 20
-"""What is free whenever Python gives something to Lua: there Lua could not fail, but end the process."""
 compiled_max = 500
 """Compiled scripts that are kept, the last used; and so many libraries."""
 words_max = 100
 """Keys and arguments that go to a script as they are; more go in a table."""
 load_time_max_s = 0.4
 """What the text of a library may take to register its functions while a client waits for just that."""
-_EXACT = 1 << 53
 _LEVELS = (logging.DEBUG, logging.DEBUG, logging.INFO, logging.WARNING)
 
 
@@ -119,8 +115,10 @@ class Interpreter:
             register_eval=False,
             unpack_returned_tuples=True,
             attribute_filter=_no_attributes,
-            max_memory=memory_bytes_max,
+            max_memory=0,  # none yet, but there may be one
         )
+        self._memory = Memory(self._lua, self._fell_short, self._let_go)
+        self._values = Values(self._lua)
         self._compiled: OrderedDict[bytes, Compiled] = OrderedDict()
         """By digest."""
         self._by_text: dict[bytes, Compiled] = {}
@@ -131,8 +129,6 @@ class Interpreter:
         self._commands: Commands = _NOTHING
         self._resp = 2
         self._deadline_s = inf
-        self._limit = memory_bytes_max
-        """What Lua may have now."""
         self.running = False
         """A script runs, or breathes."""
         self._over: BaseException | None = None
@@ -188,7 +184,7 @@ class Interpreter:
             return found
         digest = sha1(text).digest()
         script = parse_script(text)
-        self._make_room(len(text))
+        self._memory.make_room(len(text))
         try:
             function, problem = _two(self._sandbox[b"compile"](script.body))
         except lua51.LuaError as error:
@@ -233,7 +229,7 @@ class Interpreter:
     def _run(
         self, is_function: bool, function: Any, words: list[bytes], count: int, commands: Commands
     ) -> bytes | Raw:
-        self._make_room(sum(map(len, words)) + _WORD_BYTES * len(words))
+        self._memory.make_room(sum(map(len, words)) + _WORD_BYTES * len(words))
         self._begin(commands)
         protocol = commands.protocol
         try:
@@ -260,7 +256,7 @@ class Interpreter:
     def _register(self, text: bytes) -> dict[bytes, Registered]:
         """The functions of a library, by name."""
         _, body = parse_library(text)
-        self._make_room(len(text))
+        self._memory.make_room(len(text))
         self._begin(_NOTHING)
         self._deadline_s = monotonic() + load_time_max_s
         try:
@@ -269,7 +265,7 @@ class Interpreter:
             done, registered = False, b"Error compiling function: " + str(error).encode(errors="replace")
         finally:
             self.running = False
-        self._has_room(0)
+        self._memory.has_room(0)
         self._check_end()
         if not done:
             raise CommandError(b"ERR " + registered)
@@ -286,21 +282,14 @@ class Interpreter:
             raise CommandError(b"ERR No functions registered")
         return functions
 
-    def _make_room(self, size: int) -> None:
-        """Before Lua is given so many bytes, and runs: let it have them, and as much again as it may be left with. What
-        earlier scripts have left is collected bit by bit."""
-        lua = self._lua
-        if lua.get_memory_used() > memory_bytes_max // 2:
+    def _let_go(self) -> None:
+        """Earlier scripts have left much in the state: collect it bit by bit, and let go what is only kept."""
+        self._collect()
+        if self._memory.is_crowded:
+            self._compiled.clear()
+            self._by_text.clear()
+            self._loaded.clear()
             self._collect()
-            if lua.get_memory_used() > memory_bytes_max // 2:
-                self._compiled.clear()
-                self._by_text.clear()
-                self._loaded.clear()
-                self._collect()
-        limit = max(memory_bytes_max, lua.get_memory_used() + 2 * size + memory_bytes_max // 2)
-        if limit != self._limit:
-            self._limit = limit
-            lua.set_max_memory(limit)
 
     def _collect(self) -> None:
         self.running = True  # nobody else is to use it while this breathes
@@ -311,21 +300,15 @@ class Interpreter:
         finally:
             self.running = False
 
-    def _has_room(self, size: int) -> bool:
-        """Whether Lua may have so many bytes more. If not the script is to end, and has room for what it is told."""
-        used: int = self._lua.get_memory_used()
-        if used + size + _room_bytes <= self._limit:
-            return True
-        self._limit = used + size + _room_bytes
-        self._lua.set_max_memory(self._limit)
+    def _fell_short(self) -> None:
+        """There is no room for what is to be given to Lua: the script is to end."""
         self._over = self._over or MemoryError(_NO_MEMORY)
-        return False
 
     def _short(self, function: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
         """`function`, whose results are short, with room for them."""
 
         def with_room(argument: Any) -> bytes:
-            self._has_room(0)
+            self._memory.has_room(0)
             return function(argument)
 
         return with_room
@@ -349,29 +332,20 @@ class Interpreter:
         """`function` with its exception as an answer: (True, results...) or (False, message)."""
 
         def answering(*arguments: Any) -> tuple[Any, ...]:
-            self._lua.set_max_memory(_UNLIMITED)
+            self._memory.lift_limit()
             try:
-                answer = True, *map(self._table, function(*arguments))
+                answer = True, *map(self._values.of_data, function(*arguments))
                 texts = sum(len(each) for each in answer[1:] if type(each) is bytes)
-                return answer if self._has_room(texts) else (False, _NO_MEMORY.encode())
+                return answer if self._memory.has_room(texts) else (False, _NO_MEMORY.encode())
             except (ValueError, ArithmeticError, MemoryError, lua51.LuaError) as error:
                 return False, str(error).encode()
             except Ended as ended:
                 self._over = ended
                 return False, b"ERR ended"
             finally:
-                self._lua.set_max_memory(self._limit)
+                self._memory.restore_limit()
 
         return answering
-
-    def _table(self, value: Any) -> Any:
-        """A list or dict, at any depth, as a table."""
-        breathe()
-        if isinstance(value, list):
-            return self._lua.table_from([self._table(item) for item in value])
-        if isinstance(value, dict):
-            return self._lua.table_from({key: self._table(item) for key, item in value.items()})
-        return value
 
     # -- what scripts call -----------------------------------------------------------------------------------
 
@@ -381,14 +355,14 @@ class Interpreter:
 
     def _run_command(self, wording: Wording, *words: Any) -> Any:
         reply = self._evaluate(words)
-        if type(reply) is bytes and self._has_room(len(reply)):
+        if type(reply) is bytes and self._memory.has_room(len(reply)):
             return reply
         if type(reply) is Simple:
             return self._lua.table_from({b"ok": reply.text})
         if type(reply) is not Error:
             reply = self._shown(reply)
         if type(reply) is Error:
-            self._pending = self._error_table(reply, wording)
+            self._pending = self._values.of_error(reply, wording)
             raise ScriptFailure
         return reply
 
@@ -396,30 +370,30 @@ class Interpreter:
         reply = self._evaluate(words)
         if type(reply) is not Error:
             reply = self._shown(reply)
-        return self._error_table(reply, wording) if type(reply) is Error else reply
+        return self._values.of_error(reply, wording) if type(reply) is Error else reply
 
     def _shown(self, reply: Any) -> Any:
-        """As `_to_lua`; an Error when the script is to end in the midst of it. How much it will be is seen when it is
+        """As Lua has it; an Error when the script is to end in the midst of it. How much it will be is seen when it is
         there."""
         if type(reply) is bytes:
-            return reply if self._has_room(len(reply)) else Error(_NO_MEMORY.encode())
-        self._lua.set_max_memory(_UNLIMITED)
+            return reply if self._memory.has_room(len(reply)) else Error(_NO_MEMORY.encode())
+        self._memory.lift_limit()
         try:
-            shown = self._to_lua(reply)
+            shown = self._values.of_reply(reply, self._resp == 3)
         except Ended as ended:
             self._over = ended
             shown = _OVER
         finally:
-            self._lua.set_max_memory(self._limit)
-        return shown if self._has_room(0) else Error(_NO_MEMORY.encode())
+            self._memory.restore_limit()
+        return shown if self._memory.has_room(0) else Error(_NO_MEMORY.encode())
 
     def _may_run(self, *words: Any) -> bool | None:
         """Whether the script's user may run the command; None for none."""
-        return self._commands.may(args) if (args := _as_words(words)) else None
+        return self._commands.may(args) if (args := as_words(words)) else None
 
     def _is_over(self) -> bool:
         """Called every so many instructions: whether the script is to end now, whatever it does."""
-        if self._over is not None or not self._has_room(0):
+        if self._over is not None or not self._memory.has_room(0):
             return True
         work = current()
         if work is None:
@@ -435,9 +409,9 @@ class Interpreter:
         return self._over is not None
 
     def _evaluate(self, words: tuple[Any, ...]) -> Any:
-        if self._over is not None or not self._has_room(0):
+        if self._over is not None or not self._memory.has_room(0):
             return Error(str(self._over).encode())
-        args = _as_words(words)
+        args = as_words(words)
         if not args:
             return Error(NO_WORDS if args is not None else WRONG_WORDS)
         try:
@@ -454,56 +428,10 @@ class Interpreter:
     def _set_resp(self, version: int) -> None:
         self._resp = version
 
-    def _error_table(self, error: Error, wording: Wording = VALKEY) -> Any:
-        text = said_in(wording, error.text)
-        return self._lua.table_from({b"err": text, b"ignore_error_stats_update": True})
-
-    def _to_lua(self, value: Any) -> Any:
-        """A reply as Lua has it, in the RESP version that the script has chosen."""
-        kind = type(value)
-        resp3 = self._resp == 3
-        if kind is bytes:
-            return value
-        if kind is int:
-            return value if -_EXACT <= value <= _EXACT else float(value)
-        if value is None or value is NULL_ARRAY:
-            return None if resp3 else False
-        if kind is bool:
-            return value if resp3 else int(value)
-        if kind is Simple:
-            return self._lua.table_from({b"ok": value.text})
-        if kind is Error:
-            return self._error_table(value)
-        if kind is float:
-            return self._lua.table_from({b"double": value}) if resp3 else format_double(value)
-        if kind is BigNumber:
-            text = b"%d" % value.value
-            return self._lua.table_from({b"big_number": text}) if resp3 else text
-        if kind is Attribute:
-            return self._to_lua(value.value)
-        if kind is Verbatim:
-            if not resp3:
-                return value.value
-            text = self._lua.table_from({b"string": value.value, b"format": value.format})
-            return self._lua.table_from({b"verbatim_string": text})
-        if isinstance(value, dict):
-            pairs = {self._to_lua(key): self._to_lua(item) for key, item in paced(iter(value.items()))}
-            if resp3:
-                return self._lua.table_from({b"map": self._lua.table_from(pairs)})
-            return self._lua.table_from([each for pair in pairs.items() for each in pair])
-        if isinstance(value, (set, frozenset, Members)):
-            members: Iterable[Any] = value.value if isinstance(value, Members) else value
-            items = [self._to_lua(item) for item in paced(iter(members))]
-            if resp3:
-                return self._lua.table_from({b"set": self._lua.table_from(dict.fromkeys(items, True))})
-            return self._lua.table_from(items)
-        return self._lua.table_from([self._to_lua(item) for item in paced(iter(value))])
-
 
 _OVER = Error(b"ERR ended")
 """For a script that is to end; nobody reads it."""
 _NO_MEMORY = "ERR not enough memory"
-_UNLIMITED = 1 << 62
 _WORD_BYTES = 64
 """Of a string in a table, beside the string itself."""
 _LOAD_TIMEOUT = "ERR FUNCTION LOAD timeout"
@@ -512,24 +440,6 @@ _KILLED = "ERR Script killed by user with %s KILL."
 
 def _no_attributes(obj: Any, name: Any, is_setting: bool) -> Any:
     raise AttributeError("scripts have no business in Python's objects")
-
-
-def _as_words(given: tuple[Any, ...]) -> list[bytes] | None:
-    """The words of a command, of which numbers may be some; None when there is something else."""
-    words = list(given)
-    for word in words:
-        if type(word) is not bytes:
-            break
-    else:
-        return words
-    for at, word in enumerate(words):
-        if type(word) is int:
-            words[at] = b"%d" % word if abs(word) < 1 << 63 else format_double(float(word))
-        elif type(word) is float:
-            words[at] = b"-nan" if isnan(word) and copysign(1.0, word) < 0 else format_double(word)
-        elif type(word) is not bytes:
-            return None
-    return words
 
 
 def _two(answer: Any) -> tuple[Any, Any]:

@@ -8,7 +8,7 @@ import pytest
 
 from resp.values import Error
 from server.errors import CommandError
-from server.scripting import interpreter
+from server.scripting import memory
 from server.scripting.interpreter import Interpreter
 
 
@@ -34,8 +34,8 @@ NONE = Answers(lambda: None)
 def little_memory(monkeypatch: pytest.MonkeyPatch) -> Interpreter:
     """An interpreter with room for little. If Lua were short of memory where Python gives it something, it would end
     the process."""
-    monkeypatch.setattr(interpreter, "memory_bytes_max", 16 << 20)
-    monkeypatch.setattr(interpreter, "_room_bytes", 1 << 20)
+    monkeypatch.setattr(memory, "memory_bytes_max", 16 << 20)
+    monkeypatch.setattr(memory, "room_bytes", 1 << 20)
     return Interpreter()
 
 
