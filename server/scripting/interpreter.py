@@ -164,7 +164,11 @@ class Interpreter:
 
         seeded = chunk("random.lua")()
         seeded[b"randomseed"](getrandbits(31))
-        sandbox: Any = chunk("sandbox.lua")(host, chunk("cjson.lua")(), chunk("reply.lua")(), seeded)
+        sandbox: Any = chunk("sandbox.lua")(
+            host,
+            *(chunk(name)() for name in ("api.lua", "registering.lua", "cjson.lua", "reply.lua")),
+            seeded,
+        )
         self._sandbox: dict[bytes, Any] = {
             name: sandbox[name] for name in (b"compile", b"run", b"run_many", b"load", b"collect")
         }

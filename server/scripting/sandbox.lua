@@ -1,4 +1,5 @@
--- What a script sees, and how it is run.
+-- What a script sees, and how it is run. The libraries in it that are the server's are made by api.lua, cjson.lua and,
+-- for the text of a library of functions, registering.lua.
 --
 -- Globals live in `real`, behind an empty proxy that refuses writes; so do the libraries. `hidden` leads from a
 -- proxy to what it stands for. A call into the server that fails raises a Python exception, which Lua sees as
@@ -11,13 +12,14 @@
 -- The globals of a library are `function_globals`, behind a proxy of their own; while its text runs, to register
 -- functions, there is nothing in the world but the library `registering`.
 
-local host, make_cjson, make_reply, random = ...
+local host, make_api, make_registering, make_cjson, make_reply, random = ...
 local raw = {}
 for name, value in pairs(_G) do raw[name] = value end
 local sethook, getinfo = debug.sethook, debug.getinfo
 local error, type, tostring, select, rawget = error, type, tostring, select, rawget
 local READONLY = 'Attempt to modify a readonly table'
 local TICKS = 2000
+local OURS = {sandbox = true, api = true, registering = true} -- files that run in the name of a script
 local CROWDED = ' (not a python object)' -- of 8,000 places that Lua has for a call, the way to Python takes some
 
 local hidden = setmetatable({}, {__mode = 'k'})
@@ -51,8 +53,8 @@ end
 -- What a script learns of an error. One that was raised in here names the script's line.
 local function translate(e)
   if type(e) == 'userdata' then return host.pending() or e end
-  if type(e) == 'string' and e:sub(1, 12) == 'sandbox.lua:' then
-    return (e:gsub('^sandbox%.lua:%d+', function() return unit:sub(2) .. ':' .. line() end))
+  if type(e) == 'string' and OURS[e:match('^(%l+)%.lua:%d+')] then
+    return (e:gsub('^%l+%.lua:%d+', function() return unit:sub(2) .. ':' .. line() end))
   end
   if type(e) == 'string' and e:sub(-#CROWDED) == CROWDED then
     return (e:gsub("bad argument #1 to ('.-') %b()$", 'too many arguments to %1'))
@@ -243,85 +245,13 @@ local function refuse(message)
   error({err = 'ERR ' .. message}, 0)
 end
 
-local function field(name)
-  return function(...)
-    local text = ...
-    if select('#', ...) ~= 1 or type(text) ~= 'string' then return {err = 'ERR wrong number or type of arguments'} end
-    if name == 'err' then
-      if text:sub(1, 1) == '-' then text = text:sub(2) end
-      if not text:find(' ', 1, true) then text = 'ERR ' .. text end
-    end
-    return {[name] = text}
-  end
-end
-
 local version = 2 -- of RESP, as the script has chosen
 
--- The library goes by two names, Valkey's and Redis's, and speaks of itself by the one that the script uses.
-local function make_library(name)
-  local library = {
-    LOG_DEBUG = 0, LOG_VERBOSE = 1, LOG_NOTICE = 2, LOG_WARNING = 3,
-    REPL_NONE = 0, REPL_AOF = 1, REPL_SLAVE = 2, REPL_REPLICA = 2, REPL_ALL = 3,
-    REDIS_VERSION = host.version, REDIS_VERSION_NUM = host.version_number,
-    SERVER_NAME = host.name, VALKEY_VERSION = host.version, VALKEY_VERSION_NUM = host.version_number,
-    call = python.as_function(host.call[name]),
-    pcall = python.as_function(host.pcall[name]),
-    error_reply = field('err'),
-    status_reply = field('ok'),
-    breakpoint = function() return false end,
-    debug = function() end,
-    replicate_commands = function() return true end,
-  }
-
-  function library.set_repl(...)
-    local flags = ...
-    if select('#', ...) ~= 1 then refuse(name .. '.set_repl() requires one argument.') end
-    flags = tonumber(flags) or 0
-    if flags < 0 or flags >= 4 then
-      refuse('Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.')
-    end
-  end
-
-  function library.sha1hex(...)
-    if select('#', ...) ~= 1 then refuse('wrong number of arguments') end
-    local text = ...
-    if type(text) ~= 'string' and type(text) ~= 'number' then text = '' end
-    return host.sha1hex(tostring(text))
-  end
-
-  function library.log(...)
-    local level = ...
-    if select('#', ...) < 2 then refuse(name .. '.log() requires two arguments or more.') end
-    level = tonumber(level)
-    if not level then refuse('First argument must be a number (log level).') end
-    if level < 0 or level > 3 then refuse('Invalid log level.') end
-    local words = {}
-    for at = 2, select('#', ...) do
-      local word = select(at, ...)
-      if type(word) == 'string' or type(word) == 'number' then words[#words + 1] = word end
-    end
-    host.log(level, raw.table.concat(words, ' '))
-  end
-
-  function library.setresp(...)
-    local chosen = math.floor(tonumber((...)) or 0)
-    if select('#', ...) ~= 1 then refuse(name .. '.setresp() requires one argument.') end
-    if chosen ~= 2 and chosen ~= 3 then refuse('RESP version must be 2 or 3.') end
-    version = chosen
-    host.setresp(chosen)
-  end
-
-  function library.acl_check_cmd(...)
-    if select('#', ...) == 0 then refuse('Please specify at least one argument for this call') end
-    local allowed = host.may_run(...)
-    if allowed == nil then refuse('Invalid command passed to ' .. name .. '.acl_check_cmd()') end
-    return allowed
-  end
-
-  return library
-end
-
-local named = {redis = make_library('redis'), server = make_library('server')}
+local make_named = make_api(host, refuse, function(chosen)
+  version = chosen
+  host.setresp(chosen)
+end)
+local named = {redis = make_named('redis'), server = make_named('server')}
 
 -- Protect both in `scope`, where they are one to a script that compares them.
 local function open_library(scope, make)
@@ -367,87 +297,10 @@ globals = real._G
 
 -- libraries of functions
 
-local registered -- what the text of a library has registered so far, while it runs
-
-local function make_registering(name)
-  local function named_argument(given, what)
-    if type(given) ~= 'string' and type(given) ~= 'number' then
-      refuse(what .. ' argument given to ' .. name .. '.register_function must be a string')
-    end
-    return tostring(given)
-  end
-
-  local function read_flags(given)
-    if type(given) ~= 'table' then
-      refuse('flags argument to ' .. name .. '.register_function must be a table representing function flags')
-    end
-    local flags = {}
-    for _, flag in ipairs(given) do
-      if type(flag) ~= 'string' or not host.is_flag(flag:lower()) then refuse('unknown flag given') end
-      flags[#flags + 1] = flag:lower()
-    end
-    return flags
-  end
-
-  local function read_named(given)
-    if type(given) ~= 'table' then
-      refuse('calling ' .. name .. '.register_function with a single argument is only applicable to Lua table '
-        .. '(representing named arguments).')
-    end
-    local found = {flags = {}}
-    for key, value in raw.next, given do
-      if type(key) ~= 'string' and type(key) ~= 'number' then
-        refuse('named argument key given to ' .. name .. '.register_function is not a string')
-      end
-      key = tostring(key):lower()
-      if key == 'function_name' then
-        found.name = named_argument(value, key)
-      elseif key == 'description' then
-        found.description = named_argument(value, key)
-      elseif key == 'callback' then
-        if type(value) ~= 'function' then
-          refuse('callback argument given to ' .. name .. '.register_function must be a function')
-        end
-        found.callback = value
-      elseif key == 'flags' then
-        found.flags = read_flags(value)
-      else
-        refuse('unknown argument given to ' .. name .. '.register_function')
-      end
-    end
-    if not found.name then refuse(name .. '.register_function must get a function name argument') end
-    if not found.callback then refuse(name .. '.register_function must get a callback argument') end
-    return found
-  end
-
-  local function register_function(...)
-    local count, first, callback = select('#', ...), ...
-    if not registered then refuse(name .. '.register_function can only be called on FUNCTION LOAD command') end
-    if count < 1 or count > 2 then refuse('wrong number of arguments to ' .. name .. '.register_function') end
-    local found
-    if count == 1 then
-      found = read_named(first)
-    else
-      if type(first) ~= 'string' and type(first) ~= 'number' then
-        refuse('first argument to ' .. name .. '.register_function must be a string')
-      end
-      if type(callback) ~= 'function' then
-        refuse('second argument to ' .. name .. '.register_function must be a function')
-      end
-      found = {name = tostring(first), callback = callback, flags = {}}
-    end
-    found.library = name
-    registered[#registered + 1] = found
-  end
-
-  local library = {register_function = register_function, log = named[name].log}
-  for key, value in raw.pairs(named[name]) do
-    if type(value) ~= 'function' and key:sub(1, 5) ~= 'REPL_' then library[key] = value end
-  end
-  return protect(raw.setmetatable(library, strict))
-end
-
-local registering = raw.setmetatable({redis = make_registering('redis'), server = make_registering('server')}, strict)
+local make_for_text, begin_registering, finish_registering = make_registering(host, named, refuse)
+local registering = {}
+for name in raw.pairs(named) do registering[name] = protect(raw.setmetatable(make_for_text(name), strict)) end
+raw.setmetatable(registering, strict)
 
 local function_globals = copy(real)
 local function_proxy, function_index = protect(function_globals)
@@ -535,12 +388,11 @@ function sandbox.load(text)
   local f, problem = raw.loadstring(text, '@user_function')
   if not f then return false, 'Error compiling function: ' .. problem end
   raw.setfenv(f, function_proxy)
-  registered = {}
+  begin_registering()
   function_index.__index = registering
   start('@user_function', function_proxy)
   local ok, value = raw.xpcall(f, on_error)
-  local found = registered
-  registered = nil
+  local found = finish_registering()
   function_index.__index = function_globals
   finish()
   if ok then return true, found end
