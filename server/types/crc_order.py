@@ -1,20 +1,26 @@
-"""Collections whose elements lie in the order of a checksum: what is stateless to page through and fair to draw from.
+"""Tables of collections that lie in the order of a checksum: what is stateless to page through and fair to draw from.
 
-    element:  crc32(name):u32 name
+    element:  prefix crc32(name):u32 name
 
 The checksum scatters names evenly over 32 bits, whatever they look like. So a cursor is the checksum of the first
-element that was not seen yet: it needs no state and means the same on every node, and what stays in the collection from
-the first page to the last is returned exactly once, as a page never ends between equal checksums. And a random element
-is found without counting through the collection, see `draw`.
+element that was not seen yet: it needs no state and means the same on every node, and what stays in the table from the
+first page to the last is returned exactly once, as a page never ends between equal checksums. And a random element is
+found without counting through the table, see `Table.draw`.
 """
 
 from binascii import crc32
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
+from math import inf
 from random import Random
 from struct import Struct
 
 from server.keyspace.collection import Collection
+from server.keyspace.store import prefix_end
 from server.types.drawing import choices, sample
+
+Row = tuple[bytes, bytes]
+"""An element, or its name, and its value."""
 
 CRC_BYTES = 4
 CRC_END = 1 << 32
@@ -36,7 +42,8 @@ _SAMPLE_BUCKET_FULL = 320
 _SAMPLE_TRIES_MAX = 8
 """One or two do, unless the checksums were made to be uneven."""
 _TRIES_MAX = 200
-"""A try fails three times out of four; so many in a row only when the checksums were made to be uneven."""
+"""A try fails three times out of four; so many in a row only when the checksums were made to be uneven, or when nearly
+no row counts: then names are not as likely as each other any more."""
 _DRAW_SHARE_MAX = 3
 """Who wants more than one in so many reads the whole collection, which costs less than drawing."""
 
@@ -46,56 +53,100 @@ def element(name: bytes) -> bytes:
     return _CRC.pack(crc32(name)) + name
 
 
-def page(collection: Collection, cursor: int, count: int) -> tuple[int, list[tuple[bytes, bytes]]]:
-    """Where to go on (0: the end was reached), and about `count` (1 or more) names and values from `cursor` on."""
-    found: list[tuple[bytes, bytes]] = []
-    if cursor >= CRC_END:
+class Table:
+    """One table of a collection, for the length of one command."""
+
+    __slots__ = ("_collection", "_end", "_name_at", "_prefix", "_there")
+
+    def __init__(
+        self,
+        collection: Collection,
+        prefix: bytes = b"",
+        there: Callable[[Iterable[Row]], Iterator[Row]] | None = None,
+    ) -> None:
+        """`prefix`: what the table's elements begin with; `there`: picks those that count among rows, if not all do."""
+        self._collection = collection
+        self._prefix = prefix
+        self._end = prefix_end(prefix) if prefix else None
+        self._name_at = len(prefix) + CRC_BYTES
+        self._there = there
+
+    def rows(self, start: int, stop: int) -> Iterator[Row]:
+        """The rows of checksums in [start, stop), in their order."""
+        low = self._prefix + start.to_bytes(CRC_BYTES, "big")
+        high = self._prefix + stop.to_bytes(CRC_BYTES, "big") if stop < CRC_END else self._end
+        rows = self._collection.scan(low, high)
+        return rows if self._there is None else self._there(rows)
+
+    def _all(self) -> Iterable[Row]:
+        """Every row, in no order that matters."""
+        if self._collection.spread:
+            return self.rows(0, CRC_END)
+        rows: Iterable[Row] = self._collection.items()
+        if self._prefix:
+            rows = (row for row in rows if row[0].startswith(self._prefix))
+        return rows if self._there is None else self._there(rows)
+
+    def _named(self, row: Row) -> Row:
+        return row[0][self._name_at :], row[1]
+
+    def page(self, cursor: int, count: int, bytes_max: float = inf) -> tuple[int, list[Row]]:
+        """Where to go on (0: the end was reached), and about `count` (1 or more) names and values from `cursor` on;
+        fewer when they have more than `bytes_max`."""
+        found: list[Row] = []
+        if cursor >= CRC_END:
+            return 0, found
+        size_bytes = 0
+        last = b""
+        crc_at, name_at = len(self._prefix), self._name_at
+        for where, value in self.rows(cursor, CRC_END):
+            crc = where[crc_at:name_at]
+            if (len(found) >= count or size_bytes >= bytes_max) and crc != last:
+                return int.from_bytes(crc, "big"), found
+            last = crc
+            size_bytes += len(where) + len(value)
+            found.append((where[name_at:], value))
         return 0, found
-    last = b""
-    for where, value in collection.scan(cursor.to_bytes(CRC_BYTES, "big")):
-        crc = where[:CRC_BYTES]
-        if len(found) >= count and crc != last:
-            return int.from_bytes(crc, "big"), found
-        last = crc
-        found.append((where[CRC_BYTES:], value))
-    return 0, found
 
+    def draw(self, size: int, random: Random) -> Row:
+        """A random name and its value, each as likely as any other; there must be one. `size`: how many rows lie here.
 
-def _range(
-    collection: Collection, start: int, stop: int, limit: int = _BUCKET_READ_MAX
-) -> list[tuple[bytes, bytes]]:
-    """The elements of checksums in [start, stop), up to `limit` of them."""
-    end = stop.to_bytes(CRC_BYTES, "big") if stop < CRC_END else None
-    return collection.range(start.to_bytes(CRC_BYTES, "big"), end, limit=limit)
+        While spread: a random bucket of checksums is read, wide enough for some eight rows. One of 32 places in it is
+        drawn; when nothing lies there, the next bucket is tried. So a name is as likely in a full bucket as in a nearly
+        empty one.
+        """
+        if not self._collection.spread:
+            return self._named(random.choice(list(self._all())))
+        buckets = max(size // _BUCKET_EXPECTED, 1)
+        for _ in range(_TRIES_MAX):
+            bucket = random.randrange(buckets)
+            start, stop = bucket * CRC_END // buckets, (bucket + 1) * CRC_END // buckets
+            found = list(islice(self.rows(start, stop), _BUCKET_READ_MAX))
+            while len(found) == _BUCKET_READ_MAX and stop - start > 1:
+                middle = (start + stop) // 2
+                start, stop = (start, middle) if random.randrange(2) else (middle, stop)
+                found = list(islice(self.rows(start, stop), _BUCKET_READ_MAX))
+            place = random.randrange(max(len(found), _BUCKET_MAX))
+            if place < len(found):
+                return self._named(found[place])
+        start = random.randrange(CRC_END)
+        for row in chain(self.rows(start, CRC_END), self.rows(0, start)):
+            return self._named(row)
+        raise LookupError("nothing to draw from")
 
-
-def draw(collection: Collection, size: int, random: Random) -> tuple[bytes, bytes]:
-    """A random name and its value, each as likely as any other, of a collection of `size` (1 or more) elements.
-
-    While spread: a random bucket of checksums is read, wide enough for some eight elements. One of 32 places in it is
-    drawn; when nothing lies there, the next bucket is tried. So an element is as likely in a full bucket as in a
-    nearly empty one.
-    """
-    if not collection.spread:
-        where, value = next(islice(collection.items(), random.randrange(size), None))
-        return where[CRC_BYTES:], value
-    buckets = max(size // _BUCKET_EXPECTED, 1)
-    for _ in range(_TRIES_MAX):
-        bucket = random.randrange(buckets)
-        start, stop = bucket * CRC_END // buckets, (bucket + 1) * CRC_END // buckets
-        found = _range(collection, start, stop)
-        while len(found) == _BUCKET_READ_MAX and stop - start > 1:
-            middle = (start + stop) // 2
-            start, stop = (start, middle) if random.randrange(2) else (middle, stop)
-            found = _range(collection, start, stop)
-        place = random.randrange(max(len(found), _BUCKET_MAX))
-        if place < len(found):
-            return found[place][0][CRC_BYTES:], found[place][1]
-    start = random.randrange(CRC_END)
-    for where, value in collection.scan(start.to_bytes(CRC_BYTES, "big")):
-        return where[CRC_BYTES:], value
-    where, value = next(collection.scan())
-    return where[CRC_BYTES:], value
+    def draw_many(self, size: int, count: int, random: Random, *, repeat: bool) -> list[Row]:
+        """`count` random names and values; with `repeat` each drawn from all of them, else all different ones and at
+        most `size`, which is how many there are."""
+        if self._collection.spread and count * _DRAW_SHARE_MAX < size:
+            if repeat:
+                return [self.draw(size, random) for _ in range(count)]
+            chosen: dict[bytes, bytes] = {}
+            while len(chosen) < count:
+                name, value = self.draw(size, random)
+                chosen[name] = value
+            return list(chosen.items())
+        everything = [self._named(row) for row in self._all()]
+        return choices(random, everything, count) if repeat else sample(random, everything, count)
 
 
 class Sample:
@@ -116,12 +167,13 @@ class Sample:
 
     def fill(self, collection: Collection, size: int, random: Random) -> None:
         """Choose some of the `size` elements, if luck will have it."""
+        table = Table(collection)
         buckets = -(-size // _SAMPLE_BUCKET_EXPECTED)
         most = 2 * _SAMPLE_BUCKET_EXPECTED
         for _ in range(_SAMPLE_TRIES_MAX):
             bucket = random.randrange(buckets)
             start, stop = bucket * CRC_END // buckets, (bucket + 1) * CRC_END // buckets
-            found = _range(collection, start, stop, most + 1)
+            found = list(islice(table.rows(start, stop), most + 1))
             if buckets == 1 or (len(found) <= most and random.randrange(_SAMPLE_BUCKET_FULL) < len(found)):
                 self.chosen = [where for where, _ in random.sample(found, min(_SAMPLE_MAX, len(found)))]
                 return
@@ -136,22 +188,3 @@ class Sample:
         """The element there has gone."""
         if where in self.chosen:
             self.chosen.remove(where)
-
-
-def draw_many(
-    collection: Collection, size: int, count: int, random: Random, *, repeat: bool
-) -> list[tuple[bytes, bytes]]:
-    """`count` random names and values; with `repeat` each drawn from all of them, else all different ones and at most
-    `size`."""
-    if collection.spread and count * _DRAW_SHARE_MAX < size:
-        if repeat:
-            return [draw(collection, size, random) for _ in range(count)]
-        chosen: dict[bytes, bytes] = {}
-        while len(chosen) < count:
-            name, value = draw(collection, size, random)
-            chosen[name] = value
-        return list(chosen.items())
-    everything = [(where[CRC_BYTES:], value) for where, value in collection.items()]
-    if repeat:
-        return choices(random, everything, count)
-    return sample(random, everything, count)

@@ -16,8 +16,8 @@ for every read here at once, exactly; its record goes when the leader's sweep co
 with the last one. A hash all of whose fields are over is no hash to these commands, though until the sweep other
 commands still see its key.
 
-As fields lie in the order of a hash of their names, a cursor of HSCAN is the crc32 of the first field that was not
-seen yet, and a random field is found without a walk: see `random_field`.
+As fields lie in the order of a checksum of their names, HSCAN needs no state, and a random field is found without a
+walk: see crc_order.py.
 
 The head's encoding is LISTPACK or HASHTABLE, sticky as in Redis. A listpack is shown in the order in which its fields
 were added, and HSCAN gives it whole. While it lies in the head it lies in that order; in records of their own its
@@ -36,7 +36,7 @@ from server.keyspace.collection import Collection
 from server.keyspace.layout import ELEMENTS_EXPIRE, HASH
 from server.keyspace.view import View
 from server.types import longdouble
-from server.types.drawing import choices, sample
+from server.types.crc_order import Row, Table
 from server.types.numbers import INT64_MAX, INT64_MIN, parse_int64
 
 LISTPACK, HASHTABLE = range(2)
@@ -44,29 +44,22 @@ ENCODING_NAMES = (b"listpack", b"hashtable")
 
 PAGE_BYTES_MAX = 4 << 20
 """A page of HSCAN ends when it has read so much, however few fields that were: a bound on one turn of the loop."""
-_BUCKET_FIELDS = 8
-"""How many fields a random bucket holds on average, and"""
-_BUCKET_FIELDS_MAX = 32
-"""how many it practically never exceeds (less than one in 10**9, as the hash is uniform)."""
-_TRIES_MAX = 200
-"""Buckets that a random choice looks into before it lists all fields: only a hash of mostly expired fields, not yet
-deleted, needs as many."""
-
-_HASHES = 1 << 32
 _META = Struct(">QII")
 _ELEMENT = Struct(">cI")
 _COUNT_BITS = 32
 _COUNT_MAX = (1 << _COUNT_BITS) - 1
 _COUNT_BYTES = 4
 _TIME = Struct(">Q")
-_VALUE_AT = 1 + _TIME.size
-"""Where the value begins in the record of a field that expires."""
 _FOREVER = b"\0"
 _EXPIRES = b"\1"
 _NUMBERED = b"\2"
 _NUMBER_BYTES = 4
 _NUMBER_MAX = (1 << 32) - 1
 _NUMBERED_VALUE_AT = 1 + _NUMBER_BYTES
+_VALUE_AT = (1, 1 + _TIME.size, _NUMBERED_VALUE_AT)
+"""Where the value begins in a record, by its first byte."""
+_INDEXED_AT = 1 + _TIME.size
+"""Where the rest of the field's element begins in an entry of the second table."""
 _FIELD_AT = 5
 _UNKNOWN = -1
 _by_number = itemgetter(1)
@@ -93,11 +86,11 @@ def _element(field: bytes) -> bytes:
 
 def _decode(record: bytes) -> Field:
     kind = record[0]
-    if not kind:
-        return Field(record[1:], 0)
-    if kind == 1:
-        return Field(record[_VALUE_AT:], _TIME.unpack_from(record, 1)[0])
-    return Field(record[_NUMBERED_VALUE_AT:], 0)
+    return Field(record[_VALUE_AT[kind] :], _TIME.unpack_from(record, 1)[0] if kind == 1 else 0)
+
+
+def _value(record: bytes) -> bytes:
+    return record[_VALUE_AT[record[0]] :]
 
 
 def _as_record(number: int, record: bytes) -> bytes:
@@ -167,7 +160,7 @@ class Hash:
     def everything(self) -> dict[bytes, bytes]:
         """Fields and values; those of a listpack as they were added."""
         if self._expiring:
-            return dict(self._not_over(self._rows()))
+            return {where[_FIELD_AT:]: _value(record) for where, record in self._there(self._rows())}
         field_at, value_at = _FIELD_AT, _NUMBERED_VALUE_AT
         rows = self._elements.items()
         if not self.spread:
@@ -183,22 +176,13 @@ class Hash:
             return sorted(rows, key=_by_number) if self.is_listpack else rows
         return (row for row in self._elements.items() if row[0][:1] == b"f")
 
-    def _items_between(self, first_crc: int, stop_crc: int) -> Iterator[tuple[bytes, bytes]]:
-        """Fields whose crc32 is from `first_crc` up to `stop_crc`, in its order, and their values."""
-        start = b"f" + first_crc.to_bytes(4, "big")
-        stop = b"f" + stop_crc.to_bytes(4, "big") if stop_crc < _HASHES else b"g"
-        return self._not_over(self._elements.scan(start, stop))
-
-    def _not_over(self, rows: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    def _there(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Those of `rows` whose fields are not past their time."""
         now_ms = self._now_ms
-        for element, record in rows:
-            kind = record[0]
-            if not kind:
-                yield element[_FIELD_AT:], record[1:]
-            elif kind == 2:
-                yield element[_FIELD_AT:], record[_NUMBERED_VALUE_AT:]
-            elif _TIME.unpack_from(record, 1)[0] > now_ms:
-                yield element[_FIELD_AT:], record[_VALUE_AT:]
+        return (row for row in rows if row[1][0] != 1 or _TIME.unpack_from(row[1], 1)[0] > now_ms)
+
+    def _by_checksum(self) -> Table:
+        return Table(self._elements, b"f", self._there if self._expiring else None)
 
     def tables(self) -> list[tuple[bytes, bytes | None, int]]:
         """The tables of a spread hash: where each begins and ends, and how many records it has."""
@@ -212,42 +196,21 @@ class Hash:
                 yield element[_FIELD_AT:], value, expire_ms
 
     def page(self, cursor: int, count: int) -> tuple[int, list[tuple[bytes, bytes]]]:
-        """Some fields and values from `cursor` on, about `count` of them, and where to go on (0: nowhere). A page never
-        ends between fields of one crc32; a field that stays is on exactly one. A listpack is one page."""
+        """Where to go on, 0 at the end, and about `count` fields and values from `cursor` on; all of a listpack."""
         if self._elements.encoding == LISTPACK:
             return 0, list(self.everything().items())
-        found: list[tuple[bytes, bytes]] = []
-        size_bytes = 0
-        last = -1
-        for item in self._items_between(min(cursor, _HASHES - 1), _HASHES):
-            crc = crc32(item[0])
-            if (len(found) >= count or size_bytes >= PAGE_BYTES_MAX) and crc != last:
-                return crc, found
-            found.append(item)
-            size_bytes += len(item[0]) + len(item[1])
-            last = crc
-        return 0, found
+        after, found = self._by_checksum().page(cursor, count, PAGE_BYTES_MAX)
+        return after, [(field, _value(record)) for field, record in found]
 
     def random_field(self) -> tuple[bytes, bytes]:
-        """A field and its value, each as likely as any other. There must be one.
+        """A field and its value, each as likely as any other. There must be one."""
+        field, record = self._by_checksum().draw(self._count, self._view.random)
+        return field, _value(record)
 
-        Spread, the fields are cut by their hashes into buckets of about _BUCKET_FIELDS. A bucket is drawn, and a place
-        among _BUCKET_FIELDS_MAX in it; while nothing is at that place, again. So every field is as likely as every
-        place, however full its bucket is, and it takes about four short scans.
-        """
-        random = self._view.random
-        if self._elements.spread:
-            buckets = max(self._count // _BUCKET_FIELDS, 1)
-            width = -(-_HASHES // buckets)
-            for _ in range(_TRIES_MAX):
-                first = random.randrange(buckets) * width
-                if first >= _HASHES:
-                    continue  # width was rounded up: the last buckets may be empty
-                bucket = list(self._items_between(first, min(first + width, _HASHES)))
-                place = random.randrange(max(_BUCKET_FIELDS_MAX, len(bucket)))
-                if place < len(bucket):
-                    return bucket[place]
-        return random.choice(list(self.everything().items()))
+    def random_fields(self, count: int, size: int, *, repeat: bool) -> list[tuple[bytes, bytes]]:
+        """`count` different ones of the `size` that are there, or with `repeat` each drawn from all."""
+        drawn = self._by_checksum().draw_many(size, count, self._view.random, repeat=repeat)
+        return [(field, _value(record)) for field, record in drawn]
 
     def _some_over(self) -> bool:
         """Whether fields may lie here that are past their time."""
@@ -326,7 +289,7 @@ class Hash:
         """Delete fields past their time, at most `limit` of them. How many they were."""
         over = self._elements.range(b"x", b"x" + _TIME.pack(self._now_ms + 1), limit=limit)
         for entry, _ in over:
-            self._delete(b"f" + entry[_VALUE_AT:], _TIME.unpack_from(entry, 1)[0])
+            self._delete(b"f" + entry[_INDEXED_AT:], _TIME.unpack_from(entry, 1)[0])
         return len(over)
 
     def save(self) -> bool:
@@ -391,10 +354,9 @@ def value(view: View, key: bytes, field: bytes) -> bytes | None:
     kind = record[0]
     if not kind:
         return record[1:]
-    if kind != 1:
-        return record[_NUMBERED_VALUE_AT:]
-    found = _decode(record)
-    return None if found.expire_ms <= view.now_ms else found.value
+    if kind == 1 and _TIME.unpack_from(record, 1)[0] <= view.now_ms:
+        return None
+    return record[_VALUE_AT[kind] :]
 
 
 def set_all(view: View, key: bytes, pairs: list[tuple[bytes, bytes]]) -> int:
@@ -488,19 +450,9 @@ def random_fields(view: View, key: bytes, count: int) -> list[tuple[bytes, bytes
     if fields is None or not count:
         return []
     there = fields.count()
-    # Drawing one takes the scan of some forty fields.
-    if abs(count) * 4 >= there or not fields.spread:
-        everything = list(fields.everything().items())
-        if count < 0:
-            return choices(view.random, everything, -count)
-        return everything if count >= there else sample(view.random, everything, count)
-    if count < 0:
-        return [fields.random_field() for _ in range(-count)]
-    chosen: dict[bytes, bytes] = {}
-    while len(chosen) < count:
-        name, held = fields.random_field()
-        chosen[name] = held
-    return list(chosen.items())
+    if count >= there:
+        return list(fields.everything().items())
+    return fields.random_fields(abs(count), there, repeat=count < 0)
 
 
 def expire_due(view: View, key: bytes, limit: int) -> int:

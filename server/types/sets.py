@@ -22,8 +22,7 @@ from server.keyspace.collection import Collection
 from server.keyspace.layout import SET
 from server.keyspace.limits import HasLimits
 from server.keyspace.view import View
-from server.types import crc_order
-from server.types.crc_order import CRC_BYTES, Sample, element
+from server.types.crc_order import CRC_BYTES, Sample, Table, element
 from server.types.numbers import parse_int64
 
 INTSET, LISTPACK, HASHTABLE = range(3)
@@ -166,13 +165,13 @@ class Set:
 
     def draw(self, random: Random) -> bytes:
         """A random member."""
-        return crc_order.draw(self._collection, self.count, random)[0]
+        return Table(self._collection).draw(self.count, random)[0]
 
     def draw_many(self, count: int, random: Random, *, repeat: bool = False) -> list[bytes]:
         """`count` random members; up to all of them, each once, or with `repeat` each drawn from all."""
         if count >= self.count and not repeat:
             return list(self)
-        drawn = crc_order.draw_many(self._collection, self.count, count, random, repeat=repeat)
+        drawn = Table(self._collection).draw_many(self.count, count, random, repeat=repeat)
         return [member for member, _ in drawn]
 
     def pop(self, count: int, random: Random) -> list[bytes]:
@@ -213,7 +212,7 @@ class Set:
         """Where to go on, 0 at the end, and about `count` members from `cursor` on; all that a small set has."""
         if self.encoding != HASHTABLE:
             return 0, list(self)
-        after, found = crc_order.page(self._collection, cursor, count)
+        after, found = Table(self._collection).page(cursor, count)
         return after, [member for member, _ in found]
 
     def common(self, members: list[bytes]) -> list[bytes]:

@@ -28,6 +28,7 @@ from server.keyspace.breath import paced
 from server.keyspace.collection import Collection
 from server.keyspace.layout import ZSET
 from server.keyspace.view import View
+from server.types.crc_order import Table
 from server.types.drawing import choices, sample
 from server.types.rank_index import EDGE_MAX, INTERVAL_EXPECTED, RankIndex
 
@@ -41,7 +42,6 @@ _META = Struct(">QB")
 _SCORE = Struct(">d")
 _BITS = Struct(">Q")
 _MEMBER = Struct(">cI")
-_CRC_MAX = (1 << 32) - 1
 _MEMBER_BYTES = _MEMBER.size
 _SORTED, _SORTED_END, _INDEX = b"s", b"t", b"t"
 _MINUS_ZERO = b"-"
@@ -223,21 +223,11 @@ class SortedSet:
 
     def page(self, cursor: int, count: int) -> tuple[int, list[tuple[bytes, float]]]:
         """Where ZSCAN goes on, 0 at the end, and about `count` members from `cursor` on, in the order of their
-        checksums; all that a listpack has, in its own order. The cursor is the checksum of the first that was not
-        seen, and a page never ends between members of one checksum."""
+        checksums (crc_order.py); all that a listpack has, in its own order."""
         if self.encoding == LISTPACK:
             return 0, list(self.scan())
-        found: list[tuple[bytes, float]] = []
-        if cursor > _CRC_MAX:
-            return 0, found
-        last = None
-        for where, value in self._collection.scan(_MEMBER.pack(b"m", cursor), b"n"):
-            crc = where[1:_MEMBER_BYTES]
-            if len(found) >= count and crc != last:
-                return int.from_bytes(crc, "big"), found
-            last = crc
-            found.append((where[_MEMBER_BYTES:], _SCORE.unpack(value)[0]))
-        return 0, found
+        after, found = Table(self._collection, b"m").page(cursor, count)
+        return after, [(member, _SCORE.unpack(value)[0]) for member, value in found]
 
     # -- order ---------------------------------------------------------------------------------------------------
 

@@ -114,7 +114,7 @@ def test_every_member_is_drawn_as_often_as_any_other(count: int) -> None:
     assert collection is not None
     assert collection.spread == (count > 100)
     draws = 40 * count
-    seen = Counter(crc_order.draw(collection, count, group.view.random)[0] for _ in range(draws))
+    seen = Counter(crc_order.Table(collection).draw(count, group.view.random)[0] for _ in range(draws))
     assert len(seen) == count
     # The sum of squares is chi-squared with count - 1 degrees of freedom; seven deviations are never.
     chi_squared = sum((times - 40) ** 2 / 40 for times in seen.values())
