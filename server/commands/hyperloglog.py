@@ -12,6 +12,7 @@ from server.keyspace.layout import STRING, Head
 from server.keyspace.view import View
 from server.types import hyperloglog as hll
 from server.types import strings
+from server.types.hyperloglog_sparse import runs
 from server.types.strings import RAW
 
 
@@ -121,7 +122,7 @@ def pfdebug(view: View, args: Args) -> Reply:
             raise CommandError(b"ERR HLL encoding is not sparse")
         return b" ".join(
             b"v:%d,%d" % (each, count) if each else b"%c:%d" % (b"Z" if wide else b"z", count)
-            for each, count, wide in hll.runs(head.payload)
+            for each, count, wide in runs(head.payload)
         )
     if name not in (b"getreg", b"todense"):
         raise CommandError(b"ERR Unknown PFDEBUG subcommand '" + args[1] + b"'")
