@@ -262,18 +262,14 @@ def _cells(centre: Point, area: Area) -> Iterator[tuple[int, int]]:
     if step >= 2:
         bottom, top = _edges(row, step, LATITUDE_MAX)
         left, right = _edges(column, step, LONGITUDE_MAX)
-        for useless_side, away in (
-            (bottom < south, (0, -1)),
-            (top > north, (0, 1)),
-            (left < west, (-1, 0)),
-            (right > east, (1, 0)),
-        ):
-            if useless_side:
-                useless |= {
-                    side
-                    for side in _NEIGHBOURS
-                    if (away[0] and side[0] == away[0]) or (away[1] and side[1] == away[1])
-                }
+        useless = {
+            (x, y)
+            for x, y in _NEIGHBOURS
+            if (x < 0 and left < west)
+            or (x > 0 and right > east)
+            or (y < 0 and bottom < south)
+            or (y > 0 and top > north)
+        }
     shift = 2 * (_STEP_MAX - step)
     last = -1
     for number, (x, y) in enumerate(_NEIGHBOURS):
