@@ -19,6 +19,7 @@ from server.keyspace.breath import (
     rows_between_breaths,
 )
 from server.shard.work import in_slices
+from tests.server.loop import turns_of_others
 
 
 @pytest.fixture(autouse=True)
@@ -156,21 +157,11 @@ def test_an_attempt_within_work_is_none() -> None:
 
 
 async def test_a_long_reply_is_encoded_while_others_go_on() -> None:
-    turns = 0
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await trio.lowlevel.checkpoint()
-
     keys = [b"key:%d" % number for number in range(20_000)]
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(count)
+    async with turns_of_others() as turns:
         reply = await in_slices(lambda: encode([b"0", keys], 2))
-        nursery.cancel_scope.cancel()
     assert reply == b"*2\r\n$1\r\n0\r\n" + encode(keys, 2)
-    assert turns > len(keys) // rows_between_breaths // 2
+    assert turns.count > len(keys) // rows_between_breaths // 2
 
 
 async def test_what_is_cancelled_between_two_slices_ends() -> None:

@@ -63,17 +63,23 @@ class Overtaken(Later):
         return True
 
 
-@pytest.mark.parametrize(("comes_back", "answer"), [(Route.lost, REFUSED), (Route.refused, b"$-1\r\n")])
-def test_what_a_leader_refuses_is_done_again_and_what_was_lost_with_it_is_not_if_overtaken(
-    bench: Bench, comes_back: Callable[..., None], answer: bytes
-) -> None:
-    """A leader refuses calls in their order, so that nothing can have gone past them."""
+def overtaken_read(bench: Bench) -> tuple[Route, Call, list[bytes]]:
+    """One that was sent to another leader, and where its reply goes."""
     route = route_of(bench, send=lambda *_: True)
     bench.follow(2)
     read, _ = call("GET", "k")
     replies: list[bytes] = []
     read.slot = Overtaken(replies.append)
     route.submit(read)
+    return route, read, replies
+
+
+@pytest.mark.parametrize(("comes_back", "answer"), [(Route.lost, REFUSED), (Route.refused, b"$-1\r\n")])
+def test_what_a_leader_refuses_is_done_again_and_what_was_lost_with_it_is_not_if_overtaken(
+    bench: Bench, comes_back: Callable[..., None], answer: bytes
+) -> None:
+    """A leader refuses calls in their order, so that nothing can have gone past them."""
+    route, read, replies = overtaken_read(bench)
     comes_back(route, read, *([2] if comes_back is Route.refused else []))
     bench.group.can_propose = True
     bench.lead(3)
@@ -83,12 +89,7 @@ def test_what_a_leader_refuses_is_done_again_and_what_was_lost_with_it_is_not_if
 
 def test_a_read_that_a_write_has_gone_past_is_awaited_from_the_former_leader(bench: Bench) -> None:
     """It has handed over. The log may have told of that write already, and the reply to the read is on its way."""
-    route = route_of(bench, send=lambda *_: True)
-    bench.follow(2)
-    read, _ = call("GET", "k")
-    replies: list[bytes] = []
-    read.slot = Overtaken(replies.append)
-    route.submit(read)
+    route, read, replies = overtaken_read(bench)
     bench.shard.role_changed(Role.FOLLOWER, 3, 3)
     route.check_deadlines()
     route.update()

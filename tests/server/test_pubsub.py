@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-import trio
 
 from server.commands.context import Context
 from server.commands.pubsub import psubscribe
@@ -12,6 +11,7 @@ from server.keyspace.events import EXPIRED, GENERIC, KEYEVENT, KEYSPACE, PUBLISH
 from server.pubsub import hub as hub_module
 from server.pubsub.hub import CHANNEL, PATTERN, SHARD, Hub, event_classes
 from server.session import Guard, Session
+from tests.server.loop import turns_of_others
 from tests.server.service_node import FakeOutlet, ServiceNode
 
 
@@ -183,21 +183,11 @@ def test_what_a_script_publishes_goes_to_everybody_whatever_the_setting() -> Non
 async def test_the_loop_goes_on_while_many_patterns_are_compiled() -> None:
     node = ServiceNode()
     session = node.connect()
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await trio.lowlevel.checkpoint()
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(others)
+    async with turns_of_others() as turns:
         reply = psubscribe(
             Context(node, session), [b"psubscribe", *(b"*a?%d" % number for number in range(1000))]
         )
         assert node.pubsub.count(CHANNEL, b"xab7") == 0, "all or none"
         assert b"*a?999" in (await reply).value
-        nursery.cancel_scope.cancel()
-    assert turns >= 10
+    assert turns.count >= 10
     assert node.pubsub.count(CHANNEL, b"xab7") == 1

@@ -1,6 +1,7 @@
 """Three hosts in one process, over loopback."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -196,6 +197,20 @@ async def without_a_follower(cluster: Cluster) -> tuple[Node, int, int]:
     return leader, down, index
 
 
+def in_the_middle_of_a_snapshot(leader: Node, act: Callable[[], None]) -> None:
+    """Have `act` done once, on the loop, when about half of one has been read."""
+    token = trio.lowlevel.current_trio_token()
+    done = False
+
+    def before_read(cursor: bytes) -> None:
+        nonlocal done
+        if cursor > b"key030" and not done:
+            done = True
+            trio.from_thread.run_sync(act, trio_token=token)
+
+    leader.machine.before_read = before_read
+
+
 async def test_a_follower_that_was_down_for_long_comes_back_by_snapshot(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path, (1, 2, 3), SMALL_LOG)
     async with cluster.running(1, 2, 3):
@@ -216,13 +231,6 @@ async def test_a_snapshot_goes_on_where_it_was_when_its_link_is_lost(tmp_path: P
     cluster = Cluster(tmp_path, (1, 2, 3), SMALL_LOG)
     async with cluster.running(1, 2, 3):
         leader, down, index = await without_a_follower(cluster)
-        cut = False
-
-        def cut_in_the_middle(cursor: bytes) -> None:
-            nonlocal cut
-            if cursor > b"key030" and not cut:
-                cut = True
-                trio.from_thread.run_sync(cut_link, trio_token=token)
 
         def cut_link() -> None:
             assert leader.links is not None
@@ -230,8 +238,7 @@ async def test_a_snapshot_goes_on_where_it_was_when_its_link_is_lost(tmp_path: P
             assert link is not None
             link.close("the test cuts it")
 
-        token = trio.lowlevel.current_trio_token()
-        leader.machine.before_read = cut_in_the_middle
+        in_the_middle_of_a_snapshot(leader, cut_link)
         returned = await cluster.start(down)
         await until(lambda: returned.machine.applied_upto >= index and returned.group.consistent)
         first, second = cluster.disks[down].resumed_from
@@ -248,20 +255,12 @@ async def test_a_snapshot_that_was_given_up_is_sent_anew_though_nothing_was_writ
     cluster = Cluster(tmp_path, (1, 2, 3), SMALL_LOG)
     async with cluster.running(1, 2, 3):
         leader, down, index = await without_a_follower(cluster)
-        given_up = False
-
-        def give_up_in_the_middle(cursor: bytes) -> None:
-            nonlocal given_up
-            if cursor > b"key030" and not given_up:
-                given_up = True
-                trio.from_thread.run_sync(give_up, trio_token=token)
 
         def give_up() -> None:
             [transfer] = leader.host.snapshots._outgoing.values()
             transfer.scope.cancel()
 
-        token = trio.lowlevel.current_trio_token()
-        leader.machine.before_read = give_up_in_the_middle
+        in_the_middle_of_a_snapshot(leader, give_up)
         returned = await cluster.start(down)
         await until(lambda: returned.machine.applied_upto >= index and returned.group.consistent)
         assert cluster.disks[down].resumed_from == [b"", b""]
