@@ -4,8 +4,9 @@ Queued commands of one shard group become one Call and one log entry. WATCH reme
 asked at its leader; EXEC sends them along, and the leader compares before it runs anything. Nothing about a
 transaction lives outside of the session until then, so a leader that changes in between costs nothing.
 
-NODE commands inside a transaction (SELECT, PING, INFO…) run on the client's node: those that stand before the
-first keyed command before it, the others after it.
+NODE commands inside a transaction (SELECT, PING, PUBLISH…) run on the client's node: those that stand before the
+first keyed command before it, the others after it. Where keys are watched all of them come after it: should these have
+changed, nothing is run.
 
 Commands that walk all keys have a twin `_name` for use in here.
 
@@ -312,15 +313,17 @@ class Transactions:
     ) -> Any:
         """A transaction with NODE commands among the keyed ones."""
         replies: dict[int, Any] = {}
+        db = connection.session.db
         first_keyed = next((at for at, queued in enumerate(queue) if not queued.command.is_node), None)
         for at, queued in enumerate(queue):
-            if at == first_keyed or (first_keyed is None and at == 0 and route is not None):
+            if at == (0 if watched else first_keyed):
                 assert route is not None
                 keyed = [number for number, other in enumerate(queue) if not other.command.is_node]
                 reply = await self._ask(
                     route, [queue[number] for number in keyed], watched, connection.session
                 )
                 if reply[:1] != b"*" or reply[:2] == b"*-":
+                    connection.session.db = db  # whatever SELECT has made of it
                     return NULL_ARRAY if reply[:1] in b"*_" else Raw(reply)
                 for number, element in zip(keyed, split_array(reply), strict=True):
                     replies[number] = Raw(element)

@@ -131,6 +131,20 @@ QUEUE = [
             ["CLIENT", "GETNAME"],
         ],
     ),
+    Case(
+        "of a transaction that is spoilt nothing is done",
+        [
+            ["WATCH", "k"],
+            ["SET", "k", "1"],
+            ["MULTI"],
+            ["SELECT", "3"],
+            ["CLIENT", "SETNAME", "me"],
+            ["GET", "k"],
+            ["EXEC"],
+            ["GET", "k"],
+            ["CLIENT", "GETNAME"],
+        ],
+    ),
     Case("hello in a transaction", [["MULTI"], ["HELLO"], ["HELLO", "9"], ["DISCARD"]]),
     Case(
         "keyed commands and others keep their places",
