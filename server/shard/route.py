@@ -264,7 +264,9 @@ class Route:
             self._fill_unblocked(call, call.unblocked)
         elif call in self._left_behind:
             self._give_up(call)
-        else:
+        elif not isinstance(
+            call.slot, _Nowhere
+        ):  # or it would be done for nobody, and may take something away
             self._refused.append(call)
         self.answered(call)
 

@@ -9,7 +9,7 @@ import pytest
 from resp import Error, encode
 from server.commands import all as all_commands
 from server.commands.table import lookup
-from server.errors import REPLY_TOO_LARGE, REQUEST_TOO_LARGE
+from server.errors import OUTCOME_UNKNOWN, REPLY_TOO_LARGE, REQUEST_TOO_LARGE
 from server.shard import lane
 from server.shard.call import Call, Later
 from server.shard.clock import TurnClock
@@ -145,6 +145,22 @@ def test_who_reads_what_comes_goes_on_from_where_it_began_to_wait_when_the_conne
     links.on_frame(links.open, msgspec.msgpack.encode([Response(1, None, args=again, waits=True)]))
     links.lose()
     assert call.args == again
+
+
+def test_what_was_given_up_is_not_done_for_nobody_when_it_comes_back(links: Links, route: Route) -> None:
+    """It would take an element from a list, and nobody would get it."""
+    call, replies = ask(route, "BLPOP", "l", "0")
+    links.forwarder.flush()
+    route.hint = LEADER + 1
+    route._clock.steady_s += route.leader_wait_s + 1
+    route.check_deadlines()
+    assert replies == [encode(Error(OUTCOME_UNKNOWN), 2)]
+    links.on_frame(links.open, msgspec.msgpack.encode([Response(1, None, LEADER + 1, args=call.args)]))
+    route._clock.steady_s += 1
+    route.update()
+    links.forwarder.flush()
+    assert links.open is not None
+    assert len(links.open.frames) == 1
 
 
 def test_what_is_too_large_for_a_frame_goes_in_several_and_what_is_for_any_is_refused(
