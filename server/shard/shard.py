@@ -181,6 +181,7 @@ class Shard:
         why, evaluator.would_block = evaluator.would_block, None
         if why is not None:
             call.since_s = call.since_s or self._clock.now_s
+            call.gate = evaluator.gate
             self.waiters.add(call, why)
             if call.forwarded is not None and why.retry_args is not None:
                 call.forwarded.waits(why.retry_args)
@@ -335,7 +336,8 @@ class Shard:
             self._events.pop()
         self.evaluator.forget(self._first_index)
         self._refused_turn = self._clock.turn
-        self.do_again(self._gates.pop(index, []) + self._proofs.take_those_that_saw(index))
+        saw_it = self._proofs.take_those_that_saw(index) + self.waiters.take_those_that_saw(index)
+        self.do_again(self._gates.pop(index, []) + saw_it)
         self.refresh()
 
     def newest(self, where: bytes) -> bytes | None:

@@ -133,6 +133,15 @@ class Waiters:
                 ours.append(call)
         return ours
 
+    def take_those_that_saw(self, index: int) -> list[Call]:
+        """Calls that began to wait as they saw what was to be at `index`, and is not."""
+        saw_it = [waiter for waiter in self._calls.values() if waiter.call.gate == index]
+        for waiter in saw_it:
+            self.remove(waiter.call)
+            waiter.call.args = waiter.args
+            waiter.call.deadline_s = 0.0
+        return [waiter.call for waiter in saw_it]
+
     def _clear(self) -> list[Waiter]:
         """Nobody waits any more; who did, in the order in which they came."""
         waiters = list(self._calls.values())

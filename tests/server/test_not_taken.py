@@ -73,6 +73,23 @@ def test_a_watched_key_is_still_seen_to_change(bench: Bench) -> None:
     assert revision >> 16 == index
 
 
+def test_who_found_a_list_empty_waits_behind_what_is_done_again(bench: Bench) -> None:
+    bench.ask("RPUSH", "l", "x")
+    settle(bench)
+    bench.group.refusing = True
+    bench.ask("LPOP", "l")
+    early = bench.ask("BLPOP", "l", "0")
+    bench.ask("BLPOP", "m", "0")
+    bench.turn()
+    bench.group.refusing = False
+    bench.shard.refresh()
+    assert [call.args[0] for call in bench.shard.retry] == [b"LPOP", b"BLPOP"]
+    assert len(bench.shard.waiters) == 1, "nothing of what this one saw was taken back"
+    bench.shard.submit(bench.shard.retry[1])
+    settle(bench)
+    assert early == [b"*2\r\n$1\r\nl\r\n$1\r\nx\r\n"]
+
+
 class Node:
     """A bench with its route and what ends its turns."""
 
