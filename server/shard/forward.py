@@ -34,6 +34,7 @@ from server.shard.receipts import Fate, Sent
 from server.shard.route import Route
 from server.shard.visits import Visits
 
+_SETTLED = COMMANDS[b"_settled"]
 Where = tuple[int, int, int]
 """A node, a group, and a term in which it may lead that."""
 
@@ -204,9 +205,12 @@ class Forwarder:
         if peer is None:
             return
         self._dirty_peers.discard(link.peer)
+        self._asked_to_settle = {where for where in self._asked_to_settle if where[0] != link.peer}
         self._on_turn_start()
         for id_, (route, call) in peer.asked.items():
             route.broke(link.peer)
+            if call.command is _SETTLED:
+                continue  # it is asked anew: among what waits it would wait for what it is to settle
             if not call.is_write:
                 route.lost(call)
             elif call.sent is not None:
@@ -253,8 +257,7 @@ class Forwarder:
     def _ask_to_settle(self, doubt: _Doubt) -> None:
         """If the node can be reached again and leads, ask it how far its log has what it was asked before."""
         node, _, term = where = doubt.where
-        words = [b"_settled", b"%d" % term]
-        call = Call(COMMANDS[words[0]], words, 0, 2, Later(partial(self._hear, where)))
+        call = Call(_SETTLED, [b"_settled", b"%d" % term], 0, 2, Later(partial(self._hear, where)))
         if doubt.route.leader == node and self.send(doubt.route, node, call):
             self._asked_to_settle.add(where)
 

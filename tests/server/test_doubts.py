@@ -127,6 +127,20 @@ def test_while_the_leader_can_not_tell_it_is_asked_again(asker: Node) -> None:
     assert not replies
 
 
+def test_it_is_asked_again_when_the_connection_breaks_once_more(asker: Node) -> None:
+    _, replies, _ = broken(asker, "SET", "k", "v")
+    asker.links.lose()
+    asker.settle()
+    asker.connect()
+    asker.settle()
+    [question] = asker.sent()
+    assert question.args[0] == b"_settled"
+    asker.hear(question.id, b":%d\r\n" % asker.bench.applied_upto)
+    asker.settle()
+    assert [request.args[0] for request in asker.sent()] == [b"SET"]
+    assert not replies
+
+
 def visit(leader: Node, link: Link, *requests: Request) -> None:
     leader.links.on_frame(link, msgspec.msgpack.encode(list(requests)))
     leader.bench.turn()
