@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,10 +24,10 @@ from typing import IO, Any, Self
 import hiredis
 
 from server.operator.status import StatusError, cluster_status
+from tests.ports import HOST, free_port, free_ports
 from tests.processes.client import Client, ConnectionLost
 
 ROOT = Path(__file__).parents[2]
-HOST = "127.0.0.1"
 GROUPS = 4
 NODES = ("n1", "n2", "n3")
 patience_s = 60.0
@@ -57,18 +56,6 @@ def need(program: str, package: str) -> str:
     if path is None:
         raise Unavailable(f"{program} is not installed (Debian: {package})")
     return path
-
-
-def free_ports(count: int) -> list[int]:
-    """Different loopback ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def cpu_clock(pid: int) -> int:
@@ -306,7 +293,7 @@ def valkey(directory: Path, name: str, settings: Mapping[str, str]) -> Deploymen
         binary = str(get_binary_path())
     except ValkeyBinaryNotFoundError as error:
         raise Unavailable(str(error)) from None
-    (port,) = free_ports(1)
+    port = free_port()
     data = directory / name.replace(" ", "-")
     command = [binary, "--bind", HOST, "--port", str(port), "--dir", str(data), "--protected-mode", "no"]
     for key, value in settings.items():

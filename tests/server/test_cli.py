@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from server.config.file import Config
-from server.operator import cli
+from server.operator import cli, status
 from server.telemetry.process import stop_signals
 from tests.server.info_node import info_raft, serve
 
@@ -148,16 +149,18 @@ def test_a_closed_terminal_stops_what_nohup_does_not_guard(
     assert {signal.SIGTERM, signal.SIGINT} <= set(stop_signals())
 
 
-def test_status_speaks_json() -> None:
+def test_status_speaks_json(monkeypatch) -> None:
+    patient = partial(status.cluster_status, timeout_s=120.0)
+    monkeypatch.setattr(status, "cluster_status", patient)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     threading.Thread(target=serve, args=(listener, info_raft("n1", {"n1": port})), daemon=True).start()
     result = redraft("status", "--port", str(port), "--json")
     assert result.exit_code == 0
-    status = json.loads(result.stdout)
-    assert status["cluster"] == "test"
-    assert status["nodes"] == [{"number": 1, "name": "n1", "host": "127.0.0.1", "port": port, "error": ""}]
-    assert status["groups"][1]["replicas"][0] | {"lag": None} == {
+    shown = json.loads(result.stdout)
+    assert shown["cluster"] == "test"
+    assert shown["nodes"] == [{"number": 1, "name": "n1", "host": "127.0.0.1", "port": port, "error": ""}]
+    assert shown["groups"][1]["replicas"][0] | {"lag": None} == {
         "node": "n1",
         "role": "leader",
         "leader": "n1",
@@ -221,7 +224,7 @@ def test_a_start_that_the_system_refuses_says_what_was_refused(tmp_path, words, 
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,  # a name that nobody knows takes its time
             check=False,
         )
     assert found.returncode == 1

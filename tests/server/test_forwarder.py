@@ -105,7 +105,7 @@ def route(links: Links) -> Route:
         1,
         None,
         clock,
-        leader_wait_s=5.0,
+        leader_wait_s=3600.0,
         hint=LEADER,
         send=forwarder.send,
         cancel=lambda route, call, error: forwarder.cancel(route, call, error=error),

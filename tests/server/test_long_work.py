@@ -424,7 +424,7 @@ def test_who_waits_is_served_by_a_long_command(bench: LongBench, no_slice: None)
 
 def test_calls_wait_behind_it_and_are_told_busy_when_it_is_a_script(bench: LongBench, no_slice: None) -> None:
     route = Route(
-        1, 1, bench.shard, bench.clock, leader_wait_s=5, hint=1, send=lambda *_: False,
+        1, 1, bench.shard, bench.clock, leader_wait_s=3600.0, hint=1, send=lambda *_: False,
         cancel=lambda *_: False, forget=lambda _: None, on_dirty=lambda _: None,
     )  # fmt: skip
     route.update()

@@ -97,7 +97,7 @@ class Node:
         self.bench = bench
         address = NodeAddress(1, "n1", "127.0.0.1", 6379, 16379)
         topology = Topology("test", 1, (address,), 1, 1, "forward")
-        self.router = Router(topology, bench.clock, HotReplies(16, 100), leader_wait_s=5.0)
+        self.router = Router(topology, bench.clock, HotReplies(16, 100), leader_wait_s=3600.0)
         self.route: Route = self.router.add(1, bench.shard)
         bench.shard._on_change = self.router.shard_changed
         bench.shard._on_dirty = self.router.shard_dirty

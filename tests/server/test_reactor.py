@@ -16,6 +16,8 @@ from server.net.reactor import Reactor, turn_looks_max
 from server.shard.clock import TurnClock
 from server.telemetry.stats import Stats
 
+patience_s = 120.0
+
 
 @contextmanager
 def sockets(count: int) -> Iterator[list[tuple[socket.socket, socket.socket]]]:
@@ -61,7 +63,7 @@ async def turns(
     served = make_reactor(end)
     for reader, on_readable in readers.items():
         served.add_reader(reader.fileno(), on_readable)
-    with trio.fail_after(10):
+    with trio.fail_after(patience_s):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(served.run)
 
@@ -136,7 +138,7 @@ async def test_pipelines_go_on_in_turn_when_turns_take_long(monkeypatch: pytest.
     served.connect(dispatcher)  # type: ignore[arg-type]
     served.listen("127.0.0.1", 0)
     [listener] = served._listeners.values()
-    with trio.fail_after(10):
+    with trio.fail_after(patience_s):
         async with trio.open_nursery() as nursery:
             await nursery.start(served.run)
             streams = [await trio.open_tcp_stream(*listener.getsockname()) for _ in range(clients)]
@@ -157,7 +159,7 @@ class Patience:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.monkeypatch = monkeypatch
         self.turns = 0
-        monkeypatch.setattr(reactor, "linger_s", 60.0)
+        monkeypatch.setattr(reactor, "linger_s", patience_s)
 
     def end_turn(self) -> None:
         self.turns += 1
@@ -186,14 +188,14 @@ async def test_what_comes_soon_after_a_turn_is_served_without_a_way_through_trio
     passes = Passes(told)
     with sockets(1) as ((reader, to_reader),):
 
-        def read_one() -> None:
-            read(reader, told, "read")
-            if told.count("read") == 1:
+        def end_turn() -> None:
+            patience.end_turn()
+            if not patience.is_over():
                 threading.Timer(0.02, to_reader.send, [b"x"]).start()
 
         to_reader.send(b"x")
         trio.lowlevel.add_instrument(passes)
-        await turns({reader: read_one}, patience.end_turn, until=patience.is_over)
+        await turns({reader: partial(read, reader, told, "read")}, end_turn, until=patience.is_over)
         trio.lowlevel.remove_instrument(passes)
     first = told.index("read")
     assert told[first : first + 2] == ["read", "read"]

@@ -63,7 +63,7 @@ def route_of(bench: Bench, *, send: Callable[..., bool] = nothing) -> Route:
         1,
         bench.shard,
         bench.clock,
-        leader_wait_s=5.0,
+        leader_wait_s=3600.0,
         hint=2,
         send=send,
         cancel=nothing,

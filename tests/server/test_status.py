@@ -8,8 +8,10 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from server.operator.status import StatusError, ask, cluster_status, show
+from server.operator.status import ClusterStatus, StatusError, ask, cluster_status, show
 from tests.server.info_node import info_raft, serve
+
+patience_s = 120.0
 
 
 class Fakes:
@@ -35,6 +37,14 @@ class Fakes:
         self.listeners[name].shutdown(socket.SHUT_RDWR)
         self.listeners[name].close()
 
+    def status(self, name: str) -> ClusterStatus:
+        """What one node leads to."""
+        return cluster_status("127.0.0.1", self.ports[name], timeout_s=patience_s)
+
+    def ask(self, name: str, password: str = "") -> dict[str, str]:
+        """What one node says."""
+        return ask("127.0.0.1", self.ports[name], password, patience_s)
+
 
 @pytest.fixture
 def fakes() -> Iterator[Fakes]:
@@ -49,7 +59,7 @@ def fakes() -> Iterator[Fakes]:
 def test_any_node_leads_to_all_of_them(fakes: Fakes) -> None:
     for name in fakes.ports:
         fakes.start(name)
-    status = cluster_status("127.0.0.1", fakes.ports["n2"])
+    status = fakes.status("n2")
     assert not any(node.error for node in status.nodes)
     assert all(group.led for group in status.groups)
     assert [(node.name, node.port) for node in status.nodes] == list(fakes.ports.items())
@@ -64,7 +74,7 @@ def test_a_node_that_is_down_is_reported_and_the_rest_still_shown(fakes: Fakes) 
     fakes.start("n1")
     fakes.start("n2")
     fakes.stop("n3")
-    status = cluster_status("127.0.0.1", fakes.ports["n1"])
+    status = fakes.status("n1")
     assert "can not be reached: Connection refused" in status.nodes[2].error
     assert status.groups[0].missing == ["n3"]
     assert [replica.node for replica in status.groups[0].replicas] == ["n1", "n2"]
@@ -74,7 +84,7 @@ def test_without_the_leader_the_followers_word_is_taken_and_the_lag_is_unknown(f
     fakes.start("n2")
     fakes.stop("n1")
     fakes.stop("n3")
-    status = cluster_status("127.0.0.1", fakes.ports["n2"])
+    status = fakes.status("n2")
     assert (status.groups[0].leader, status.groups[0].led) == ("n1", False)
     assert status.groups[0].replicas[0].lag is None
 
@@ -89,7 +99,7 @@ def test_a_leader_of_an_older_term_is_not_believed(fakes: Fakes) -> None:
         ),
     )
     fakes.stop("n3")
-    group = cluster_status("127.0.0.1", fakes.ports["n1"]).groups[1]
+    group = fakes.status("n1").groups[1]
     assert (group.leader, group.term) == ("n2", 5)
 
 
@@ -98,7 +108,7 @@ def test_the_tables_name_nodes_groups_leaders_and_progress(fakes: Fakes) -> None
     fakes.start("n2")
     fakes.stop("n3")
     console = Console(width=40, file=StringIO(), record=True)  # cuts what it has no room for
-    show(cluster_status("127.0.0.1", fakes.ports["n1"]), console)
+    show(fakes.status("n1"), console)
     text = console.export_text()
     for word in (
         "cluster test",
@@ -114,15 +124,15 @@ def test_the_tables_name_nodes_groups_leaders_and_progress(fakes: Fakes) -> None
 
 def test_a_password_is_given_when_there_is_one(fakes: Fakes) -> None:
     fakes.start("n1")
-    assert ask("127.0.0.1", fakes.ports["n1"], "right")["raft_node"] == "n1"
+    assert fakes.ask("n1", "right")["raft_node"] == "n1"
     with pytest.raises(StatusError, match="refuses: WRONGPASS"):
-        ask("127.0.0.1", fakes.ports["n1"], "wrong")
+        fakes.ask("n1", "wrong")
 
 
 def test_a_redis_that_is_not_redraft_is_recognised(fakes: Fakes) -> None:
     fakes.start("n1", "# Server\r\nredis_version:7.2.4\r\n")
     with pytest.raises(StatusError, match="is not a Redraft node"):
-        ask("127.0.0.1", fakes.ports["n1"])
+        fakes.ask("n1")
 
 
 def test_an_info_of_another_format_is_an_error_and_no_traceback(fakes: Fakes) -> None:
@@ -130,7 +140,7 @@ def test_an_info_of_another_format_is_an_error_and_no_traceback(fakes: Fakes) ->
     for name in ("n2", "n3"):
         fakes.stop(name)
     with pytest.raises(StatusError, match="in a way that this version does not know"):
-        cluster_status("127.0.0.1", fakes.ports["n1"])
+        fakes.status("n1")
 
 
 def test_whoever_does_not_speak_the_protocol_is_an_error(fakes: Fakes) -> None:
@@ -142,7 +152,7 @@ def test_whoever_does_not_speak_the_protocol_is_an_error(fakes: Fakes) -> None:
 
     threading.Thread(target=greet, daemon=True).start()
     with pytest.raises(StatusError, match="does not speak the Redis protocol"):
-        ask("127.0.0.1", fakes.ports["n1"])
+        fakes.ask("n1")
 
 
 def test_a_node_that_hangs_is_given_up(fakes: Fakes) -> None:
@@ -154,7 +164,7 @@ def test_replicas_that_are_being_rebuilt_are_told_apart(fakes: Fakes) -> None:
     # The leader says who is a member. n2 gets the data again; n3 was taken out, and calls itself a follower still.
     for name in fakes.ports:
         fakes.start(name, info_raft(name, fakes.ports).replace("new=1", "voters=n1,learners=n2"))
-    status = cluster_status("127.0.0.1", fakes.ports["n1"])
+    status = fakes.status("n1")
     group = status.groups[1]
     assert (group.learners, group.outsiders) == (["n2"], ["n3"])
     assert [group.role_of(replica) for replica in group.replicas] == ["leader", "learner", "no member"]

@@ -17,15 +17,14 @@ from server.config.reader import ConfigError
 from server.config.sections import NodeConfig
 from server.operator import supervisor
 from server.operator.supervisor import _Supervisor, local_nodes, supervise
+from tests.ports import free_ports
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in sockets]
-    for listener in sockets:
-        listener.close()
-    return ports
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine needs its time to start a process, and to end one."""
+    for limit in ("STEADY_S", "STOP_TIMEOUT_S", "UP_TIMEOUT_S"):
+        monkeypatch.setattr(supervisor, limit, 3600.0)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ class Crossing:
             1,
             bench.shard,
             bench.clock,
-            leader_wait_s=5.0,
+            leader_wait_s=3600.0,
             hint=leader,
             send=self.send,
             cancel=self.cancel,

@@ -16,9 +16,13 @@ from raft.core.messages import NORMAL, ConfState, Entry, SnapshotMeta
 from raft.core.ready import Role
 from raft.runtime import Group, Host, HostOptions, Links
 from raft.storage import LogStore
+from tests.ports import free_port
 
 GROUP = 7
-FAST = HostOptions(tick_s=0.01, election_ticks=20, maintenance_s=0.02)
+FAST = HostOptions(tick_s=0.01, election_ticks=50, maintenance_s=0.02)
+"""Elections take half a second to one: longer than a busy disk takes for the two syncs of each."""
+patience_s = 200
+"""For a whole test; far above what any takes on a busy machine."""
 
 
 @dataclass
@@ -161,7 +165,7 @@ class Cluster:
 
     @asynccontextmanager
     async def running(self, *node_ids: int) -> AsyncIterator["Cluster"]:
-        with trio.fail_after(60):
+        with trio.fail_after(patience_s):
             async with AsyncExitStack() as stack:
                 self._nursery = await stack.enter_async_context(trio.open_nursery())
                 for node_id in node_ids:
@@ -171,10 +175,19 @@ class Cluster:
                     await self.stop(node_id)
 
     async def start(self, node_id: int) -> Node:
+        """Returns when it is connected with all others that run: whoever is stopped next, the rest can go on."""
         assert self._nursery is not None
         self._ended[node_id] = trio.Event()
         node: Node = await self._nursery.start(self._run, node_id)
+        await until(self._all_connected)
         return node
+
+    def _all_connected(self) -> bool:
+        return all(
+            one.links is None or one is other or one.links.connected(other.id)
+            for one in self.nodes.values()
+            for other in self.nodes.values()
+        )
 
     async def stop(self, node_id: int, *, clean: bool = True) -> None:
         """`clean=False`: as after kill -9, nothing is noted at the end."""
@@ -194,13 +207,12 @@ class Cluster:
                 node_name=f"n{node_id}",
                 cluster="test",
                 incarnation=store.incarnation,
-                listen=("127.0.0.1", self._ports.get(node_id, 0)),
+                listen=("127.0.0.1", self._ports.setdefault(node_id, free_port())),
                 peers={peer: (f"n{peer}", "127.0.0.1", self._ports[peer]) for peer in self.nodes},
                 secret="a secret",
                 check_peer=lambda peer, incarnation: None,
             )
             await links.bind()
-            self._ports[node_id] = links.port
         machine = KeyValueMachine(disk)
         host = Host(
             node_id,
@@ -242,6 +254,19 @@ class Cluster:
 
         await until(look)
         return max(found, key=lambda node: node.group.term)
+
+    async def hand_over(self, target: int) -> Node:
+        """Have the node `target` lead. A transfer that takes too long comes to nothing: it is asked for again."""
+
+        def look() -> bool:
+            for node in self.nodes.values():
+                if node.leads and node.id != target and node.group.can_propose:
+                    node.group.transfer(target)
+                    node.host.pump()
+            return self.nodes[target].leads
+
+        await until(look)
+        return self.nodes[target]
 
 
 async def until(condition: Callable[[], bool]) -> None:

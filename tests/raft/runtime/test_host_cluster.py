@@ -86,9 +86,7 @@ async def test_a_new_leader_does_not_wait_for_the_apply_thread_to_have_rested(
         heir = next(node for node in cluster.nodes.values() if node is not old)
         await until(lambda: heir.machine.applied_upto > 1)
         await old.put(b"a", b"1")
-        old.group.transfer(heir.id)
-        old.host.pump()
-        await cluster.leader(heir.id)
+        await cluster.hand_over(heir.id)
         assert cluster.disks[heir.id].data == {b"a": b"1"}
 
 
@@ -113,9 +111,7 @@ async def test_leadership_is_handed_over_on_request(tmp_path: Path) -> None:
     async with cluster.running(1, 2, 3):
         old = await cluster.leader()
         target = next(node_id for node_id in (1, 2, 3) if node_id != old.id)
-        old.group.transfer(target)
-        old.host.pump()
-        await cluster.leader(target)
+        await cluster.hand_over(target)
         assert not old.group.lease_valid()
         assert not old.group.can_propose
 
@@ -129,9 +125,7 @@ async def test_a_new_leader_applies_the_first_entry_of_its_term_at_once(
     async with cluster.running(1, 2, 3):
         old = await cluster.leader()
         target = next(node_id for node_id in (1, 2, 3) if node_id != old.id)
-        old.group.transfer(target)
-        old.host.pump()
-        new = await cluster.leader(target)
+        new = await cluster.hand_over(target)
         await until(lambda: new.group.term_at(new.machine.applied_upto) == new.group.term)
 
 

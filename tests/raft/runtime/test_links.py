@@ -13,7 +13,16 @@ from raft.runtime import FrameError, Link, Links
 from raft.runtime import links as links_module
 from raft.runtime.frames import frame_header
 from raft.runtime.handshake import PREFACE, Handshake
-from tests.raft.runtime.harness import until
+from tests.ports import free_port
+from tests.raft.runtime.harness import patience_s, until
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that has no time for this process for some seconds breaks no connection."""
+    for limit in ("DIAL_TIMEOUT_S", "HANDSHAKE_TIMEOUT_S"):
+        monkeypatch.setattr(links_module, limit, patience_s)
+    monkeypatch.setattr(links_module, "USER_TIMEOUT_MS", 1000 * patience_s)
 
 
 @dataclass
@@ -64,7 +73,7 @@ def side(node_id: int, lane: str = "test", buffer_bytes_max: int = 64 << 20, **c
 
 @asynccontextmanager
 async def running(*sides: Side) -> AsyncIterator[None]:
-    with trio.fail_after(60):
+    with trio.fail_after(patience_s):
         for one in sides:
             await one.links.bind()
         for one in sides:
@@ -117,20 +126,9 @@ async def test_a_lost_connection_is_dialed_again() -> None:
         assert lost in one.closed
 
 
-async def port_for_later(one: Side) -> int:
-    """The port that `one` will listen on when it runs; nobody does until then."""
-    await one.links.bind()
-    port = one.links.port
-    for listener in one.links._listeners:
-        await listener.aclose()
-    one.links._listeners.clear()
-    one.links._listen = ("127.0.0.1", port)
-    return port
-
-
 async def test_a_peer_that_starts_later_is_found(caplog: pytest.LogCaptureFixture) -> None:
-    one, two = side(1), side(2)
-    port = await port_for_later(two)
+    port = free_port()
+    one, two = side(1), side(2, listen=("127.0.0.1", port))
     async with running(one):
         one.links.set_peer(2, "n2", "127.0.0.1", port)
         await until(lambda: said(caplog, "can not be reached") == 1)
@@ -144,8 +142,8 @@ async def test_a_peer_that_starts_later_is_found(caplog: pytest.LogCaptureFixtur
 async def test_a_peer_that_dials_is_dialed_back_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """All lanes to a node that comes back come up together: who waited between two attempts waits no longer."""
     monkeypatch.setattr(links_module, "BACKOFF_S", (3600.0, 3600.0))
-    one, two = side(1), side(2)
-    port = await port_for_later(two)
+    port = free_port()
+    one, two = side(1), side(2, listen=("127.0.0.1", port))
     async with running(one):
         one.links.set_peer(2, "n2", "127.0.0.1", port)
         await trio.sleep(0.2)
