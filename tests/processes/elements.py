@@ -26,7 +26,7 @@ import hiredis
 
 from tests.processes.client import Client, ConnectionLost
 from tests.processes.crew import Crew
-from tests.processes.harness import Server, key_of
+from tests.processes.harness import Server, key_of, refused
 
 ACKED, UNKNOWN, REFUSED = "acknowledged", "unknown", "refused"
 _REFUSALS = ("TRYAGAIN", "CLUSTERDOWN", "MOVED", "UNBLOCKED")
@@ -133,8 +133,7 @@ class Elements(Crew):
                     ("hset", lane.other, "money", 0),
                     ("xgroup", "create", lane.stream, "g", "$", "mkstream"),
                 ):
-                    reply = client.call(*request)
-                    assert not isinstance(reply, hiredis.ReplyError), reply
+                    _settled(client, request)
         return super().__enter__()
 
     # -- clients ----------------------------------------------------------------------------------------------------
@@ -305,26 +304,27 @@ class Elements(Crew):
     def problems(self, server: Server) -> list[str]:
         """What is not as it must be, in words, when everything works again."""
         found = list(self.surprises)
-        with server.client(timeout_s=30) as client:
+        with server.client() as client:
             for lane in self.lanes:
                 found += [f"{lane.queue}: {problem}" for problem in self._problems(client, lane)]
         return found
 
     def _problems(self, client: Client, lane: Lane) -> list[str]:
         lists = (lane.queue, lane.source, lane.target, lane.notes)
-        replies = client.pipeline(
+        replies = _settled(
+            client,
             ("multi",),
             *(("lrange", key, 0, -1) for key in lists),
             ("get", lane.one),
             ("hget", lane.other, "money"),
             ("exec",),
-        )[-1]
+        )
         queue, source, target, notes = ([element.decode() for element in reply] for reply in replies[:4])
         lost_max = sum(lane.lost.values())
         found = judge_elements(lane.pushed[lane.queue], [row[0] for row in lane.popped], queue, lost_max)
         found += judge_order(row for row in lane.popped if lane.pushed[lane.queue].get(row[0]) == ACKED)
         for key, command in ((lane.bag, ("smembers",)), (lane.ladder, ("zrange", "0", "-1"))):
-            left = [element.decode() for element in client.call(command[0], key, *command[1:])]
+            left = [element.decode() for element in _settled(client, (command[0], key, *command[1:]))]
             draws_lost = sum(lane.draws_lost.values())
             found += judge_elements(lane.pushed[key], lane.drawn[key], left, draws_lost)
         found += judge_elements(lane.pushed[lane.source], [], [*source, *target], 0)
@@ -334,14 +334,13 @@ class Elements(Crew):
         return found + self._stream_problems(client, lane)
 
     def _stream_problems(self, client: Client, lane: Lane) -> list[str]:
-        entries = {
-            id_.decode(): fields[1].decode() for id_, fields in client.call("xrange", lane.stream, "-", "+")
-        }
+        found_entries = _settled(client, ("xrange", lane.stream, "-", "+"))
+        entries = {id_.decode(): fields[1].decode() for id_, fields in found_entries}
         found = judge_elements(lane.pushed[lane.stream], [], list(entries.values()), 0)
-        pending = {row[0].decode() for row in client.call("xpending", lane.stream, "g", "-", "+", 1_000_000)}
-        rest = client.call(
-            "xreadgroup", "group", "g", "last", "count", 1_000_000, "streams", lane.stream, ">"
-        )
+        rows = _settled(client, ("xpending", lane.stream, "g", "-", "+", 1_000_000))
+        pending = {row[0].decode() for row in rows}
+        request = ("xreadgroup", "group", "g", "last", "count", 1_000_000, "streams", lane.stream, ">")
+        rest = _settled(client, request)
         unread = [entry[1][1].decode() for entry in rest[0][1]] if rest else []
         seen = Counter([*lane.read, *unread])
         found += [f"{element} was read {count} times" for element, count in seen.items() if count > 1]
@@ -350,3 +349,11 @@ class Elements(Crew):
             f"{element} is in the stream, and nobody read it" for element in set(entries.values()) - known
         ]
         return found + [f"{id_} was acknowledged and is pending" for id_ in pending & set(lane.acked)]
+
+
+def _settled(client: Client, *requests: tuple[str | bytes | int, ...]) -> Any:
+    """The last reply to some requests, which are sent again as long as they are refused."""
+    while refused(reply := client.pipeline(*requests)[-1]):
+        time.sleep(PAUSE_S)
+    assert not isinstance(reply, hiredis.ReplyError), reply
+    return reply

@@ -6,6 +6,7 @@ whoever of the two dialed the connection:
 
 * `block`: bytes stay where they are, as if packets were lost and sent again; `heal` lets them through;
 * `delay`: bytes arrive so much later, in order;
+* `let_through`: so many bytes more get through, and then none, as with `block`;
 * `cut`: connections of the pair are reset, and what was under way is lost.
 
 A blocked direction stops reading once `held_bytes_max` wait, so that the sender feels it as it would feel a
@@ -51,6 +52,8 @@ class Network:
         self._orders: deque[Callable[[], None]] = deque()
         self._blocked: set[tuple[str, str]] = set()
         self._delays_s: dict[tuple[str, str], float] = {}
+        self._allowances: dict[tuple[str, str], int] = {}
+        """Bytes that may still get through; directions without an entry are not limited."""
         self._selector = selectors.DefaultSelector()
         self._pipes: dict[socket.socket, Pipe] = {}
         """By inlet. The outlet of one direction is the inlet of the other."""
@@ -103,6 +106,14 @@ class Network:
         """What `source` sends from now on reaches `target` so much later."""
         self._order(lambda: self._delays_s.__setitem__((source, target), seconds))
 
+    def let_through(self, source: str, target: str, count: int) -> None:
+        """About so many bytes more get from `source` to `target`, and nothing after them until `heal`."""
+        self._order(lambda: self._allowances.__setitem__((source, target), count))
+
+    def is_used_up(self, source: str, target: str) -> bool:
+        """What `let_through` let through has got through."""
+        return self._allowances.get((source, target), 1) <= 0
+
     def cut(self, one: str, other: str) -> None:
         """Reset every connection between the two; they may connect again at once."""
         self._order(lambda: self._cut(one, other))
@@ -113,6 +124,7 @@ class Network:
         def order() -> None:
             self._blocked.clear()
             self._delays_s.clear()
+            self._allowances.clear()
 
         self._order(order)
 
@@ -133,7 +145,7 @@ class Network:
         with self._lock:
             self._orders.append(carry_out)
         self._wake()
-        done.wait(10)
+        assert done.wait(60)
 
     def _wake(self) -> None:
         with suppress(OSError):
@@ -204,7 +216,7 @@ class Network:
             if pipe.inlet not in self._pipes:
                 continue  # dropped a moment ago, with its twin
             if pipe.direction not in self._blocked:
-                while pipe.held and pipe.held[0][0] <= now_s:
+                while pipe.held and pipe.held[0][0] <= now_s and not self.is_used_up(*pipe.direction):
                     due_s, data = pipe.held.popleft()
                     try:
                         sent = pipe.outlet.send(data)
@@ -214,6 +226,8 @@ class Network:
                         self._drop(pipe)
                         break
                     pipe.held_bytes -= sent
+                    if pipe.direction in self._allowances:
+                        self._allowances[pipe.direction] -= sent
                     if sent < len(data):
                         pipe.held.appendleft((due_s, data[sent:]))
                         masks[pipe.outlet] |= selectors.EVENT_WRITE

@@ -4,15 +4,14 @@ import threading
 from collections.abc import Iterator
 from hashlib import sha1
 
-import hiredis
 import pytest
 
-from tests.processes.harness import Cluster, eventually, key_of
+from tests.processes.harness import STEADY, Cluster, eventually, key_of
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("functions")) as cluster:
+    with Cluster(tmp_path_factory.mktemp("functions"), raft=STEADY) as cluster:
         cluster.wait_spread()
         yield cluster
 
@@ -52,7 +51,7 @@ def test_a_node_that_lags_behind_asks_before_it_says_no(cluster: Cluster) -> Non
 def test_they_survive_the_end_of_every_process(cluster: Cluster) -> None:
     text = "return 'kept'"
     sha = sha1(text.encode()).hexdigest()
-    cluster.servers[0].call("function", "load", "replace", library(11))
+    assert cluster.servers[0].call("function", "load", "replace", library(11)) == b"l"
     assert cluster.servers[0].call("script", "load", text) == sha.encode()
     for server in cluster.servers:
         server.kill()
@@ -61,27 +60,21 @@ def test_they_survive_the_end_of_every_process(cluster: Cluster) -> None:
     cluster.wait_ready()
     for server in cluster.servers:
         for key in keys(cluster):
-            called = eventually(lambda s=server, k=key: s.call("fcall", "f", 1, k), "the function is called")
-            assert called == 11
-            assert server.call("evalsha", sha, 1, key) == b"kept"
+            assert server.insist("fcall", "f", 1, key) == 11
+            assert server.insist("evalsha", sha, 1, key) == b"kept"
 
 
 def test_a_node_that_was_away_knows_what_was_loaded_meanwhile(cluster: Cluster) -> None:
     away, *others = cluster.servers
     away.stop()
     for number in range(5):
-        loaded = eventually(
-            lambda n=number: others[0].call("function", "load", "replace", library(n, "away", "away")),
-            "loaded",
-        )
-        assert loaded == b"away"
-    others[1].call("function", "delete", "l")
+        assert others[0].insist("function", "load", "replace", library(number, "away", "away")) == b"away"
+    assert others[1].insist("function", "delete", "l") == b"OK"
     away.start()
     cluster.wait_ready()
-    assert away.call("fcall", "away", 1, keys(cluster)[0]) == 4
-    gone = away.call("fcall", "f", 0)
-    assert isinstance(gone, hiredis.ReplyError)
-    assert "Function not found" in str(gone)
+    key = keys(cluster)[0]
+    eventually(lambda: away.call("fcall", "away", 1, key) == 4, "it knows the last of them")
+    eventually(lambda: "Function not found" in str(away.call("fcall", "f", 0)), "it knows what is gone")
 
 
 def test_the_rest_of_the_cluster_loads_without_a_node_that_hangs(cluster: Cluster) -> None:
@@ -100,7 +93,7 @@ def test_one_that_runs_for_ever_is_seen_and_killed(cluster: Cluster) -> None:
     key = keys(cluster)[0]
     leader = cluster.leader(1)
     replies: list[object] = []
-    with leader.client(timeout_s=30) as client:
+    with leader.client() as client:
         caller = threading.Thread(target=lambda: replies.append(client.call("fcall", "loop", 1, key)))
         caller.start()
 

@@ -1,23 +1,24 @@
-"""Commands that take seconds, on real nodes with the timings that are promised: nobody loses a heartbeat or a
-leadership, other groups go on, and the group that is at work says so."""
+"""Commands that take longer than followers wait for a heartbeat: nobody loses a leadership, other groups go on, and the
+group that is at work says so."""
 
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import hiredis
 import pytest
 
-from tests.processes.harness import Cluster, Server, eventually, key_of, leads
+from tests.processes.harness import STEADY, Cluster, Server, eventually, key_of, leads, patience_s
 
 GROUPS = 3
-SECONDS_MAX = 60.0
+SECONDS_MAX = patience_s
+LONG_S = 5.0
+"""Longer than it takes until followers elect another leader (STEADY), and enough for a test to see it."""
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("long_work"), groups=GROUPS) as cluster:
+    with Cluster(tmp_path_factory.mktemp("long_work"), groups=GROUPS, raft=STEADY) as cluster:
         cluster.wait_spread()
         yield cluster
 
@@ -27,14 +28,11 @@ class Background:
 
     def __init__(self, server: Server, *args: str | bytes | int) -> None:
         self.reply: Any = None
-        self.took_s = 0.0
         self._thread = threading.Thread(target=self._run, args=(server, args), daemon=True)
         self._thread.start()
 
     def _run(self, server: Server, args: tuple[str | bytes | int, ...]) -> None:
-        began_s = time.monotonic()
         self.reply = server.call(*args, timeout_s=SECONDS_MAX)
-        self.took_s = time.monotonic() - began_s
 
     @property
     def running(self) -> bool:
@@ -72,7 +70,9 @@ def test_a_script_of_seconds_holds_up_its_own_group_alone(cluster: Cluster, at: 
     server = leader if at == "leader" else cluster.others(leader)[0]
     key = key_of(1, of=GROUPS)
     threshold(cluster, 1)
-    script = Background(server, "eval", f"redis.call('set',KEYS[1],'x') {spinning(1.5)} return 'ok'", 1, key)
+    script = Background(
+        server, "eval", f"redis.call('set',KEYS[1],'x') {spinning(LONG_S)} return 'ok'", 1, key
+    )
     eventually(lambda: busy(leader, key), "the script runs")
     threshold(cluster, 60_000)
     waiting = Background(leader, "get", key)
@@ -120,7 +120,7 @@ def test_a_script_that_has_written_is_unkillable(cluster: Cluster) -> None:
     threshold(cluster, 300)
     key = key_of(1, of=GROUPS)
     script = Background(
-        cluster.leader(1), "eval", f"redis.call('set',KEYS[1],'w') {spinning(1)} return 'ok'", 1, key
+        cluster.leader(1), "eval", f"redis.call('set',KEYS[1],'w') {spinning(LONG_S)} return 'ok'", 1, key
     )
     eventually(lambda: busy(cluster.servers[0], key), "the group is busy")
     assert str(cluster.servers[1].call("script", "kill")).startswith("UNKILLABLE ")
@@ -152,13 +152,12 @@ def test_a_command_over_much_data_holds_nobody_up(cluster: Cluster) -> None:
         for first in range(0, 100_000, 20_000):
             client.call("sadd", key, *range(first, first + 20_000))
         store = Background(leader, "sunionstore", other, key)
-        slowest_s = 0.0
+        served = 0
         while store.running:
-            began_s = time.monotonic()
             assert client.call("set", key_of(2, of=GROUPS), 1) == b"OK"
-            slowest_s = max(slowest_s, time.monotonic() - began_s)
+            served += store.running
         assert store.join() == 100_000
-        assert slowest_s < store.took_s, "others went on meanwhile"
+        assert served > 2, "others went on meanwhile"
         assert client.call("scard", other) == 100_000
         assert client.call("del", key, other) == 2
     assert terms(cluster) == before

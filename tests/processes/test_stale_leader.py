@@ -33,7 +33,7 @@ def write(server: Server, key: str, value: int) -> None:
     ask anew."""
 
     def acknowledged() -> bool:
-        return bool(server.call("set", key, value, timeout_s=patience_s) == b"OK")
+        return bool(server.call("set", key, value, timeout_s=4 * patience_s) == b"OK")
 
     eventually(acknowledged, "another leader takes writes")
 
