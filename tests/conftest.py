@@ -1,7 +1,15 @@
 """For all tests."""
 
+import os
+
 from hypothesis import HealthCheck, settings
 
-# A machine that has much else to do is no reason to fail.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A machine that has much else to do is no reason to fail, nor is chance: every run tries the same examples.
+# REDRAFT_EXPLORE=1 tries others.
+settings.register_profile(
+    "patient",
+    deadline=None,
+    derandomize="REDRAFT_EXPLORE" not in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("patient")

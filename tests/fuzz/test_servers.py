@@ -1,6 +1,5 @@
 """A cluster of real nodes stands random requests of several clients, and its replicas agree afterwards."""
 
-import time
 from pathlib import Path
 
 from tests.conformance.harness.servers import cluster
@@ -9,4 +8,4 @@ from tests.fuzz.clients import fuzz_servers
 
 def test_three_nodes_stand_random_requests(tmp_path: Path) -> None:
     with cluster(tmp_path) as server:
-        fuzz_servers(server.ports, time.time_ns() // 1000 % 10**9, 6000)
+        fuzz_servers(server.ports, 1, 6000)
