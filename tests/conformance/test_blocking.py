@@ -15,14 +15,7 @@ from tests.conformance.harness.wire import Connection, Reply, encode
 Open = Callable[[], Connection]
 
 
-@pytest.fixture(scope="module")
-def settled_cluster(cluster: Server) -> Server:
-    """Some seconds after the start groups go to the nodes that should lead them, and who waits is let go."""
-    time.sleep(8)
-    return cluster
-
-
-@pytest.fixture(params=["valkey", "standalone", "settled_cluster"])
+@pytest.fixture(params=["valkey", "standalone", "cluster"])
 def server(request: pytest.FixtureRequest) -> Server:
     found: Server = request.getfixturevalue(request.param)
     return found
@@ -48,9 +41,30 @@ def plain(reply: Reply) -> object:
 
 
 def wait(connection: Connection, *request: str) -> None:
-    """Send a request that is not answered yet, and let it arrive."""
+    """Send a request that is not answered yet, and return when it has arrived where its keys are."""
+    id_ = str(connection.ask("CLIENT", "ID").value)
+    begun = b" cmd=%b " % request[0].lower().encode()
     connection.send(encode(request))
-    time.sleep(0.15)
+    with Connection(*connection.address) as beside:
+        while begun not in beside.ask("CLIENT", "LIST", "ID", id_).value:
+            time.sleep(0.005)
+        beside.ask("DBSIZE")  # goes the same ways behind it, to all groups
+
+
+def blocked(server: Server) -> int:
+    """How many clients wait, all nodes together. All groups know of no more."""
+    count = 0
+    for port in server.ports:
+        with Connection(HOST, port) as connection:
+            text: bytes = connection.ask("INFO", "clients").value
+            count += int(text.partition(b"blocked_clients:")[2].split()[0])
+            connection.ask("DBSIZE")
+    return count
+
+
+def until_blocked(server: Server, count: int) -> None:
+    while blocked(server) != count:
+        time.sleep(0.01)
 
 
 def test_who_came_first_is_served_first_and_each_once(client: Open) -> None:
@@ -173,7 +187,7 @@ def test_client_unblock(client: Open, server: Server) -> None:
             key = f"k{number}"
             wait(waiting, "BLPOP", key, "0")
             assert b" flags=b " in other.ask("CLIENT", "LIST", "ID", id_).value
-            assert b"blocked_clients:1\r\n" in other.ask("INFO", "clients").value
+            until_blocked(server, 1)
             assert other.ask("CLIENT", "UNBLOCK", id_).value == 1
             assert waiting.read() == Reply("*", None)
             wait(waiting, "BRPOP", key, "0")
@@ -184,13 +198,13 @@ def test_client_unblock(client: Open, server: Server) -> None:
             assert plain(waiting.ask("BLPOP", key, "0")) == [key.encode(), b"1"]
 
 
-def test_who_has_gone_takes_nothing(client: Open) -> None:
+def test_who_has_gone_takes_nothing(client: Open, server: Server) -> None:
     leaving, staying = [client() for _ in range(3)], client()
     for connection in (*leaving, staying):
         wait(connection, "BLPOP", "k", "0")
     for connection in leaving:
         connection.close()
-    time.sleep(0.3)
+    until_blocked(server, 1)
     assert client().ask("RPUSH", "k", "1", "2").value == 2
     assert plain(staying.read()) == [b"k", b"1"]
     assert plain(client().ask("LRANGE", "k", "0", "-1")) == [b"2"]
@@ -229,8 +243,8 @@ def test_whose_stream_goes_away_hears_of_it_if_he_reads_for_a_group(
     other.ask_all(
         [["SET", "{s}other", "v"], ["XADD", "s", "1", "f", "v"], ["XGROUP", "CREATE", "s", "g", "$"]]
     )
-    wait(reader, "XREAD", "BLOCK", "400", "STREAMS", "s", "$")
-    wait(member, "XREADGROUP", "GROUP", "g", "c", "BLOCK", "400", "STREAMS", "s", ">")
+    wait(reader, "XREAD", "BLOCK", "800", "STREAMS", "s", "$")
+    wait(member, "XREADGROUP", "GROUP", "g", "c", "BLOCK", "0", "STREAMS", "s", ">")
     other.ask(*end.split())
     assert plain(reader.read()) is None
     reply = member.read()

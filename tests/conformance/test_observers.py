@@ -131,10 +131,11 @@ def test_of_a_transaction_the_commands_are_slow(client: Connection) -> None:
     client.ask("SLOWLOG", "RESET")
     for request in (["MULTI"], ["SET", "k", "1"], ["PING"], ["EXEC"]):
         client.ask(*request)
-    client.ask("CONFIG", "SET", "slowlog-log-slower-than", "10000")
+    client.ask("CONFIG", "SET", "slowlog-log-slower-than", "-1")
     entries = [
         b" ".join(word.value for word in entry.value[3].value) for entry in client.ask("SLOWLOG", "GET").value
     ]
+    client.ask("CONFIG", "SET", "slowlog-log-slower-than", "10000")
     assert sorted(entries) == [b"MULTI", b"PING", b"SET k 1", b"SLOWLOG RESET"]
 
 
@@ -175,7 +176,8 @@ def test_debug_sleep_is_slow(client: Connection) -> None:
     client.ask("DEBUG", "SLEEP", "0.05")
     for request in (["MULTI"], ["DEBUG", "SLEEP", "0.05"], ["EXEC"]):
         client.ask(*request)
-    assert client.ask("SLOWLOG", "LEN").value == 2
+    slow = [entry.value[3].value[0].value for entry in client.ask("SLOWLOG", "GET").value]
+    assert [word for word in slow if word in (b"DEBUG", b"EXEC")] == [b"DEBUG"] * 2
     assert client.ask("LATENCY", "HISTORY", "command").value
     client.ask("CONFIG", "SET", "latency-monitor-threshold", "0")
 
@@ -186,7 +188,7 @@ def test_large_values_are_freed_in_the_background(client: Connection) -> None:
         return int(text.partition(name.encode() + b":")[2].split()[0])
 
     def settle() -> None:
-        deadline_s = time.monotonic() + 20
+        deadline_s = time.monotonic() + 120
         while memory("lazyfree_pending_objects"):
             assert time.monotonic() < deadline_s
             time.sleep(0.05)
@@ -333,7 +335,7 @@ def test_who_takes_nothing_is_closed_though_nothing_more_is_sent(server: Server,
 
         while is_taking_it():
             client.ask("PUBLISH", "c", "x" * 50_000)
-        deadline_s = time.monotonic() + 20
+        deadline_s = time.monotonic() + 120
         while b"name=listener" in client.ask("CLIENT", "LIST").value:
             assert time.monotonic() < deadline_s
             time.sleep(0.05)

@@ -334,7 +334,14 @@ WATCH = [
     watching("in time before it expires", [["SET", "{k}a", "1", "PX", "100000"]], []),
     Case(
         "watch: a key that expires meanwhile",
-        [*DYING, ["WATCH", "{k}a"], ["@advance", "60"], ["MULTI"], ["SET", "{k}b", "1"], ["EXEC"]],
+        [
+            ["SET", "{k}a", "1", "PX", "500"],
+            ["WATCH", "{k}a"],
+            ["@advance", "800"],
+            ["MULTI"],
+            ["SET", "{k}b", "1"],
+            ["EXEC"],
+        ],
     ),
     Case(
         "watch: a key that expired before",

@@ -10,7 +10,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any, NamedTuple, Self
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 120.0
 LARGE_BYTES = 64 * 1024
 """More than this is sent by a thread, as a server may want its replies to be taken before it reads on."""
 
@@ -73,6 +73,7 @@ class Connection:
     """A blocking connection; a context manager."""
 
     def __init__(self, host: str, port: int, protocol: int = 2) -> None:
+        self.address = (host, port)
         self._socket = socket.create_connection((host, port), timeout=TIMEOUT_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._input = self._socket.makefile("rb", buffering=1 << 16)
