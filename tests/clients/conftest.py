@@ -1,22 +1,43 @@
 """The servers that clients are tried on, started once, and a fresh start for every test; and clients in JavaScript."""
 
 import shutil
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path
 
 import pytest
+import redis.asyncio.connection
+import redis.connection
 from redis import Redis
 
 from tests.clients.jobs.failover import Failover
 from tests.clients.jobs.failover import failover as kill_one
 from tests.clients.jobs.workers import Workplace
-from tests.clients.programs import TIMEOUT_S, missing, program
+from tests.clients.programs import installed, program
 from tests.conformance.harness import servers
 from tests.conformance.harness.servers import HOST, Server
-from tests.processes.harness import Cluster
+from tests.processes.harness import Cluster, reply_timeout_s
 
 PACKAGES = ("ioredis@6", "ioredis5@npm:ioredis@5", "redis@6", "bullmq@6")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> Iterator[None]:
+    """redis-py gives up after five seconds and asks again, which does some things twice; a busy machine may take that
+    long."""
+
+    def patient(init: Callable[..., None]) -> Callable[..., None]:
+        @wraps(init)
+        def with_patience(self: object, *args: object, **options: object) -> None:
+            waits = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), reply_timeout_s)
+            init(self, *args, **{**options, **waits})
+
+        return with_patience
+
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in (redis.connection.AbstractConnection, redis.asyncio.connection.AbstractConnection):
+            patch.setattr(kind, "__init__", patient(kind.__init__))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +70,7 @@ def workplace(server: Server, tmp_path: Path) -> Workplace:
 @pytest.fixture(scope="session")
 def mortal_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Three nodes with one shard group, of which tests kill one."""
-    with Cluster(tmp_path_factory.mktemp("mortal"), groups=1) as cluster:
+    with Cluster(tmp_path_factory.mktemp("mortal"), groups=1, raft={"leader_wait_ms": 30_000}) as cluster:
         yield cluster
 
 
@@ -65,16 +86,7 @@ def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the programs in JavaScript of these tests and the packages that they use, from npm."""
     npm = program("npm")
     where = tmp_path_factory.mktemp("javascript")
-    installed = subprocess.run(
-        [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", *PACKAGES],
-        cwd=where,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-    if installed.returncode:
-        missing(f"npm can not install {PACKAGES}: {installed.stderr[-500:]}")
+    installed(npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", *PACKAGES, directory=where)
     for path in Path(__file__).parent.rglob("*.cjs"):
         shutil.copy(path, where)
     return where

@@ -30,6 +30,23 @@ def missing(reason: str) -> None:
     pytest.skip(reason)
 
 
+def installed(*command: str, directory: Path) -> None:
+    """Run a command that installs something from the network, once more if it fails; if that does, too, the test is
+    left out, or fails in CI."""
+    for _ in range(2):
+        try:
+            done = subprocess.run(
+                command, cwd=directory, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            problem = str(error)
+        else:
+            if not done.returncode:
+                return
+            problem = done.stderr[-500:]
+    missing(f"{command} fails: {problem}")
+
+
 def run(
     *command: str,
     stdin: str = "",

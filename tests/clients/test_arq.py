@@ -4,7 +4,6 @@ Its keys have fixed names, so that a cluster needs a single shard group for it. 
 other libraries: pip installs both into a temporary directory.
 """
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from tests.clients.conftest import on
 from tests.clients.jobs.failover import JOBS, Failover
 from tests.clients.jobs.workers import Workplace
-from tests.clients.programs import TIMEOUT_S, missing, run
+from tests.clients.programs import installed, run
 
 APPLICATION = "tests.clients.jobs.arq_app"
 WORKER = ("arq", f"{APPLICATION}.Worker")
@@ -23,18 +22,11 @@ WORKER = ("arq", f"{APPLICATION}.Worker")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where arq is installed."""
     where = tmp_path_factory.mktemp("arq")
-    installed = subprocess.run(
-        [
-            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"),
-            *("--target", str(where), "arq>=0.26", "redis>=5,<6"),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
+    installed(
+        *(sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--upgrade"),
+        *("--target", str(where), "arq>=0.26", "redis>=5,<6"),
+        directory=where,
     )
-    if installed.returncode:
-        missing(f"pip can not install arq: {installed.stderr[-500:]}")
     return where
 
 

@@ -44,7 +44,8 @@ def test_the_life_of_jobs(workplace: Workplace, app: ModuleType) -> None:
             failed.get(PATIENCE_S)
         assert retried.get(PATIENCE_S) == 2
         eventually(lambda: workplace.runs["later"] == 1, "it runs")
-        assert [list(reply.values()) for reply in app.app.control.ping(timeout=0.5)] == [[{"ok": "pong"}]]
+        replies = eventually(lambda: app.app.control.ping(timeout=1.0), "the worker answers")
+        assert [list(reply.values()) for reply in replies] == [[{"ok": "pong"}]]
 
 
 @on("standalone", "forward")

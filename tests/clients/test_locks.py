@@ -29,7 +29,7 @@ def test_one_holder_at_a_time(server: Server, client: Redis) -> None:
     def work(port: int) -> None:
         with Redis(HOST, port) as mine:
             for _ in range(10):
-                with mine.lock("lock", timeout=10, sleep=0.001):
+                with mine.lock("lock", timeout=100, sleep=0.001):
                     mine.set("count", int(mine.get("count")) + 1)
 
     threads = [
@@ -43,14 +43,14 @@ def test_one_holder_at_a_time(server: Server, client: Redis) -> None:
 
 
 def test_it_is_extended_and_renewed(client: Redis) -> None:
-    with client.lock("lock", timeout=10) as lock:
+    with client.lock("lock", timeout=100) as lock:
         assert lock.owned()
-        assert lock.extend(10)
-        assert 10_000 < client.pttl("lock") <= 20_000
-        assert lock.extend(5, replace_ttl=True)
-        assert client.pttl("lock") <= 5_000
+        assert lock.extend(100)
+        assert 100_000 < client.pttl("lock") <= 200_000
+        assert lock.extend(50, replace_ttl=True)
+        assert client.pttl("lock") <= 50_000
         assert lock.reacquire()
-        assert client.pttl("lock") > 5_000
+        assert client.pttl("lock") > 50_000
         assert client.lock("lock", blocking=False).acquire() is False
     assert not client.exists("lock")
 
@@ -59,7 +59,7 @@ def test_it_is_lost_when_its_time_is_over(client: Redis) -> None:
     lock = client.lock("lock", timeout=0.05)
     lock.acquire()
     time.sleep(0.06)
-    other = client.lock("lock", timeout=10)
+    other = client.lock("lock", timeout=100)
     assert other.acquire(blocking=False)
     for lost in (lock.release, lock.reacquire, lambda: lock.extend(1)):
         with pytest.raises(LockError):
@@ -75,7 +75,7 @@ def test_asyncio(server: Server) -> None:
         async with redis.asyncio.Redis(host=HOST, port=server.port) as client:
 
             async def work(number: int) -> None:
-                async with client.lock("lock", timeout=10, sleep=0.001):
+                async with client.lock("lock", timeout=100, sleep=0.001):
                     order.append(number)
                     await asyncio.sleep(0.005)
                     order.append(number)

@@ -36,7 +36,7 @@ def test_strings_and_counters(connect: Connect) -> None:
     client = connect(decode_responses=True)
     assert client.set("name", "Ada", ex=1000)
     assert client.get("name") == "Ada"
-    assert 990 < client.ttl("name") <= 1000
+    assert 900 < client.ttl("name") <= 1000
     assert client.incr("visits", 3) == 3
     assert client.incrbyfloat("ratio", 0.5) == 0.5
     assert client.mset({f"{{tag}}:{number}": number for number in range(50)})
@@ -105,7 +105,7 @@ def test_watch_and_retry_loses_no_increment(connect: Connect) -> None:
 def test_a_lock_is_held_by_one_until_its_time_is_over(connect: Connect) -> None:
     """Releasing it before takes a script, which is another matter."""
     client, other = connect(), connect()
-    lock = client.lock("lock", timeout=0.1)
+    lock = client.lock("lock", timeout=2)
     assert lock.acquire()
     assert lock.owned()
     assert other.lock("lock", timeout=30, sleep=0.01, blocking_timeout=30).acquire()
@@ -174,7 +174,7 @@ def test_a_pool_is_shared_by_threads(connect: Connect) -> None:
 
 def test_a_blocking_pool_waits_for_a_connection(server: Server, protocol: int) -> None:
     pool = redis.BlockingConnectionPool(
-        host=HOST, port=server.port, protocol=protocol, max_connections=2, timeout=30
+        host=HOST, port=server.port, protocol=protocol, max_connections=2, timeout=120
     )
     with Redis.from_pool(pool) as client:
         threads = [threading.Thread(target=client.incr, args=("k",)) for _ in range(20)]
@@ -262,9 +262,9 @@ def test_scripts_and_locks(connect: Connect) -> None:
     assert lock.acquire(blocking=False)
     assert not other.lock("door", timeout=100).acquire(blocking=False)
     lock.extend(50)
-    assert 140 < client.ttl("door") <= 150
+    assert 110 < client.ttl("door") <= 150
     assert lock.reacquire()
-    assert 90 < client.ttl("door") <= 100
+    assert 60 < client.ttl("door") <= 100
     lock.release()
     with pytest.raises(redis.exceptions.LockError):
         lock.release()

@@ -59,20 +59,20 @@ class Worker:
 async def life() -> None:
     """Every job of a worker that runs somewhere."""
     pool = await create_pool(settings)
-    later = await pool.enqueue_job("run", "later", _defer_by=timedelta(milliseconds=500))
+    later = await pool.enqueue_job("run", "later", _defer_by=timedelta(seconds=3))
     assert await later.status() == JobStatus.deferred
     once = await pool.enqueue_job("add", 1, 2, _job_id="once")
     assert await pool.enqueue_job("add", 1, 2, _job_id="once") is None
-    assert await once.result(timeout=30, poll_delay=0.02) == 3
-    assert await (await pool.enqueue_job("retried")).result(timeout=30, poll_delay=0.02) == 2
+    assert await once.result(timeout=100, poll_delay=0.02) == 3
+    assert await (await pool.enqueue_job("retried")).result(timeout=100, poll_delay=0.02) == 2
     failed = await pool.enqueue_job("fails")
     with pytest.raises(ValueError, match="as it always does"):
-        await failed.result(timeout=30, poll_delay=0.02)
+        await failed.result(timeout=100, poll_delay=0.02)
     lasting = await pool.enqueue_job("lasts")
     while await lasting.status() != JobStatus.in_progress:  # noqa: ASYNC110
         await asyncio.sleep(0.02)
-    assert await lasting.abort(timeout=30, poll_delay=0.02)
-    await later.result(timeout=30, poll_delay=0.02)
+    assert await lasting.abort(timeout=100, poll_delay=0.02)
+    await later.result(timeout=100, poll_delay=0.02)
     assert {result.function for result in await pool.all_job_results()} == {
         *("add", "retried", "fails", "lasts", "run")
     }

@@ -13,9 +13,9 @@ from dramatiq.results import Results
 from dramatiq.results.backends import RedisBackend as ResultsBackend
 
 from tests.clients.jobs.ran import at_the_second_try, ran
-from tests.clients.jobs.workers import URL
+from tests.clients.jobs.workers import PATIENCE_S, URL
 
-url = os.environ[URL]
+url = f"{os.environ[URL]}?socket_timeout={PATIENCE_S}"
 app = RedisBroker(url=url, namespace="{dramatiq}")
 app.add_middleware(Results(backend=ResultsBackend(url=url, namespace="{dramatiq}-results")))
 dramatiq.set_broker(app)

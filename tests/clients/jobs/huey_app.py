@@ -5,9 +5,10 @@ import os
 from huey import PriorityRedisExpireHuey
 
 from tests.clients.jobs.ran import at_the_second_try, ran
-from tests.clients.jobs.workers import URL
+from tests.clients.jobs.workers import PATIENCE_S, URL
 
-app = PriorityRedisExpireHuey("{huey}", url=os.environ[URL], clean_name=False, notify_result=True)
+url = f"{os.environ[URL]}?socket_timeout={PATIENCE_S}"
+app = PriorityRedisExpireHuey("{huey}", url=url, clean_name=False, notify_result=True)
 
 
 @app.task()
