@@ -85,10 +85,18 @@ def flush(state: State) -> None:
         tell_commit(state)
 
 
-def send_append(state: State, peer: Progress, shared: _Shared | None = None, *, probe: bool = False) -> bool:
+def send_append(
+    state: State,
+    peer: Progress,
+    shared: _Shared | None = None,
+    *,
+    probe: bool = False,
+    bare: bool = False,
+) -> bool:
     """Send `peer` the next entries, or a snapshot if they are compacted. Return whether anything was sent.
 
-    With `probe` an APPEND without entries goes out where there is nothing to send, or no room.
+    With `probe` an APPEND without entries goes out where there is nothing to send, or no room; with `bare`, too, in
+    any case.
     """
     if peer.state is not ProgressState.REPLICATE and (
         peer.probe_sent or peer.state is ProgressState.SNAPSHOT
@@ -98,7 +106,7 @@ def send_append(state: State, peer: Progress, shared: _Shared | None = None, *, 
     low, last = peer.next, log.last_index
     entries: tuple[Entry, ...] = ()
     size = 0
-    wanted = low <= last and not peer.inflight.full
+    wanted = low <= last and not peer.inflight.full and not bare
     if not wanted and not probe:
         return False
     if wanted and shared is not None and shared.next == low:
@@ -266,9 +274,12 @@ def on_heartbeat_response(state: State, message: Message) -> None:
     if peer is None:
         return
     if peer.state is not ProgressState.SNAPSHOT:
+        # The probe may have been lost, or be large and still on its way: what it carried is not sent once more before
+        # that is known.
+        repeated = peer.probe_sent
         peer.probe_sent = False
         if peer.match < state.log.last_index or peer.state is ProgressState.PROBE:
-            send_append(state, peer, probe=True)
+            send_append(state, peer, probe=True, bare=repeated)
     if message.context:
         reads.on_echo(state, peer, message.context)
 
