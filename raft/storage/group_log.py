@@ -11,6 +11,7 @@ all entries are known too, as runs: to ask for one never reads an entry, which m
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any
 
 import msgspec
@@ -22,6 +23,9 @@ from raft.storage.records import BadRecord, Base, decode_entry, entry_key, entry
 
 CACHE_BYTES_MAX = 8 << 20  # per group; a follower in step never makes the leader read its disk
 ENTRY_OVERHEAD_BYTES = 64  # what an entry costs beside its data, on disk and in memory, roughly
+_UNAPPLIED_BYTES_MAX = 64 << 20
+"""What is still to be applied stays in memory while what came after it is no more than that: it may be one large entry,
+and the loop would have to read it from the disk."""
 _MARK_BYTES = 64 << 10  # how fine index_keeping answers
 
 
@@ -49,6 +53,8 @@ class GroupLog:
         """A snapshot whose install had begun when the node went down."""
         self.snapshot_source: Callable[[], SnapshotMeta] | None = None
         """Set by the runtime: describes the state that could be sent now. May raise SnapshotUnavailable."""
+        self.applied_index: float = inf
+        """Set by the runtime: what is above is still to be applied."""
         self._db = db
         self._path = path
         self._cache: list[Entry] = []
@@ -239,7 +245,11 @@ class GroupLog:
         # Down to three quarters at once, so that the cost of moving the list is shared by many entries.
         drop = 0
         while self._cache_bytes > CACHE_BYTES_MAX * 3 // 4 and drop < len(self._cache) - 1:
-            self._cache_bytes -= len(self._cache[drop].data) + ENTRY_OVERHEAD_BYTES
+            entry = self._cache[drop]
+            left_bytes = self._cache_bytes - len(entry.data) - ENTRY_OVERHEAD_BYTES
+            if entry.index > self.applied_index and left_bytes <= _UNAPPLIED_BYTES_MAX:
+                break
+            self._cache_bytes = left_bytes
             drop += 1
         del self._cache[:drop]
         self._cache_first += drop

@@ -136,6 +136,30 @@ def test_what_is_too_old_for_memory_is_read_from_disk(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_large_entry_is_in_memory_until_it_is_applied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = filled(tmp_path / "log")
+    log = store.group(5)
+    log.applied_index = 10
+    large = bytes(9 * CACHE_BYTES_MAX)
+    store.write([GroupWrite(5, None, [Entry(11, 1, 0, large)])])
+    store.write([GroupWrite(5, None, entries(12, 14))])
+    with monkeypatch.context() as without:
+        without.delattr(GroupLog, "_read")
+        assert [entry.data for entry in log.entries(11, 13, 1 << 30)] == [large, b"data"]
+    log.applied_index = 11
+    store.write([GroupWrite(5, None, entries(14, 15))])
+    assert sum(len(entry.data) for entry in log._cache) < CACHE_BYTES_MAX
+    # What came after it is no reason to keep everything.
+    log.applied_index = 14
+    for index in range(15, 28):
+        store.write([GroupWrite(5, None, [Entry(index, 1, 0, bytes(CACHE_BYTES_MAX))])])
+    assert len(log._cache) < 12
+    assert [entry.index for entry in log.entries(2, 28, 1 << 30)] == [*range(2, 28)]
+    store.close()
+
+
 def test_a_term_is_known_without_reading_the_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = filled(tmp_path / "log")
     log = store.group(5)
