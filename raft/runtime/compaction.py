@@ -3,7 +3,8 @@
 A checkpoint syncs the data store and then notes, per group, the applied index from before the sync as durable_applied,
 with the members as of it. Only what is durable there may leave the log. It leaves the log when twice as much is
 retained as the options say, down to what they say, and never past the start of a snapshot that is on its way: the
-receiver needs the log from there on.
+receiver needs the log from there on. Nor does the leader drop what a member in touch lacks, within bounds: one large
+entry is longer than all that is retained, and whoever gets it a moment later than the others needs no snapshot.
 
 Order on disk: first the data (sync_state), then the base in the log (synced), then the entries, a few at a time so that
 writes do not wait.
@@ -95,7 +96,7 @@ class Compaction:
         if log.size_bytes < 2 * options.log_retain_bytes and entries < 2 * options.log_retain_entries:
             return base_index
         upto = min(log.index_keeping(options.log_retain_bytes, options.log_retain_entries), point.index)
-        pin = self._host.snapshots.pinned(point.group)
-        if pin is not None and log.size_bytes_above(pin) <= options.log_pinned_bytes_max:
-            upto = min(upto, pin)
+        for pin in (self._host.snapshots.pinned(point.group), point.group.reached_by_all):
+            if pin is not None and log.size_bytes_above(pin) <= options.log_pinned_bytes_max:
+                upto = min(upto, pin)
         return max(upto, base_index)

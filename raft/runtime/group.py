@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING
 from raft.core import EntryTooLarge, NotLeader, RaftNode, Ready, Role, Status
 from raft.core.messages import CONF_CHANGE, ConfChange, ConfState, Entry, SnapshotMeta, decode_conf_change
 from raft.core.storage import Compacted, SnapshotUnavailable
+from raft.core.tracker import ProgressState
 from raft.runtime.machine import StateMachine
 from raft.storage import GroupLog, GroupWrite
 
 if TYPE_CHECKING:
     from raft.runtime.host import Host
+
+IN_TOUCH_US = 3_000_000
+"""Who has not answered for so long may be gone: nothing is kept for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class Group:
         self._committed = self.applied
         self._shown: tuple[int, int, int] = (Role.FOLLOWER, 0, 0)
         log.snapshot_source = self._sendable
+        log.applied_index = self.applied
 
     # What the group is
 
@@ -104,6 +109,19 @@ class Group:
     def age_s(self) -> float:
         """How old what is applied can be."""
         return (self._host.now_us() - self.node.fresh_as_of_us) / 1_000_000
+
+    @property
+    def reached_by_all(self) -> int | None:
+        """Of a leader: every member that keeps up, and was heard of lately, has the log up to there."""
+        since_us = max(self._host.now_us() - IN_TOUCH_US, 1)
+        return min(
+            (
+                peer.match
+                for peer in self.node.progress.values()
+                if peer.acked_us >= since_us and peer.state is ProgressState.REPLICATE
+            ),
+            default=None,
+        )
 
     @property
     def can_propose(self) -> bool:
@@ -218,7 +236,7 @@ class Group:
         """The Ready is on disk and the log shows it."""
         if ready.snapshot is not None:
             self.installing = self.staged = None
-            self.applied = ready.snapshot.index
+            self.applied = self.log.applied_index = ready.snapshot.index
         self.node.advance(ready)
         if ready.messages_after:
             self._host.route(self, ready.messages_after)
@@ -236,7 +254,7 @@ class Group:
     def applied_upto(self) -> None:
         """The machine has applied what take_to_apply gave."""
         entries, self.applying = self.applying, []
-        self.applied = entries[-1].index
+        self.applied = self.log.applied_index = entries[-1].index
         for entry in entries:
             if entry.kind == CONF_CHANGE:
                 self.node.apply_conf_change(decode_conf_change(entry.data))

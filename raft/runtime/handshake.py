@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from raft.runtime.frames import UNDECODABLE
+from raft.runtime.frames import UNDECODABLE, Payload
 
 MAGIC = b"RDFT"
 VERSION = 1
@@ -115,14 +115,14 @@ class Handshake:
         self._hellos[part] = _encoder.encode(hello)
         return self._hellos[part]
 
-    def read_hello(self, part: str, payload: bytes) -> Hello:
+    def read_hello(self, part: str, payload: Payload) -> Hello:
         """The other side's Hello; `part` is theirs. Raises Refused: not a Hello, or another cluster."""
         hello = _decode(payload)
         if not isinstance(hello, Hello):
             raise Refused("it did not introduce itself")
         if hello.cluster != self._cluster:
             raise Refused(f"it belongs to cluster {hello.cluster!r}, this node to {self._cluster!r}")
-        self._hellos[part] = payload
+        self._hellos[part] = bytes(payload)
         self.peer = hello
         return hello
 
@@ -130,7 +130,7 @@ class Handshake:
         """Our Proof, once both Hellos are known."""
         return _encoder.encode(Proof(self._mac(part)))
 
-    def read_proof(self, part: str, payload: bytes) -> None:
+    def read_proof(self, part: str, payload: Payload) -> None:
         """Check the other side's Proof. Raises Refused."""
         proof = _decode(payload)
         if not isinstance(proof, Proof):
@@ -179,7 +179,7 @@ def refusal(reason: str) -> bytes:
     return _encoder.encode(Refusal(reason))
 
 
-def _decode(payload: bytes) -> Hello | Proof | Refusal:
+def _decode(payload: Payload) -> Hello | Proof | Refusal:
     try:
         found = _decoder.decode(payload)
     except UNDECODABLE as error:

@@ -38,7 +38,7 @@ import trio
 from raft.core import RaftConfig, RaftNode, Ready
 from raft.core.messages import ConfState, Entry, HardState, Message, MessageKind, SnapshotMeta
 from raft.runtime.compaction import Compaction
-from raft.runtime.frames import FrameError
+from raft.runtime.frames import FrameError, Payload
 from raft.runtime.group import Group
 from raft.runtime.link import Link
 from raft.runtime.links import Links
@@ -243,7 +243,9 @@ class Host:
             link = None if self._links is None else self._links.link(RAFT_LANE, peer)
             if link is not None and link.buffered_bytes:
                 envelopes = self._overtake(peer, envelopes)
-            if link is None or (envelopes and not all(map(link.send, encode_messages(envelopes)))):
+            if link is None or (
+                envelopes and not all(link.send(*frame) for frame in encode_messages(envelopes))
+            ):
                 for group_id in {group_id for group_id, _message in envelopes}:
                     self.groups[group_id].node.report_unreachable(peer)
 
@@ -252,7 +254,7 @@ class Host:
         assert self._links is not None
         link = self._links.link(PULSE_LANE, peer)
         pulses = [envelope for envelope in envelopes if envelope[1].kind in _PULSES]
-        if link is None or not pulses or not all(map(link.send, encode_messages(pulses))):
+        if link is None or not pulses or not all(link.send(*frame) for frame in encode_messages(pulses)):
             return envelopes
         return [envelope for envelope in envelopes if envelope[1].kind not in _PULSES]
 
@@ -300,7 +302,7 @@ class Host:
 
     # Peers
 
-    def _on_frame(self, link: Link, payload: bytes) -> None:
+    def _on_frame(self, link: Link, payload: Payload) -> None:
         if self.failed is not None:
             return
         now_us = self.now_us()

@@ -4,6 +4,9 @@
 False, and the frame is as lost as if the network had dropped it. Nothing is ever retransmitted: what must survive a
 lost connection is the business of the lane.
 
+A long frame waits in its turn until a thread has worked out its checksum. While it is on its way the peer has more time
+to take it (LONG_TIMEOUT_MS): TCP counts the time in which its buffers are full as if it did not answer.
+
 A link is closed by whatever is wrong with it: a bad checksum, an oversized header, silence of the peer's machine, a
 payload that the lane refuses with FrameError.
 """
@@ -14,11 +17,17 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Protocol
 
 import trio
 
-from raft.runtime.frames import FrameError, FrameParser, frame_header
+from raft.runtime.frames import HEADER_BYTES, LONG_BYTES, FrameError, FrameParser, Payload, frame_header
+
+USER_TIMEOUT_MS = 3000
+"""Data unacknowledged for this long: the peer's machine is gone, stop doubling the RTO."""
+LONG_TIMEOUT_MS = 30_000
+"""While it is much data: the peer may be at work on what it has got of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +35,7 @@ class Lane:
     """What one kind of traffic needs; see Links.lane, which makes it."""
 
     name: str
-    on_frame: "Callable[[Link, bytes], None]"
+    on_frame: "Callable[[Link, Payload], None]"
     on_open: "Callable[[Link], None] | None"
     on_close: "Callable[[Link], None] | None"
     on_pause: "Callable[[Link], None] | None"
@@ -60,6 +69,8 @@ class Link:
         self.closed = False
         self._sock = sock
         self._buffers: deque[memoryview | bytes] = deque()
+        self._long: deque[tuple[bytes, ...]] = deque()
+        """Payloads, in parts, that wait for a long one, which is the first, to get its header."""
         self._wake = trio.Event()
         self._scope = trio.CancelScope()
         self._cause = ""
@@ -73,36 +84,40 @@ class Link:
         poll.register(self._sock, select.POLLRDHUP)
         return bool(poll.poll(0))
 
-    def send(self, payload: bytes) -> bool:
-        """Send one frame, or buffer it. Never blocks.
+    def send(self, *parts: bytes) -> bool:
+        """Send one frame, whose payload is in one part or several, or buffer it. Never blocks.
 
         False: closed, or more than the lane's buffer_bytes_max would wait (one frame is always taken when nothing
         waits). True promises nothing about delivery.
         """
         if self.closed:
             return False
-        assert len(payload) <= self.lane.frame_bytes_max, len(payload)
-        header = frame_header(payload)
-        size_bytes = len(header) + len(payload)
+        payload_bytes = _size_bytes(parts)
+        assert payload_bytes <= self.lane.frame_bytes_max, payload_bytes
+        size_bytes = HEADER_BYTES + payload_bytes
+        if self.buffered_bytes and self.buffered_bytes + size_bytes > self.lane.buffer_bytes_max:
+            return False
+        if self._long or payload_bytes > LONG_BYTES:
+            self._long.append(parts)
+            self.buffered_bytes += size_bytes
+            self._wake.set()
+            return True
+        header = frame_header(*parts)
         if self._buffers:
-            if self.buffered_bytes + size_bytes > self.lane.buffer_bytes_max:
-                return False
-            self._buffers += (header, payload)
+            self._buffers += (header, *parts)
             self.buffered_bytes += size_bytes
             return True
         try:
-            sent = self._sock.sendmsg((header, payload))
+            sent = self._sock.sendmsg((header, *parts))
         except BlockingIOError:
             sent = 0
         except OSError as error:
             self.close(f"sending failed: {error}")
             return False
         if sent < size_bytes:
-            self.buffered_bytes = size_bytes - sent
-            if sent < len(header):
-                self._buffers += (header[sent:], payload)
-            else:
-                self._buffers.append(memoryview(payload)[sent - len(header) :])
+            self._buffers += (header, *parts)
+            self.buffered_bytes = size_bytes
+            self._took(sent)
             self._wake.set()
         return True
 
@@ -112,6 +127,7 @@ class Link:
             self.closed = True
             self._cause = cause
             self._buffers.clear()
+            self._long.clear()
             self.buffered_bytes = 0
             self._scope.cancel()
 
@@ -163,15 +179,37 @@ class Link:
             self.close(f"receiving failed: {error}")
 
     async def _write(self) -> None:
+        patient = False
         try:
             while True:
-                await self._wake.wait()
-                while self._buffers:
+                with trio.move_on_after(LONG_TIMEOUT_MS / 1000 if patient else inf):
+                    await self._wake.wait()
+                if not self._wake.is_set():
+                    self._set_timeout(USER_TIMEOUT_MS)  # what was much has arrived by now
+                    patient = False
+                while self._buffers or self._long:
+                    if not self._buffers:
+                        self._set_timeout(LONG_TIMEOUT_MS)
+                        patient = True
+                        await self._frame_long()
                     await trio.lowlevel.wait_writable(self._sock)
                     self._flush()
                 self._wake = trio.Event()
         except OSError as error:
             self.close(f"sending failed: {error}")
+
+    def _set_timeout(self, timeout_ms: int) -> None:
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
+
+    async def _frame_long(self) -> None:
+        """Give the long payload that is next its header, and those behind it up to another long one."""
+        header = await trio.to_thread.run_sync(frame_header, *self._long[0], abandon_on_cancel=True)
+        if self.closed:
+            return
+        self._buffers += (header, *self._long.popleft())
+        while self._long and _size_bytes(self._long[0]) <= LONG_BYTES:
+            parts = self._long.popleft()
+            self._buffers += (frame_header(*parts), *parts)
 
     def _flush(self) -> None:
         buffers = self._buffers
@@ -179,10 +217,17 @@ class Link:
             sent = self._sock.sendmsg([buffers[place] for place in range(min(len(buffers), 64))])
         except BlockingIOError:
             return
+        self._took(sent)
+
+    def _took(self, sent: int) -> None:
+        """The kernel has so many bytes of what is buffered."""
+        buffers = self._buffers
         self.buffered_bytes -= sent
-        while sent:
-            head = buffers.popleft()
-            if sent < len(head):
-                buffers.appendleft(memoryview(head)[sent:])
-                return
-            sent -= len(head)
+        while buffers and len(buffers[0]) <= sent:
+            sent -= len(buffers.popleft())
+        if sent:
+            buffers[0] = memoryview(buffers[0])[sent:]
+
+
+def _size_bytes(parts: tuple[bytes, ...]) -> int:
+    return len(parts[0]) if len(parts) == 1 else sum(map(len, parts))

@@ -25,7 +25,7 @@ from functools import partial
 
 import trio
 
-from raft.runtime.frames import FRAME_BYTES_LIMIT, FrameError, FrameParser, frame_header
+from raft.runtime.frames import FRAME_BYTES_LIMIT, FrameError, FrameParser, Payload, frame_header
 from raft.runtime.handshake import (
     HELLO_BYTES_MAX,
     PREFACE,
@@ -35,7 +35,7 @@ from raft.runtime.handshake import (
     check_preface,
     refusal,
 )
-from raft.runtime.link import Lane, Link, Poller
+from raft.runtime.link import USER_TIMEOUT_MS, Lane, Link, Poller
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,6 @@ DIAL_REST_S = 0.05  # between two attempts in any case, even if the peer has jus
 DIAL_TIMEOUT_S = 2.0
 HANDSHAKE_TIMEOUT_S = 5.0
 HANDSHAKES_MAX = 64  # accepted connections that have not proved anything yet
-USER_TIMEOUT_MS = 3000  # data unacknowledged for this long: the peer's machine is gone, stop doubling the RTO
 KEEPALIVE_S = (5, 1, 3)  # idle, interval, probes: the same for a connection with nothing to send
 _RECEIVE_BYTES = 256 << 10
 _CAUSES_MAX = 256
@@ -100,7 +99,7 @@ class Links:
         self,
         name: str,
         *,
-        on_frame: Callable[[Link, bytes], None],
+        on_frame: Callable[[Link, Payload], None],
         on_open: Callable[[Link], None] | None = None,
         on_close: Callable[[Link], None] | None = None,
         on_pause: Callable[[Link], None] | None = None,
@@ -373,7 +372,7 @@ class _Talk:
             data += await self._receive(len(PREFACE) - len(data))
         return data
 
-    async def frame(self) -> bytes:
+    async def frame(self) -> Payload:
         # Never reads further than this frame: what follows the handshake belongs to the lane.
         while True:
             payloads = self._parser.feed(await self._receive(self._parser.missing_bytes))

@@ -36,7 +36,7 @@ import trio
 
 from raft.core import Role
 from raft.core.messages import Message, MessageKind, SnapshotMeta
-from raft.runtime.frames import FrameError
+from raft.runtime.frames import FrameError, Payload
 from raft.runtime.link import Link
 from raft.runtime.links import Links
 from raft.runtime.wire import (
@@ -242,7 +242,7 @@ class Snapshots:
 
     # What comes in, in either direction
 
-    def _on_frame(self, link: Link, payload: bytes) -> None:
+    def _on_frame(self, link: Link, payload: Payload) -> None:
         if self._host.failed is not None:
             return
         frame = decode_snapshot_frame(payload)

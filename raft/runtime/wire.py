@@ -1,20 +1,26 @@
 """What travels on the lanes "raft" and "snapshot", as msgpack.
 
 A raft frame is a list of (group id, Message): everything that one turn has for one peer. Messages are NamedTuples, so
-they are arrays on the wire; a field appended with a default can be left out by older peers.
+they are arrays on the wire; a field appended with a default can be left out by older peers. The data of a long entry
+stays where it is: its frame is made in parts around it, since copying it for each peer would hold up the loop.
 """
 
+import struct
 from collections.abc import Iterator
 
 import msgspec
 
 from raft.core.messages import Message
-from raft.runtime.frames import UNDECODABLE, FrameError
+from raft.runtime.frames import LONG_BYTES, UNDECODABLE, FrameError, Payload
 
 FRAME_BYTES_SOFT = 4 << 20
 """A turn's messages are split here, so that the receiver begins before all is there."""
 
 Envelope = tuple[int, Message]
+
+_BIN_32 = struct.Struct(">BI")
+_WITHOUT_DATA = b"\xc4\x00\xc0"
+"""How a message ends whose last entry has no data: that, and no snapshot."""
 
 _encoder = msgspec.msgpack.Encoder()
 _messages: "msgspec.msgpack.Decoder[list[tuple[int, Message]]]" = msgspec.msgpack.Decoder(list[Envelope])
@@ -60,19 +66,34 @@ SnapshotFrame = SnapshotOffer | SnapshotAnswer | SnapshotChunk | SnapshotStored
 _snapshot_frames: "msgspec.msgpack.Decoder[SnapshotFrame]" = msgspec.msgpack.Decoder(SnapshotFrame)
 
 
-def encode_messages(envelopes: list[Envelope]) -> Iterator[bytes]:
-    """Frames for these messages, in order."""
+def encode_messages(envelopes: list[Envelope]) -> Iterator[tuple[bytes, ...]]:
+    """Frames for these messages, in order; each in one part or several."""
     size_bytes = start = 0
     for place, (_group, message) in enumerate(envelopes):
         if message.entries:
             size_bytes += sum(len(entry.data) for entry in message.entries)
             if size_bytes > FRAME_BYTES_SOFT and place > start:
-                yield _encoder.encode(envelopes[start:place])
+                yield (_encoder.encode(envelopes[start:place]),)
                 start, size_bytes = place, sum(len(entry.data) for entry in message.entries)
-    yield _encoder.encode(envelopes[start:] if start else envelopes)
+            if len(message.entries[-1].data) > LONG_BYTES:
+                yield _around_the_last(envelopes[start : place + 1])
+                start, size_bytes = place + 1, 0
+    if start < len(envelopes):
+        yield (_encoder.encode(envelopes[start:] if start else envelopes),)
 
 
-def decode_messages(payload: bytes) -> list[Envelope]:
+def _around_the_last(envelopes: list[Envelope]) -> tuple[bytes, ...]:
+    """The frame of messages the last of which ends with a long entry."""
+    *others, (group, message) = envelopes
+    *entries, entry = message.entries
+    short = message._replace(entries=(*entries, entry._replace(data=b"")))
+    encoded = _encoder.encode([*others, (group, short)])
+    assert encoded.endswith(_WITHOUT_DATA), message[:4]
+    head = encoded[: -len(_WITHOUT_DATA)] + _BIN_32.pack(0xC6, len(entry.data))
+    return head, entry.data, _WITHOUT_DATA[-1:]
+
+
+def decode_messages(payload: Payload) -> list[Envelope]:
     """Raises FrameError."""
     try:
         return _messages.decode(payload)
@@ -85,7 +106,7 @@ def encode_snapshot_frame(frame: SnapshotFrame) -> bytes:
     return _encoder.encode(frame)
 
 
-def decode_snapshot_frame(payload: bytes) -> SnapshotFrame:
+def decode_snapshot_frame(payload: Payload) -> SnapshotFrame:
     """Raises FrameError."""
     try:
         return _snapshot_frames.decode(payload)

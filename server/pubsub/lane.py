@@ -14,7 +14,7 @@ import logging
 
 import msgspec
 
-from raft.runtime.frames import UNDECODABLE, FrameError
+from raft.runtime.frames import UNDECODABLE, FrameError, Payload
 from raft.runtime.link import Link
 from raft.runtime.links import Links
 from server.keyspace.events import Event
@@ -131,7 +131,7 @@ class Exchange:
         elif self._wanted.pop(link, None) is not None:
             self._update()
 
-    def _on_frame(self, link: Link, payload: bytes) -> None:
+    def _on_frame(self, link: Link, payload: Payload) -> None:
         try:
             frame = _decode(payload)
         except UNDECODABLE as error:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
 
+from raft.runtime.frames import Payload
 from raft.runtime.link import Link
 from raft.runtime.links import Links
 from resp import Error, encode
@@ -298,7 +299,7 @@ class Forwarder:
                 _, call = peer.asked.pop(id_)
                 peer.waiting.pop(call, None)
 
-    def _on_frame(self, link: Link, payload: bytes) -> None:
+    def _on_frame(self, link: Link, payload: Payload) -> None:
         self._on_receive()
         if link.dialed:
             self._take(self._peers.get(link.peer), responses_in(link, payload))

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from raft.runtime.frames import UNDECODABLE, FrameError
+from raft.runtime.frames import UNDECODABLE, FrameError, Payload
 from raft.runtime.link import Link
 
 LANE = "forward"
@@ -79,17 +79,17 @@ _decode_requests = msgspec.msgpack.Decoder(list[Request]).decode
 _decode_responses = msgspec.msgpack.Decoder(list[Response]).decode
 
 
-def requests_in(link: Link, payload: bytes) -> list[Request]:
+def requests_in(link: Link, payload: Payload) -> list[Request]:
     """What the node at the other end of `link` asks with a frame. Raises FrameError."""
     return _decoded(_decode_requests, link, payload)
 
 
-def responses_in(link: Link, payload: bytes) -> list[Response]:
+def responses_in(link: Link, payload: Payload) -> list[Response]:
     """What it answers. Raises FrameError."""
     return _decoded(_decode_responses, link, payload)
 
 
-def _decoded(decode: Callable[[bytes], list[_Message]], link: Link, payload: bytes) -> list[_Message]:
+def _decoded(decode: Callable[[Payload], list[_Message]], link: Link, payload: Payload) -> list[_Message]:
     try:
         return decode(payload)
     except UNDECODABLE as error:

@@ -1,7 +1,7 @@
 """Three hosts in one process, over loopback."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from raft.runtime.wire import (
     encode_messages,
     encode_snapshot_frame,
 )
+from raft.storage import GroupWrite
 from raft.storage.records import Base
 from tests.raft.runtime.harness import FAST, GROUP, Cluster, Node, until
 from tests.raft.storage.faults import FailingWrites
@@ -158,8 +159,10 @@ async def test_a_leader_whose_disk_fails_falls_silent_and_the_others_go_on(tmp_p
     [
         b"\xc1 no msgpack",
         b"\x91\x92\x07\x94\x63\x02\x01\x01",  # kind 99
-        next(encode_messages([(GROUP, Message(MessageKind.HEARTBEAT, 3, 1, 99))])),  # in the name of another
-        next(encode_messages([(GROUP, Message(MessageKind.SNAPSHOT, 2, 1, 99))])),  # without its data
+        b"".join(
+            *encode_messages([(GROUP, Message(MessageKind.HEARTBEAT, 3, 1, 99))])
+        ),  # in the name of another
+        b"".join(*encode_messages([(GROUP, Message(MessageKind.SNAPSHOT, 2, 1, 99))])),  # without its data
     ],
 )
 async def test_a_peer_that_sends_what_it_may_not_loses_its_link_and_nothing_else(
@@ -219,6 +222,36 @@ async def test_a_follower_that_was_down_for_long_comes_back_by_snapshot(tmp_path
         index = await (await cluster.leader()).put(b"after", b"1")
         await caught_up(cluster, index)
         assert cluster.disks[down].installs == 1
+
+
+async def test_the_log_stays_for_a_member_that_is_only_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have to write an entry that is longer than all that is retained."""
+    monkeypatch.setattr("raft.runtime.group.IN_TOUCH_US", 3_600_000_000)
+    cluster = Cluster(tmp_path, (1, 2, 3), SMALL_LOG)
+    async with cluster.running(1, 2, 3):
+        leader = await cluster.leader()
+        await caught_up(cluster, await fill(leader, 1))
+        slow = next(node for node in cluster.nodes.values() if node is not leader)
+        may_write = threading.Event()
+        persist = slow.store.persist
+
+        def persist_slowly(writes: Sequence[GroupWrite]) -> None:
+            may_write.wait()
+            persist(writes)
+
+        monkeypatch.setattr(slow.store, "persist", persist_slowly)
+        try:
+            index = await fill(leader, 5 * SMALL_LOG.log_retain_entries)
+            await until(lambda: leader.group.log.durable_applied >= index - SMALL_LOG.checkpoint_entries)
+            assert leader.group.first_index <= slow.group.log.last_index + 1
+        finally:
+            may_write.set()
+        await caught_up(cluster, index)
+        assert cluster.disks[slow.id].installs == 0
+        index = await fill(leader, SMALL_LOG.checkpoint_entries)
+        await until(lambda: leader.group.first_index > slow.group.applied - 2 * SMALL_LOG.log_retain_entries)
 
 
 async def test_a_snapshot_goes_on_where_it_was_when_its_link_is_lost(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import trio
 
 from raft.runtime import FrameError, Link, Links
 from raft.runtime import links as links_module
-from raft.runtime.frames import frame_header
+from raft.runtime.frames import LONG_BYTES, frame_header
 from raft.runtime.handshake import PREFACE, Handshake
 from tests.ports import free_port
 from tests.raft.runtime.harness import patience_s, until
@@ -66,7 +66,7 @@ def side(node_id: int, lane: str = "test", buffer_bytes_max: int = 64 << 20, **c
         on_open=made.opened.append,
         on_close=made.closed.append,
         buffer_bytes_max=buffer_bytes_max,
-        frame_bytes_max=1 << 20,
+        frame_bytes_max=32 << 20,
     )
     return made
 
@@ -111,6 +111,35 @@ async def test_frames_go_both_ways_and_answers_come_back_on_the_same_link() -> N
         assert {link.dialed for link in one.opened} == {True, False}
     assert one.closed != []
     assert len(one.closed) == len(one.opened)
+
+
+async def test_long_frames_keep_their_places_among_the_short_ones() -> None:
+    one, two = side(1, buffer_bytes_max=8 << 20), side(2)
+    frames = [b"a", bytes(LONG_BYTES + 1), b"b", b"c", b"d" * (2 * LONG_BYTES), b"e"]
+    async with running(one, two):
+        await until(both_up(one, two))
+        assert all(map(one.link(2).send, frames))
+        assert one.link(2).buffered_bytes > 3 * LONG_BYTES
+        await until(lambda: len(two.received) == len(frames))
+        assert [payload for _, payload in two.received] == frames
+        await until(lambda: one.link(2).buffered_bytes == 0)
+        assert one.link(2).send(b"f")
+        await until(lambda: two.received[-1] == (1, b"f"))
+
+
+async def test_a_link_may_be_closed_while_a_long_frame_waits() -> None:
+    one, two = side(1, buffer_bytes_max=64 << 20), side(2)
+    async with running(one, two):
+        await until(both_up(one, two))
+        lost = one.link(2)
+        assert lost.send(bytes(32 << 20))
+        assert lost.send(b"behind it")
+        await trio.lowlevel.checkpoint()
+        lost.close("the test closes it")
+        assert lost.buffered_bytes == 0
+        await until(lambda: one.links.link("test", 2) not in (None, lost))
+        assert one.link(2).send(b"again")
+        await until(lambda: two.received == [(1, b"again")])
 
 
 async def test_a_lost_connection_is_dialed_again() -> None:
