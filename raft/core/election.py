@@ -16,7 +16,7 @@ leader that commits a change tells everybody at once, removed nodes go on answer
 answer names the commit index of its sender: who has that entry learns that it is committed.
 """
 
-from raft.core import replication
+from raft.core import reads, replication
 from raft.core.confchange import members
 from raft.core.messages import NORMAL, Message, MessageKind
 from raft.core.quorum import VoteResult, joint_vote_result
@@ -95,7 +95,7 @@ def tick_leader(state: State) -> None:
         state.heartbeat_elapsed = 0
         state.commit_untold = False
         for peer in state.others:
-            state.heartbeat(peer)
+            reads.heartbeat(state, peer)
     elif state.commit_untold:
         replication.tell_commit(state)
 

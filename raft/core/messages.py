@@ -95,7 +95,9 @@ class Message(NamedTuple):
     (PRE_)VOTE and their responses: what the sender knows to be committed; its term is `hint_term`."""
     reject: bool = False
     hint: int = 0
-    """APPEND_RESPONSE with reject: the highest index at which the logs may still agree; -1: send a snapshot."""
+    """APPEND_RESPONSE with reject: the highest index at which the logs may still agree; -1: send a snapshot.
+    HEARTBEAT_RESPONSE: when it was sent, by its sender's clock alone. HEARTBEAT: the newest of these that the leader
+    has had from the receiver, if it has a lease; 0 otherwise."""
     hint_term: int = 0
     """APPEND_RESPONSE with reject: the follower's term at `hint`. Votes: the term at `commit`."""
     context: int = 0

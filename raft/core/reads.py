@@ -12,12 +12,17 @@ after the oldest reading among them, on our own clock. The one who may break the
 itself, by a transfer: from its start there is no lease, and once the target was told (the message may
 linger in the network) there is none for the rest of the term. Nor while a committed membership change is
 not applied here: a new quorum may be at work.
+
+What a leader with a lease tells its followers in heartbeats, they know to be all that there was: freshness.py.
 """
 
+from raft.core.messages import Message, MessageKind
 from raft.core.quorum import UNBOUNDED
 from raft.core.ready import Role
 from raft.core.state import State
 from raft.core.tracker import Progress
+
+_HEARTBEAT = int(MessageKind.HEARTBEAT)
 
 
 def ask(state: State) -> int:
@@ -45,6 +50,32 @@ def first_commit(state: State) -> None:
         _begin(state, number)
 
 
+def heartbeat(state: State, peer: Progress) -> None:
+    """Send `peer` a heartbeat: with what is committed, what of it the peer may take for that, the newest read-index
+    number, and the time of the peer's last answer."""
+    index = state.log.commit
+    commit = min(peer.match, index)
+    peer.commit_told = max(peer.commit_told, commit)
+    number = state.read_number if state.reads_pending else 0
+    stamp = peer.stamp if lease_valid(state, state.now_us) else 0
+    state.messages.append(
+        Message(
+            _HEARTBEAT,
+            state.id,
+            peer.id,
+            state.term,
+            index,
+            0,
+            commit,
+            False,
+            stamp,
+            0,
+            number,
+            state.now_us,
+        )
+    )
+
+
 def flush(state: State) -> None:
     """Send the voters a heartbeat if there is a new question."""
     if state.read_due:
@@ -52,7 +83,7 @@ def flush(state: State) -> None:
         if state.reads_pending:
             for peer in state.others:
                 if peer.id in state.voters or peer.id in state.outgoing:
-                    state.heartbeat(peer)
+                    heartbeat(state, peer)
 
 
 def on_echo(state: State, peer: Progress, number: int) -> None:

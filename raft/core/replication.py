@@ -178,7 +178,7 @@ def tell_commit(state: State) -> None:
     commit = state.log.commit
     for peer in state.others:
         if min(peer.match, commit) > peer.commit_told:
-            state.heartbeat(peer)
+            reads.heartbeat(state, peer)
 
 
 def transfer(state: State, target: int) -> None:
@@ -273,6 +273,7 @@ def on_heartbeat_response(state: State, message: Message) -> None:
     peer = _heard(state, message)
     if peer is None:
         return
+    peer.stamp = message.hint
     if peer.state is not ProgressState.SNAPSHOT:
         # The probe may have been lost, or be large and still on its way: what it carried is not sent once more before
         # that is known.
@@ -383,7 +384,8 @@ def on_heartbeat(state: State, message: Message) -> None:
     _follow(state, message)
     log = state.log
     log.commit_to(message.commit)
-    state.fresh.heard(message.index, log.applied, state.now_us)
+    now_us, fresh = state.now_us, state.fresh
+    fresh.heard(message.index, log.applied, message.hint, now_us)
     state.messages.append(
         Message(
             _HEARTBEAT_RESPONSE,
@@ -394,7 +396,7 @@ def on_heartbeat(state: State, message: Message) -> None:
             0,
             0,
             False,
-            0,
+            fresh.stamp(now_us),
             0,
             message.context,
             message.sent,

@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 from raft.core.freshness import Freshness
 from raft.core.log import RaftLog
-from raft.core.messages import NONE, ConfState, HardState, Message, MessageKind
+from raft.core.messages import NONE, ConfState, HardState, Message
 from raft.core.quorum import joint_majority
 from raft.core.ready import RaftConfig, Ready, Role
 from raft.core.storage import LogReader
 from raft.core.tracker import Progress
 
-_HEARTBEAT = int(MessageKind.HEARTBEAT)
+_ORIGIN_MAX = 1 << 60
 
 
 class State:
@@ -97,7 +97,7 @@ class State:
         self.heartbeat_elapsed = 0
         self.contact_elapsed = 0
         """Ticks since a leader was heard. Below election_ticks: we have promised it not to elect another."""
-        self.fresh = Freshness()
+        self.fresh = Freshness(random(_ORIGIN_MAX))
         self.set_conf(conf)
 
         # Leader only
@@ -193,21 +193,6 @@ class State:
         self.reset(term)
         self.role = Role.FOLLOWER
         self.leader = leader
-
-    # Messages
-
-    def heartbeat(self, peer: Progress) -> None:
-        """Send `peer` a heartbeat: with what is committed, what of it the peer may take for that, and the newest
-        read-index number."""
-        index = self.log.commit
-        commit = min(peer.match, index)
-        peer.commit_told = max(peer.commit_told, commit)
-        number = self.read_number if self.reads_pending else 0
-        self.messages.append(
-            Message(
-                _HEARTBEAT, self.id, peer.id, self.term, index, 0, commit, False, 0, 0, number, self.now_us
-            )
-        )
 
     def quorum_of(self, values: dict[int, int]) -> int:
         """Return the highest number that a quorum of voters has reached (see quorum.py)."""

@@ -72,6 +72,7 @@ class Progress:
         "probe_sent",
         "read_acked",
         "recent_active",
+        "stamp",
         "state",
     )
 
@@ -92,6 +93,8 @@ class Progress:
     """Newest of our own clock readings that it echoed in this term; 0 for none. A lease counts from it."""
     read_acked: int
     """Newest read-index number that it echoed in this term."""
+    stamp: int
+    """When it answered a heartbeat last, by its own clock alone; 0 for none."""
     commit_told: int
     """Highest commit index sent to it (not necessarily received)."""
 
@@ -106,6 +109,7 @@ class Progress:
         self.recent_active = False
         self.acked_us = 0
         self.read_acked = 0
+        self.stamp = 0
         self.commit_told = 0
 
     def _enter(self, state: ProgressState) -> None:

@@ -289,20 +289,48 @@ def test_the_lease_ends_a_fixed_time_after_what_a_quorum_acknowledged() -> None:
     assert node.lease_until_us == 0
 
 
-def test_what_is_applied_is_as_old_as_the_heartbeat_that_named_it() -> None:
-    """To hear from a leader is not enough: entries may come in late, or wait for the disk, or to be applied."""
+def test_what_is_applied_is_as_old_as_the_answer_that_came_back_with_its_index() -> None:
+    """To hear from a leader is not enough: heartbeats may come in late, entries too, and wait for the disk, or to be
+    applied."""
     node, disk = start(1, (1, 2))
     assert node.fresh_as_of_us == 0
-    for index, now_us in ((0, 10), (1, 20), (2, 30)):
-        node.step(Message(MessageKind.HEARTBEAT, 2, 1, 1, index=index), now_us)
+
+    def heartbeat(index: int, stamp: int, now_us: int) -> int:
+        """The stamp of the answer."""
+        node.step(Message(MessageKind.HEARTBEAT, 2, 1, 1, index=index, hint=stamp), now_us)
+        return settle(node, disk)[-1].hint
+
+    stamp = heartbeat(0, 0, 10)
+    assert node.fresh_as_of_us == 0, "the leader has no lease, or no answer yet"
+    stamp = heartbeat(0, stamp, 20)
+    assert node.fresh_as_of_us == 10
+    stamp = heartbeat(1, stamp, 30)
+    heartbeat(2, stamp, 40)
     assert node.fresh_as_of_us == 10, "the entries have not come"
     entries = (Entry(1, 1, 0, b""), Entry(2, 1, 0, b""))
-    node.step(Message(MessageKind.APPEND, 2, 1, 1, commit=2, entries=entries), 40)
+    node.step(Message(MessageKind.APPEND, 2, 1, 1, commit=2, entries=entries), 50)
     assert node.fresh_as_of_us == 10, "nor are they applied"
     settle(node, disk)
     assert node.fresh_as_of_us == 20
-    node.step(Message(MessageKind.HEARTBEAT, 2, 1, 1, index=2), 50)
-    assert node.fresh_as_of_us == 50
+    heartbeat(2, stamp, 1000)
+    assert node.fresh_as_of_us == 30, "however long it was under way"
+    for stranger in (stamp - 1000, stamp + 1000):
+        heartbeat(2, stranger, 1001)
+        assert node.fresh_as_of_us == 30, "another process of this node sent that"
+
+
+def test_a_heartbeat_brings_back_the_time_of_the_last_answer_while_there_is_a_lease() -> None:
+    node, disk = lead(lease_us=1000)
+    node.step(Message(MessageKind.HEARTBEAT_RESPONSE, 2, 1, 1, hint=70, sent=500), 600)
+
+    def brought_back(now_us: int) -> dict[int, int]:
+        for _ in range(2):
+            node.tick(now_us)
+        sent = settle(node, disk)
+        return {message.to: message.hint for message in sent if message.kind == MessageKind.HEARTBEAT}
+
+    assert brought_back(1499) == {2: 70, 3: 0}
+    assert brought_back(1500) == {2: 0, 3: 0}, "somebody else may lead by now"
 
 
 def test_a_heartbeat_names_all_that_is_committed() -> None:

@@ -42,7 +42,18 @@ def _key(index: int, term: int) -> int:
 class View:
     """What one node looked like after its last step."""
 
-    __slots__ = ("commit", "handed_out", "is_leader", "last_index", "last_term", "match", "term")
+    __slots__ = (
+        "commit",
+        "fresh_as_of_us",
+        "handed_out",
+        "is_leader",
+        "last_index",
+        "last_term",
+        "match",
+        "seen",
+        "term",
+        "times_us",
+    )
 
     def __init__(self, term: int, commit: int, handed_out: int) -> None:
         self.term = term
@@ -53,6 +64,11 @@ class View:
         self.handed_out = handed_out
         """Last index given to the state machine in Ready.committed."""
         self.match: dict[int, int] = {}
+        self.fresh_as_of_us = 0
+        self.times_us: list[int] = []
+        """When it was looked at, by its own clock,"""
+        self.seen: list[int] = []
+        """and the highest index that clients had seen then."""
 
 
 class Checker:
@@ -129,6 +145,7 @@ class Checker:
                 )
             self._committed(host, commit)
             view.commit = commit
+        self._replica_is_fresh(host, view)
         if len(self.leaders) > 1:
             self._leases_do_not_overlap()
         if view.is_leader and commit < self.completed:
@@ -220,6 +237,21 @@ class Checker:
                 "linearizable lease reads",
                 f"leader {host.id} has a lease and commit {host.core.commit}, clients have seen {self.completed}",
             )
+
+    def _replica_is_fresh(self, host: "Host", view: View) -> None:
+        """What was applied lacks nothing that clients had seen at the time that the node names."""
+        as_of_us = host.core.fresh_as_of_us
+        if as_of_us != view.fresh_as_of_us:
+            view.fresh_as_of_us = as_of_us
+            times, seen = view.times_us, view.seen
+            at = bisect_right(times, as_of_us)
+            if at and host.core.applied < seen[at - 1]:
+                raise InvariantViolation(
+                    "replicas know how old they are",
+                    f"node {host.id} has applied {host.core.applied}, as of {as_of_us} clients had seen {seen[at - 1]}",
+                )
+        view.times_us.append(host.local_us())
+        view.seen.append(self.completed)
 
     # Log and commit
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from raft.core import election, membership, node, reads, replication
+from raft.core.freshness import Freshness
 from raft.core.log import RaftLog
 from raft.core.messages import ConfChange, ConfState, Entry, Message, MessageKind, SnapshotMeta
 from raft.core.node import RaftNode
@@ -228,7 +229,7 @@ def _commit_behind_what_was_compared(patch: pytest.MonkeyPatch) -> None:
 
 
 def _heartbeat_tells_more_than_is_known_to_match(patch: pytest.MonkeyPatch) -> None:
-    heartbeat = State.heartbeat
+    heartbeat = reads.heartbeat
 
     def generous(state: State, peer: Progress) -> None:
         heartbeat(state, peer)
@@ -238,7 +239,7 @@ def _heartbeat_tells_more_than_is_known_to_match(patch: pytest.MonkeyPatch) -> N
         commit = min(message.commit, state.log.last_index)
         replication.on_heartbeat(state, message._replace(commit=commit))
 
-    patch.setattr(State, "heartbeat", generous)
+    patch.setattr(reads, "heartbeat", generous)
     _handlers(patch)[MessageKind.HEARTBEAT] = on_heartbeat
 
 
@@ -340,6 +341,36 @@ def _read_index_before_the_first_commit(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(reads, "ask", ask)
 
 
+def _fresh_when_a_heartbeat_comes(patch: pytest.MonkeyPatch) -> None:
+    """It may have been under way for long, or have waited while we stood still."""
+    heard = Freshness.heard
+
+    def late(fresh: Freshness, commit: int, applied: int, stamp: int, now_us: int) -> None:
+        heard(fresh, commit, applied, fresh.stamp(now_us), now_us)
+
+    patch.setattr(Freshness, "heard", late)
+
+
+def _fresh_before_it_is_applied(patch: pytest.MonkeyPatch) -> None:
+    heard = Freshness.heard
+
+    def hasty(fresh: Freshness, commit: int, applied: int, stamp: int, now_us: int) -> None:
+        heard(fresh, min(commit, applied), applied, stamp, now_us)
+
+    patch.setattr(Freshness, "heard", hasty)
+
+
+def _fresh_by_a_leader_without_a_lease(patch: pytest.MonkeyPatch) -> None:
+    """Another one may lead by now."""
+    heartbeat = reads.heartbeat
+
+    def generous(state: State, peer: Progress) -> None:
+        heartbeat(state, peer)
+        state.messages[-1] = state.messages[-1]._replace(hint=peer.stamp)
+
+    patch.setattr(reads, "heartbeat", generous)
+
+
 # Membership
 
 
@@ -379,6 +410,7 @@ def _apply_a_change_before_its_commit_is_durable(patch: pytest.MonkeyPatch) -> N
 
 
 _STALE_READ = ("linearizable quorum reads", "linearizable reads")
+_OLD_READ = ("replicas know how old they are",)
 _LEASE = ("leases do not overlap", "linearizable lease reads")
 _LOST = (
     "committed means durable on a majority",
@@ -444,6 +476,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("promise forgotten at restart", "leases", _LEASE, _promise_forgotten_at_restart),
     Mutant("read index without quorum", "leases", _STALE_READ, _read_index_without_quorum),
     Mutant("read index before the first commit", "network", _STALE_READ, _read_index_before_the_first_commit),
+    Mutant("fresh when a heartbeat comes", "leases", _OLD_READ, _fresh_when_a_heartbeat_comes),
+    Mutant("fresh before it is applied", "leases", _OLD_READ, _fresh_before_it_is_applied),
+    Mutant("fresh without a lease", "leases", _OLD_READ, _fresh_by_a_leader_without_a_lease),
     Mutant("several changes at once", "membership", (*_LOST, "ConfChangeInvalid"), _several_changes_at_once),
     Mutant(
         "campaign with a change due", "membership", (*_LOST, "KeyError"), _campaign_with_a_change_not_applied
