@@ -40,13 +40,13 @@ def plain(reply: Reply) -> object:
     return [plain(element) for element in reply.value] if isinstance(reply.value, list) else reply.value
 
 
-def wait(connection: Connection, *request: str) -> None:
-    """Send a request that is not answered yet, and return when it has arrived where its keys are."""
+def wait(connection: Connection, *request: str, shown: bytes = b" flags=b ") -> None:
+    """Send a request that is not answered yet, and return when it waits, where its keys are, too. `shown`: how CLIENT
+    LIST tells that it has begun."""
     id_ = str(connection.ask("CLIENT", "ID").value)
-    begun = b" cmd=%b " % request[0].lower().encode()
     connection.send(encode(request))
     with Connection(*connection.address) as beside:
-        while begun not in beside.ask("CLIENT", "LIST", "ID", id_).value:
+        while shown not in beside.ask("CLIENT", "LIST", "ID", id_).value:
             time.sleep(0.005)
         beside.ask("DBSIZE")  # goes the same ways behind it, to all groups
 
@@ -243,7 +243,7 @@ def test_whose_stream_goes_away_hears_of_it_if_he_reads_for_a_group(
     other.ask_all(
         [["SET", "{s}other", "v"], ["XADD", "s", "1", "f", "v"], ["XGROUP", "CREATE", "s", "g", "$"]]
     )
-    wait(reader, "XREAD", "BLOCK", "800", "STREAMS", "s", "$")
+    wait(reader, "XREAD", "BLOCK", "800", "STREAMS", "s", "$", shown=b" cmd=xread ")  # it may be over already
     wait(member, "XREADGROUP", "GROUP", "g", "c", "BLOCK", "0", "STREAMS", "s", ">")
     other.ask(*end.split())
     assert plain(reader.read()) is None
