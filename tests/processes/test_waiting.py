@@ -81,6 +81,22 @@ def test_who_waits_goes_on_when_the_leader_hears_and_says_nothing(cluster: Clust
         cluster.wait_ready()
 
 
+def test_who_waited_at_a_node_that_dies_takes_nothing(cluster: Cluster) -> None:
+    """Though it was the first: the next one gets it, or it stays."""
+
+    def visitors() -> int:
+        return sum(b"from" in link for link in scene.leader.call("cluster", "links"))
+
+    with cluster.logs_on_failure(), Scene(cluster, "gone") as scene:
+        eventually(lambda: visitors() == 2, "both others are connected")
+        scene.here.kill()
+        eventually(lambda: visitors() == 1, "the leader sees that it is gone")
+        scene.push()
+        assert scene.leader.call("llen", scene.list) == 1
+        scene.here.start()
+        cluster.wait_ready()
+
+
 def test_who_waits_goes_on_when_the_link_to_its_leader_breaks(cluster: Cluster) -> None:
     with cluster.logs_on_failure(), Scene(cluster, "cut") as scene:
         cluster.network.cut(scene.here.name, scene.leader.name)
