@@ -18,6 +18,8 @@ from tests.conformance.harness import servers
 from tests.conformance.harness.servers import HOST, Server
 from tests.processes.harness import Cluster, reply_timeout_s
 
+PATIENT = {"leader_wait_ms": 30_000}
+"""On a busy machine an election may take longer than commands wait by default."""
 PACKAGES = ("ioredis@6", "ioredis5@npm:ioredis@5", "redis@6", "bullmq@6")
 
 
@@ -70,7 +72,7 @@ def workplace(server: Server, tmp_path: Path) -> Workplace:
 @pytest.fixture(scope="session")
 def mortal_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Three nodes with one shard group, of which tests kill one."""
-    with Cluster(tmp_path_factory.mktemp("mortal"), groups=1, raft={"leader_wait_ms": 30_000}) as cluster:
+    with Cluster(tmp_path_factory.mktemp("mortal"), groups=1, raft=PATIENT) as cluster:
         yield cluster
 
 

@@ -1,32 +1,23 @@
-"""django-redis: a Django cache, its locks and its patterns, with a key prefix that puts all keys in one shard group:
-`set_many` is a transaction.
-"""
+"""django-redis: a Django cache, its locks and its patterns."""
 
 import threading
 from collections.abc import Iterator
 
 import pytest
-from django.conf import settings
 from django_redis.cache import RedisCache
 from redis.exceptions import LockNotOwnedError
 
 from tests.clients.conftest import on
-from tests.conformance.harness.servers import HOST, Server
-
-if not settings.configured:
-    settings.configure(CACHES={"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}})
+from tests.clients.django_cache import django_cache
+from tests.clients.jobs.workers import Workplace
 
 pytestmark = on("standalone", "forward")
 
 
 @pytest.fixture
-def cache(server: Server) -> Iterator[RedisCache]:
-    cache = RedisCache(
-        f"redis://{HOST}:{server.port}/0",
-        {"KEY_PREFIX": "{app}", "OPTIONS": {"CLIENT_CLASS": "django_redis.client.DefaultClient"}},
-    )
-    yield cache
-    cache.client.do_close_clients()
+def cache(workplace: Workplace) -> Iterator[RedisCache]:
+    with django_cache(workplace.url) as cache:
+        yield cache
 
 
 def test_values(cache: RedisCache) -> None:

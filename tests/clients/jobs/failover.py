@@ -1,14 +1,15 @@
-"""A queue's life while a node dies: jobs are queued and worked off all the time, and their keys' leader is killed.
+"""What clients do while a node dies: the leader of their keys is killed.
 
-Producer and worker talk to the nodes that live on, so that what is seen is the cluster's doing alone. No enqueuing may
-fail, and every job must run once: not lost, not twice, nor may a worker end. Jobs are quick and say in a file that they
-ran (ran.py).
+Of a queue: jobs are made and done all the time, by processes that talk to the nodes that live on, so that what is seen
+is the cluster's doing alone. No enqueuing may fail, and every job must run once: not lost, not twice, nor may a worker
+end. Jobs are quick and say in a file that they ran (ran.py). Of anything else: `share`.
 """
 
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -52,6 +53,33 @@ class Failover:
             for number in range(JOBS):
                 enqueue(number)
                 time.sleep(PAUSE_S)
+
+    def share(self, works: Sequence[Callable[[], object]]) -> int:
+        """Do each of `works` again and again in a thread of its own: before the leader is killed, while that happens,
+        and afterwards. Returns how often something was done. Raises whatever they raise.
+        """
+        done: list[None] = []
+        killed = threading.Event()
+
+        def repeat(work: Callable[[], object]) -> None:
+            left = KILL_AFTER
+            while left:
+                work()
+                done.append(None)
+                left -= killed.is_set()
+
+        with ThreadPoolExecutor(len(works)) as pool:
+            threads = [pool.submit(repeat, work) for work in works]
+            try:
+                eventually(
+                    lambda: len(done) >= KILL_AFTER or any(thread.done() for thread in threads), "it works"
+                )
+                self.victim.kill()
+            finally:
+                killed.set()
+            for thread in threads:
+                thread.result()
+        return len(done)
 
     def check(self) -> None:
         """Wait for all jobs. Raises AssertionError when one was lost or ran twice."""
