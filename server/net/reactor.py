@@ -63,6 +63,21 @@ _IN, _OUT, _GONE = select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP
 TOO_MANY = b"ERR max number of clients reached"
 
 
+class _Others(trio.abc.Instrument):
+    """The tasks that want to run: what Trio's statistics tell, without counting everything else."""
+
+    def __init__(self) -> None:
+        self.runnable: set[trio.lowlevel.Task] = set()
+
+    def task_scheduled(self, task: trio.lowlevel.Task) -> None:
+        """See Instrument."""
+        self.runnable.add(task)
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        """See Instrument."""
+        self.runnable.discard(task)
+
+
 class Reactor:
     """All clients of a node. `run` serves them until it is cancelled."""
 
@@ -152,6 +167,8 @@ class Reactor:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled; then every connection is closed."""
         descriptor = self._epoll.fileno()
+        others = _Others()
+        trio.lowlevel.add_instrument(others)
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -165,11 +182,10 @@ class Reactor:
                     for _ in range(turns_in_a_row_max):
                         if not self._turn(wait_s):
                             break
-                        busy = (
-                            self._left or self._put_off or trio.lowlevel.current_statistics().tasks_runnable
-                        )
+                        busy = self._left or self._put_off or others.runnable
                         wait_s = 0.0 if busy else linger_s
         finally:
+            trio.lowlevel.remove_instrument(others)
             self.stop_listening()
             for connection in self.connections:
                 connection.close()
