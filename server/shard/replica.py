@@ -58,9 +58,10 @@ class Replica:
         """See Store: what is applied is committed."""
         self.sweep_due = True
         """There may be something to sweep, see sweeper.py."""
+        self.swept_to = b""
+        """Before this key of the store nothing is left of what is being swept. Of one worker thread, as the next."""
         self.swept_values = 0
-        """Values that were swept: those whose elements lay apart, and all keys of flushed databases. Of one worker
-        thread."""
+        """Values that were swept: those whose elements lay apart, and all keys of flushed databases."""
         self.asker = 0
         """What this node calls itself in receipts."""
         self.receipts: deque[Receipt] = deque()

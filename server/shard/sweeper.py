@@ -2,7 +2,8 @@
 snapshot replaced.
 
 Every node does this for itself, on a worker thread, some hundred keys at a time. Nothing of it goes through
-the log: what is swept is not part of the group's state, and the note of it ('i', 'q' and 'g' records) goes last. Not
+the log: what is swept is not part of the group's state, and the note of it ('i', 'q' and 'g' records) goes last. A
+round begins where the one before has ended (`Replica.swept_to`), as LevelDB would walk over all that was deleted. Not
 while a snapshot is being read from here: its chunks are of different times, and could have a record without its note.
 Nor while the data here is of different times, as it is after a snapshot and after a restart until the log is applied: a
 database that will be flushed may hold a key that will have been moved out of it, and their elements are the same.
@@ -40,7 +41,7 @@ def sweep(store: DataStore, replica: Replica, *, consistent: bool = True) -> boo
         _, group, generation = DATA_PREFIX.unpack(note)
         prefix = data_prefix(group, generation)
         replica.sweep_due = True
-        _delete_some(store, note, prefix, prefix_end(prefix), b"")
+        _delete_some(store, replica, note, prefix, prefix_end(prefix), b"")
         return True
     if not consistent:
         replica.sweep_due = True
@@ -50,7 +51,7 @@ def sweep(store: DataStore, replica: Replica, *, consistent: bool = True) -> boo
         _, id_ = ELEMENT_PREFIX.unpack(note[len(prefix) :])
         start, stop = element_range(id_)
         replica.sweep_due = True
-        if _delete_some(store, note, prefix + start, prefix + stop, b"").done:
+        if _delete_some(store, replica, note, prefix + start, prefix + stop, b"").done:
             replica.swept_values += 1
         return True
     for note, _ in store.scan(prefix + b"q", prefix + b"r"):
@@ -58,7 +59,7 @@ def sweep(store: DataStore, replica: Replica, *, consistent: bool = True) -> boo
         replica.sweep_due = True
         start = prefix + HEAD_PREFIX.pack(b"h", space, 0, 0)
         stop = prefix + HEAD_PREFIX.pack(b"h", space + 1, 0, 0)
-        replica.swept_values += _delete_some(store, note, start, stop, prefix).plain_heads
+        replica.swept_values += _delete_some(store, replica, note, start, stop, prefix).plain_heads
         return True
     return False
 
@@ -72,11 +73,15 @@ class _Deleted(NamedTuple):
     """Heads whose values went with them."""
 
 
-def _delete_some(store: DataStore, note: bytes, start: bytes, stop: bytes, heads_of: bytes) -> _Deleted:
+def _delete_some(
+    store: DataStore, replica: Replica, note: bytes, start: bytes, stop: bytes, heads_of: bytes
+) -> _Deleted:
     """Delete the first keys of [start, stop), and `note` when nothing is left. `heads_of`: the group's prefix
     when the keys are heads, whose expiry index goes with them, and whose elements are left behind."""
     batch = store.batch()
     done, plain_heads = False, 0
+    if start < replica.swept_to < stop:
+        start = replica.swept_to
     for count, (key, record) in enumerate(store.scan(start, stop), start=1):
         batch.delete(key)
         if heads_of:
@@ -87,6 +92,7 @@ def _delete_some(store: DataStore, note: bytes, start: bytes, stop: bytes, heads
             else:
                 plain_heads += 1
         if count == keys_per_round_max:
+            replica.swept_to = key
             break
     else:
         batch.delete(note)

@@ -10,6 +10,7 @@ from raft.core.messages import NORMAL, ConfState, Entry, SnapshotMeta
 from server.keyspace.layout import META_KEY, STRING
 from server.keyspace.leveldb import DataStore
 from server.keyspace.view import View
+from server.shard import sweeper
 from server.shard.digest import digest
 from server.shard.effects import encode_effects
 from server.shard.replica import Replica
@@ -160,6 +161,43 @@ def test_a_flushed_database_is_swept_with_its_expiry_index(make_copy: Callable[[
     assert len(left) == 4, "the new key's head, its place in the expiry index, Meta, and the time"
     assert copy.replica.swept_values == 48
     assert not sweep(copy.store, copy.replica)
+
+
+def test_a_sweep_does_not_walk_again_over_what_it_has_deleted(
+    make_copy: Callable[[], Copy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeper, "keys_per_round_max", 10)
+    copy = make_copy()
+
+    def fill(view: View) -> None:
+        for key in (b"first", b"second"):
+            found = sets.find_to_add(view, key, [b"x"])
+            found.add_all([b"member%d" % number for number in range(200)])
+            found.save()
+
+    copy.replica.apply([entry(2, copy, fill)])
+    copy.replica.apply([entry(3, copy, lambda view: view.delete(b"second"))])
+    elements = copy.replica.prefix + b"e"
+    deleted: set[bytes] = set()
+    walked_over: list[int] = []
+    scan = copy.store.scan
+
+    def noted(start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        for row in scan(start, stop, reverse):
+            if row[0].startswith(elements):
+                walked_over.append(sum(start < key < row[0] for key in deleted))
+                deleted.add(row[0])
+            yield row
+
+    monkeypatch.setattr(copy.store, "scan", noted)
+    for _ in range(10):
+        assert sweep(copy.store, copy.replica)
+    assert len(deleted) == 100
+    assert max(walked_over) < 10, "but those of the same round"
+    copy.replica.apply([entry(4, copy, lambda view: view.delete(b"first"))])
+    while sweep(copy.store, copy.replica):
+        pass
+    assert list(copy.replica.scan(b"e", b"f")) == []
 
 
 def test_what_a_replica_notes_is_not_swept_before_its_data_is_one_state(
