@@ -33,14 +33,16 @@ _BUCKET_MAX = 32
 _BUCKET_READ_MAX = 256
 """Names of like checksums can be made by someone who wants to: a bucket with so many is halved, so that no draw reads
 many; it is not fair any more, but all but names of one and the same checksum are drawn."""
-_SAMPLE_MAX = 64
-"""Names that a Sample draws at once, from"""
-_SAMPLE_BUCKET_EXPECTED = 256
-"""a bucket of up to so many, about: few of them, so that the checksums of what stays are as even as they were."""
-_SAMPLE_BUCKET_FULL = 320
-"""More than that practically none holds whose elements nobody has taken from: four times the deviation."""
-_SAMPLE_TRIES_MAX = 8
+_SLICE_EXPECTED = 64
+"""Elements that a Sample reads at once, about."""
+_SLICE_FULL = 96
+"""More than that practically no slice holds: four times the deviation."""
+_SECTOR_EXPECTED = 16 * _SLICE_EXPECTED
+"""Elements of a sector of slices: what lies next to a slice may be empty so far."""
+_SLICE_TRIES_MAX = 8
 """One or two do, unless the checksums were made to be uneven."""
+_WHOLE_MAX = 256
+"""A collection with no more is one slice."""
 _TRIES_MAX = 200
 """A try fails three times out of four; so many in a row only when the checksums were made to be uneven, or when nearly
 no row counts: then names are not as likely as each other any more."""
@@ -150,38 +152,75 @@ class Table:
 
 
 class Sample:
-    """Random elements of a spread collection, drawn ahead for who takes random ones off it again and again: with each
-    change of the collection it stays what it is, a random choice among all. For Derived, see keyspace/derived.py.
+    """Random elements of a spread collection, read ahead for who takes random ones off it again and again. For Derived,
+    see keyspace/derived.py.
 
-    It is filled from one wide bucket of checksums, taken with a probability that grows with what is in it, so that each
-    element is as likely as any other. Those that are taken together have checksums that lie together, which nobody can
-    see in their names.
+    LevelDB walks over what was taken off as if it were still there, for a while. So the checksums are gone through in
+    laps: from a slice drawn as `draw` does it, one slice after the other, and all of one is taken, in random order,
+    before the next one is read. Each step finds an element then, however many have gone, and each is as likely as any
+    other. Those that are taken together have checksums that lie together, which nobody can see in their names.
+
+    The slices of a lap do not lie side by side: it visits the first one of each sector, then the second ones. So the
+    checksums of what stays are about as even as they were, for `draw`.
     """
 
-    __slots__ = ("chosen", "size")
+    __slots__ = ("_begun_with", "_left", "_rounds", "_sectors", "_step", "chosen", "size")
 
     def __init__(self) -> None:
         self.chosen: list[bytes] = []
         """In random order, as they lie in the collection."""
-        self.size = _SAMPLE_MAX
+        self.size = _WHOLE_MAX
+        self._begun_with = 0
+        """Elements at the beginning of the lap."""
+        self._sectors = self._rounds = 1
+        """The slices: so many sectors, and slices in each."""
+        self._step = 0
+        """The next slice, in the order of the lap."""
+        self._left = 0
+        """Slices of this lap that were not read."""
 
-    def fill(self, collection: Collection, size: int, random: Random) -> None:
-        """Choose some of the `size` elements, if luck will have it."""
-        table = Table(collection)
-        buckets = -(-size // _SAMPLE_BUCKET_EXPECTED)
-        most = 2 * _SAMPLE_BUCKET_EXPECTED
-        for _ in range(_SAMPLE_TRIES_MAX):
-            bucket = random.randrange(buckets)
-            start, stop = bucket * CRC_END // buckets, (bucket + 1) * CRC_END // buckets
-            found = list(islice(table.rows(start, stop), most + 1))
-            if buckets == 1 or (len(found) <= most and random.randrange(_SAMPLE_BUCKET_FULL) < len(found)):
-                self.chosen = [where for where, _ in random.sample(found, min(_SAMPLE_MAX, len(found)))]
-                return
+    def fill(self, collection: Collection, size: int, random: Random) -> bool:
+        """Choose some of the `size` elements, none of which is chosen. Whether luck would have it."""
+        for _ in range(_SLICE_TRIES_MAX):
+            is_first = not self._left or size > 2 * self._begun_with
+            if is_first:
+                self._begin(size, random)
+            found = self._next(collection)
+            if is_first and size > _WHOLE_MAX and random.randrange(_SLICE_FULL) >= len(found):
+                self._left = 0  # as likely as there are elements in it
+            elif found:
+                random.shuffle(found)
+                self.chosen = found
+                return True
+        return False
+
+    def _begin(self, size: int, random: Random) -> None:
+        """A lap through a collection of `size` elements."""
+        self._begun_with = size
+        self._sectors = max(size // _SECTOR_EXPECTED, 1)
+        self._rounds = -(-size // (self._sectors * _SLICE_EXPECTED)) if size > _WHOLE_MAX else 1
+        self._left = self._sectors * self._rounds
+        self._step = random.randrange(self._left)
+
+    def _next(self, collection: Collection) -> list[bytes]:
+        """What lies in the next slice."""
+        slices = self._sectors * self._rounds
+        round_, sector = divmod(self._step, self._sectors)
+        at = sector * self._rounds + round_
+        self._step = (self._step + 1) % slices
+        self._left -= 1
+        rows = Table(collection).rows(at * CRC_END // slices, (at + 1) * CRC_END // slices)
+        return [where for where, _ in islice(rows, _BUCKET_READ_MAX)]
 
     def added(self, where: bytes, size: int, random: Random) -> None:
         """An element has come to lie at `where`; they are `size` now."""
         chosen = self.chosen
-        if chosen and (at := random.randrange(size)) < len(chosen):
+        if not chosen:
+            return
+        at = random.randrange(size)
+        if len(chosen) == size - 1 < _WHOLE_MAX:  # they are all that there are, and stay so
+            chosen.insert(at, where)
+        elif at < len(chosen):
             chosen[at] = where
 
     def removed(self, where: bytes) -> None:

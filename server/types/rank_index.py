@@ -220,7 +220,7 @@ class RankIndex:
         if edge is None or len(edge.keys) < count:
             # The last ones, too, forwards and no step further: behind them lies what was taken off before.
             first = self.key_at(max(len(self) - EDGE_MAX, 0)) if reverse else self.lowest
-            keys = list(islice(self._elements(first, None), EDGE_MAX))
+            keys = list(islice(self._elements(first, None), min(EDGE_MAX, len(self))))
             self.size += len(keys)
             if reverse:
                 self.highest = keys[-1]

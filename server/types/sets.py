@@ -38,6 +38,8 @@ _NUMBER_BYTES = 4
 _NUMBER_MAX = (1 << 8 * _NUMBER_BYTES) - 1
 _by_number = itemgetter(1)
 """Orders rows by their values, the numbers."""
+_AHEAD_MAX = 1000
+"""Members that one SPOP takes of those that were read ahead."""
 _POP_REBUILD_SHARE = 5
 """SPOP of so many times what remains makes a new set of the rest, in Redis."""
 
@@ -176,37 +178,38 @@ class Set:
 
     def pop(self, count: int, random: Random) -> list[bytes]:
         """Remove up to `count` random members, and return them."""
-        if count >= self.count:
+        if self._collection.spread and count <= min(self.count, _AHEAD_MAX):
+            popped = self._pop_ahead(count, random)
+        elif count >= self.count:
             popped = list(self)
             self.count = 0
-            return popped
-        if count == 1 and self._collection.spread:
-            return [self._pop_one(random)]
-        popped = self.draw_many(count, random)
-        for member in popped:
-            self._delete(element(member))
-        if self.encoding == HASHTABLE and self.count * _POP_REBUILD_SHARE <= count:
+        else:
+            popped = self._pop_drawn(count, random)
+        if self.encoding == HASHTABLE and 0 < self.count * _POP_REBUILD_SHARE <= count:
             self.encoding = max(LISTPACK, _encoding_of(self._view.limits, list(self)))
         return popped
 
-    def _pop_one(self, random: Random) -> bytes:
-        """`pop` of one of several, the second one in a row from what was drawn ahead."""
+    def _pop_drawn(self, count: int, random: Random) -> list[bytes]:
+        drawn = self.draw_many(count, random)
+        for member in drawn:
+            self._delete(element(member))
+        return drawn
+
+    def _pop_ahead(self, count: int, random: Random) -> list[bytes]:
+        """`pop`, from the second one in a row on from what was read ahead."""
         collection, derived = self._collection, self._view.derived
+        popped: list[bytes] = []
         sample: Sample | None = derived.find(collection.id)
         if sample is None:
             derived.keep(collection.id, Sample())
         else:
-            if not sample.chosen:
-                sample.fill(collection, self.count, random)
-            if sample.chosen:
+            while len(popped) < count and (sample.chosen or sample.fill(collection, self.count, random)):
                 where = sample.chosen[-1]
                 collection.delete(where)
                 sample.chosen.pop()
                 self.count -= 1
-                return where[CRC_BYTES:]
-        member = self.draw(random)
-        self._delete(element(member))
-        return member
+                popped.append(where[CRC_BYTES:])
+        return popped if len(popped) == count else popped + self._pop_drawn(count - len(popped), random)
 
     def page(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
         """Where to go on, 0 at the end, and about `count` members from `cursor` on; all that a small set has."""

@@ -131,7 +131,7 @@ def test_every_member_is_drawn_ahead_as_often_as_any_other() -> None:
     for _ in range(fills):
         sample = crc_order.Sample()
         sample.fill(collection, count, group.view.random)
-        seen.update(sample.chosen)
+        seen.update(sample.chosen[:16])
     assert len(seen) == count
     expected = seen.total() / count
     # Members of one bucket are drawn together, so that it is less than chi-squared among them and more between buckets.
