@@ -20,6 +20,7 @@ from server.keyspace.layout import (
     expiry_time,
     head_key,
 )
+from server.keyspace.view import View
 from server.shard.evaluator import Evaluator
 from server.shard.overlay import Overlay
 from server.telemetry.stats import Stats
@@ -35,6 +36,10 @@ class Expirer:
     def __init__(self, evaluator: Evaluator, stats: Stats) -> None:
         self._evaluator = evaluator
         self._stats = stats
+        self._view: View | None = None
+        self._upto = b""
+        """In this view, of the rows whose time is `due_ms` there are none up to this one: many keys may expire at one
+        time, and LevelDB would walk over all that have gone."""
 
     def expire_seen(self, seen: Iterable[tuple[int, bytes]]) -> None:
         """Delete the keys (space, key) that commands of this turn found past their time. If there are many,
@@ -51,7 +56,13 @@ class Expirer:
         view, base = self._evaluator.step_in()
         due: list[bytes] = []
         if view.due_ms <= view.now_ms:
-            due, view.due_ms = _due(base, expiry_range(NEVER_MS, view.due_ms), view.now_ms)
+            start, stop = expiry_range(NEVER_MS, view.due_ms)
+            if self._view is view and self._upto > start and expiry_time(self._upto) == view.due_ms:
+                start = self._upto
+            due, view.due_ms = _due(base, (start, stop), view.now_ms)
+            self._upto = b""
+            if len(due) == expire_keys_per_turn_max:
+                self._view, self._upto, view.due_ms = view, due[-1], expiry_time(due[-1])
             for key in due:
                 self._expire(key)
         return self._expire_elements() or len(due) == expire_keys_per_turn_max

@@ -10,6 +10,7 @@ from server.commands import all as all_commands
 from server.commands.table import lookup
 from server.errors import OUTCOME_UNKNOWN
 from server.keyspace.events import ALL
+from server.shard import expirer
 from server.shard import shard as shard_module
 from server.shard.call import Call, Later, Transaction
 from server.shard.clock import boot_time_us
@@ -542,6 +543,34 @@ def test_a_command_that_writes_more_than_an_entry_holds_is_refused_and_those_bef
     bench.turn()
     bench.shard.retry.clear()
     assert bench.ask("EXISTS", "large") == [b":0\r\n"]
+
+
+def test_keys_that_expire_together_are_not_walked_over_again(
+    make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expirer, "expire_keys_per_turn_max", 10)
+    bench = make()
+    for number in range(95):
+        bench.ask("SET", f"k{number}", "v", "PXAT", f"{bench.clock.now_ms + 5000}")
+    starts: list[bytes] = []
+    scan = Overlay.scan
+
+    def watched(
+        self: Overlay, start: bytes, stop: bytes, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        starts.append(start)
+        return scan(self, start, stop, reverse)
+
+    monkeypatch.setattr(Overlay, "scan", watched)
+    bench.turn()
+    bench.clock.advance()
+    bench.clock.now_ms += 6000
+    while bench.shard.expirer.expire_due():
+        pass
+    rounds = [start for start in starts if start[:1] == b"x"]
+    assert len(rounds) == 10
+    assert rounds == sorted(set(rounds))
+    assert bench.shard.meta().databases[0].keys == 0
 
 
 def test_the_expirer_does_not_look_before_something_is_due(
