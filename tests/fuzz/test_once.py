@@ -16,6 +16,7 @@ import pytest
 
 from raft.core.messages import NORMAL, Entry
 from server.commands.table import COMMANDS, lookup
+from server.keyspace import breath
 from server.keyspace.leveldb import DataStore
 from server.shard.call import Call, Later, Transaction
 from tests.fuzz.machine import finish
@@ -214,6 +215,12 @@ def strings(reply: bytes) -> list[str]:
     """The bulk strings of a reply."""
     lines = reply.decode().split("\r\n")
     return [text for head, text in pairwise(lines) if head[:1] == "$" and head != "$-1"]
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine makes no command a long one."""
+    monkeypatch.setattr(breath, "slice_s", 3600.0)
 
 
 @pytest.fixture
