@@ -6,6 +6,7 @@ CASES = [
     Case(
         "COMMANDLOG",
         [
+            ["CONFIG", "SET", "commandlog-execution-slower-than", "-1"],
             ["COMMANDLOG", "HELP"],
             ["COMMANDLOG", "RESET", "slow"],
             ["COMMANDLOG", "RESET", "large-request"],
@@ -21,6 +22,7 @@ CASES = [
             ["COMMANDLOG", "GET", "1"],
             ["COMMANDLOG", "NOSUCH"],
             ["COMMANDLOG"],
+            ["CONFIG", "SET", "commandlog-execution-slower-than", "10000"],
         ],
     ),
     Case(

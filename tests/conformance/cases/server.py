@@ -133,6 +133,7 @@ CASES = [
     Case(
         "SLOWLOG and LATENCY",
         [
+            ["CONFIG", "SET", "slowlog-log-slower-than", "-1"],
             ["SLOWLOG", "RESET"],
             ["SLOWLOG", "LEN"],
             ["SLOWLOG", "GET"],
@@ -146,6 +147,7 @@ CASES = [
             ["SLOWLOG", "GET", "x"],
             ["SLOWLOG", "NOSUCH"],
             ["SLOWLOG", "HELP"],
+            ["CONFIG", "SET", "slowlog-log-slower-than", "10000"],
             ["LATENCY", "RESET"],
             ["LATENCY", "RESET", "nosuch", "command"],
             ["LATENCY", "LATEST"],
