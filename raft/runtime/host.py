@@ -58,7 +58,7 @@ PULSE_LANE = "pulse"
 _BUFFER_BYTES_MAX = 64 << 20
 """Waiting for one peer besides the largest frame."""
 _PULSES = (MessageKind.HEARTBEAT, MessageKind.HEARTBEAT_RESPONSE)
-APPLY_REST_S = 0.05
+APPLY_REST_S = 0.1
 """Between two pieces of work for the apply thread, unless there are APPLY_BYTES_MIN to apply or somebody waits. A piece
 costs like a hundred entries, and until then reads find what is not applied in memory."""
 APPLY_BYTES_MIN = 256 << 10
