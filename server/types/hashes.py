@@ -61,7 +61,6 @@ _VALUE_AT = (1, 1 + _TIME.size, _NUMBERED_VALUE_AT)
 _INDEXED_AT = 1 + _TIME.size
 """Where the rest of the field's element begins in an entry of the second table."""
 _FIELD_AT = 5
-_UNKNOWN = -1
 _by_number = itemgetter(1)
 """Records with numbers are ordered by these."""
 
@@ -106,7 +105,7 @@ def _index(element: bytes, expire_ms: int) -> bytes:
 class Hash:
     """The hash at one key, for the length of one command; changes are written by `save`."""
 
-    __slots__ = ("_count", "_elements", "_expiring", "_next", "_next_ms", "_now_ms", "_view")
+    __slots__ = ("_count", "_elements", "_expiring", "_first_gone", "_next", "_next_ms", "_now_ms", "_view")
 
     def __init__(self, view: View, elements: Collection) -> None:
         self._view = view
@@ -117,7 +116,9 @@ class Hash:
         self._expiring = 0
         """Those of them that expire."""
         self._next_ms = 0
-        """When the first of these does; 0: there is none; _UNKNOWN: `save` has to look."""
+        """When the first of these does, 0 when there is none; while `_first_gone` a bound: none does before it."""
+        self._first_gone = False
+        """The field that expired first has gone: `save` has to look for the next one."""
         self._next = 0
         """The number of the next field to be added, while they have numbers."""
         if elements.encoding & ELEMENTS_EXPIRE:
@@ -155,7 +156,7 @@ class Hash:
         """How many fields there are. Costs a step for each that is over and not yet deleted."""
         if not self._some_over():
             return self._count
-        return self._count - sum(1 for _ in self._elements.scan(b"x", b"x" + _TIME.pack(self._now_ms + 1)))
+        return self._count - sum(1 for _ in self._elements.scan(*self._over()))
 
     def everything(self) -> dict[bytes, bytes]:
         """Fields and values; those of a listpack as they were added."""
@@ -211,6 +212,11 @@ class Hash:
         """`count` different ones of the `size` that are there, or with `repeat` each drawn from all."""
         drawn = self._by_checksum().draw_many(size, count, self._view.random, repeat=repeat)
         return [(field, _value(record)) for field, record in drawn]
+
+    def _over(self) -> tuple[bytes, bytes]:
+        """Where fields past their time lie in the second table. Not from its beginning: LevelDB would walk over those
+        that have gone."""
+        return b"x" + _TIME.pack(self._next_ms), b"x" + _TIME.pack(self._now_ms + 1)
 
     def _some_over(self) -> bool:
         """Whether fields may lie here that are past their time."""
@@ -287,7 +293,7 @@ class Hash:
 
     def delete_over(self, limit: int) -> int:
         """Delete fields past their time, at most `limit` of them. How many they were."""
-        over = self._elements.range(b"x", b"x" + _TIME.pack(self._now_ms + 1), limit=limit)
+        over = self._elements.range(*self._over(), limit=limit)
         for entry, _ in over:
             self._delete(b"f" + entry[_INDEXED_AT:], _TIME.unpack_from(entry, 1)[0])
         return len(over)
@@ -299,9 +305,9 @@ class Hash:
             self._view.delete(elements.key)
             return False
         if self._expiring:
-            if self._next_ms == _UNKNOWN:
-                first, _ = elements.range(b"x", b"y", limit=1)[0]
-                self._next_ms = _TIME.unpack_from(first, 1)[0]
+            if self._first_gone:
+                first, _ = elements.range(self._over()[0], b"y", limit=1)[0]
+                self._next_ms, self._first_gone = _TIME.unpack_from(first, 1)[0], False
             elements.encoding |= ELEMENTS_EXPIRE
             elements.meta = _META.pack(self._next_ms, self._count, self._expiring)
         else:
@@ -323,13 +329,15 @@ class Hash:
         if old_ms:
             self._elements.delete(_index(element, old_ms))
             self._expiring -= 1
-            if old_ms == self._next_ms:
-                self._next_ms = _UNKNOWN if self._expiring else 0
+            if not self._expiring:
+                self._next_ms, self._first_gone = 0, False
+            elif old_ms == self._next_ms:
+                self._first_gone = True
         if new_ms:
             self._elements.put(_index(element, new_ms), b"")
             self._expiring += 1
-            if self._next_ms != _UNKNOWN and (not self._next_ms or new_ms < self._next_ms):
-                self._next_ms = new_ms
+            if not self._next_ms or new_ms < self._next_ms:
+                self._next_ms, self._first_gone = new_ms, False
 
 
 def find(view: View, key: bytes) -> Hash | None:

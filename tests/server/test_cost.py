@@ -245,6 +245,18 @@ def test_a_pop_costs_the_same_however_many_came_before(words: str) -> None:
     assert max(costs) <= 5 * min(costs), "the last of a set lie beside what has gone, once"
 
 
+def test_fields_that_expire_one_after_the_other_cost_the_same() -> None:
+    fields, parts = 2000, 4
+    group = Counted(UnmergedStore())
+    for number in range(fields):
+        group.run("HSETEX", "h", "PX", f"{1000 + number}", "FIELDS", "1", f"f{number}", "v")
+    costs = [0] * parts
+    for number in range(fields):
+        costs[number * parts // fields] += group.cost("HDEL", "h", f"f{number}")
+    assert group.run("EXISTS", "h") == 0
+    assert max(costs) <= 2 * min(costs), costs
+
+
 def test_a_small_set_that_is_filled_and_emptied_costs_the_same_for_ever() -> None:
     group = Counted(UnmergedStore())
     group.run("SADD", "s", *(f"m{number}" for number in range(200)))
