@@ -455,7 +455,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ("commit counts own term",),
         _commit_an_old_term_by_counting,
     ),
-    Mutant("vote for everybody", "network", _LOST, _vote_for_everybody),
+    Mutant("vote for everybody", "network", ("votes are durable", *_LOST), _vote_for_everybody),
     Mutant("vote for a shorter log", "everything", _LOST, _vote_for_a_shorter_log),
     Mutant(
         "append without the term before",
@@ -489,7 +489,12 @@ MUTANTS: tuple[Mutant, ...] = (
         ("changes are durably committed",),
         _apply_a_change_before_its_commit_is_durable,
     ),
-    Mutant("joint state asks only the new", "membership", _LOST, _joint_state_asks_only_the_new_voters),
+    Mutant(
+        "joint state asks only the new",
+        "membership",
+        ("progress", *_LOST),
+        _joint_state_asks_only_the_new_voters,
+    ),
 )
 
 TOLD: tuple[tuple[str, Callable[[pytest.MonkeyPatch], None]], ...] = (
