@@ -96,6 +96,7 @@ def _delete_some(
             break
     else:
         batch.delete(note)
+        replica.swept_to = b""  # the next snapshot may be staged where one was that is swept now
         done = True
     store.write(batch)
     return _Deleted(done, plain_heads)

@@ -149,6 +149,36 @@ def test_another_snapshot_drops_what_was_staged(make_copy: Callable[[], Copy]) -
     assert {key[:prefix_bytes] for key in groups_data} == {receiver.replica.prefix}, "the staged one is swept"
 
 
+def test_all_of_what_was_staged_is_swept_where_something_was_before(
+    make_copy: Callable[[], Copy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The place of a snapshot that was given up is free when it is swept. What stayed there would come to life again
+    with the next one."""
+    monkeypatch.setattr(sweeper, "keys_per_round_max", 10)
+    sender, receiver = make_copy(), make_copy()
+    for index in range(2, 50):
+        sender.replica.apply([entry(index, sender, put(b"k%d" % index, b"v"))])
+    chunk, _ = sender.replica.snapshot_read(b"", 1 << 20)
+
+    def stage(token: bytes) -> None:
+        receiver.replica.snapshot_begin(token)
+        receiver.replica.snapshot_write(token, chunk, b"z")
+
+    def staged() -> set[bytes]:
+        while sweep(receiver.store, receiver.replica):
+            pass
+        return {key[:5] for key, _ in receiver.store.scan(b"d", b"e")}
+
+    stage(b"first")
+    receiver.replica = Replica(receiver.store, GROUP)
+    assert staged() == set()
+    stage(b"second")
+    [second] = staged()
+    stage(b"third")
+    assert len(staged() - {second}) == 1
+    assert second not in staged()
+
+
 def test_a_flushed_database_is_swept_with_its_expiry_index(make_copy: Callable[[], Copy]) -> None:
     copy = make_copy()
     for index in range(2, 50):
