@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from raft.core.messages import NORMAL, Entry
 from server.cluster.topology import NodeAddress, Topology
 from server.keyspace.hot import HotReplies
 from server.shard.call import Transaction
@@ -88,6 +89,19 @@ def test_who_found_a_list_empty_waits_behind_what_is_done_again(bench: Bench) ->
     bench.shard.submit(bench.shard.retry[1])
     settle(bench)
     assert early == [b"*2\r\n$1\r\nl\r\n$1\r\nx\r\n"]
+
+
+def test_what_another_leader_has_committed_is_nobodys_reply(bench: Bench) -> None:
+    """Raft may tell of the commit before it tells that we lead no more."""
+    reply = bench.ask("SET", "k", "v")
+    bench.turn()
+    group = bench.group
+    group.term += 1
+    group.log[-1] = Entry(group.last_index, group.term, NORMAL, b"")
+    bench.commit(group.last_index)
+    assert reply == []
+    bench.follow(group.term)
+    assert [call.args[0] for call in bench.shard.retry] == [b"SET"]
 
 
 class Node:

@@ -84,6 +84,23 @@ def test_a_read_that_is_always_overtaken_is_for_the_leader(
     assert replica.read("MGET", "{k}a", "{k}b") is None
 
 
+def test_a_read_during_an_apply_is_for_the_leader(replica: Replica) -> None:
+    replica.shard.replica.writes += 1
+    assert replica.read("MGET", "{k}a", "{k}b") is None
+    replica.shard.replica.writes += 1
+    assert replica.read("MGET", "{k}a", "{k}b") == OLD
+
+
+def test_what_is_past_the_groups_time_is_gone_though_the_clock_was_set_back(replica: Replica) -> None:
+    replica.write("SET", "{k}a", "2", "PX", "1000")
+    replica.clock.now_ms += 2000
+    replica.clock.now_s += 2
+    replica.write("SET", "{k}b", "2")
+    replica.apply()
+    replica.clock.now_ms -= 60_000
+    assert replica.read("GET", "{k}a") == b"$-1\r\n"
+
+
 def test_what_is_no_one_state_or_too_old_is_not_read(replica: Replica) -> None:
     replica.consistent = False
     assert replica.read("GET", "{k}a") is None
