@@ -1,6 +1,7 @@
 """Two nodes' links over loopback, in one loop; and a peer that does not keep to the protocol."""
 
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import trio
 from raft.runtime import FrameError, Link, Links
 from raft.runtime import links as links_module
 from raft.runtime.frames import LONG_BYTES, frame_header
-from raft.runtime.handshake import PREFACE, Handshake
+from raft.runtime.handshake import PREFACE, Handshake, Hello
 from tests.ports import free_port
 from tests.raft.runtime.harness import patience_s, until
 
@@ -322,6 +323,20 @@ async def test_of_two_processes_of_one_node_the_second_is_refused_while_the_firs
         first.cancel()
         await until(lambda: bool(twin.opened))
         nursery.cancel_scope.cancel()
+
+
+def test_a_process_that_has_hung_up_stands_in_nobodys_way_though_nobody_has_read_that_yet() -> None:
+    """A node that comes back at once is heard at once."""
+    links = side(1).links
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        lane = links._lanes["test"]
+        links._accepted["test", 2] = Link(lane, 2, b"before", dialed=False, sock=ours)
+        hello = Hello("test", 2, "n2", bytes(16), "test", b"", b"now")
+        theirs.send(b"unread")
+        assert links._refusal_of(hello) is not None
+        theirs.close()
+        assert links._refusal_of(hello) is None
 
 
 @pytest.mark.parametrize(
