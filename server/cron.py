@@ -29,12 +29,25 @@ members_period_s = 1.0
 disk_period_s = 1.0
 sweep_period_s = 0.5
 means_period_s = 0.5
+uses_period_s = 1.0
 
 
 async def run_cron(node: Node) -> None:
     """All jobs, until cancelled."""
     async with trio.open_nursery() as nursery:
-        for job in (_work, _deadlines, _rates, _expire, _clients, _balance, _members, _means, _disk, _sweep):
+        for job in (
+            _work,
+            _deadlines,
+            _rates,
+            _expire,
+            _clients,
+            _balance,
+            _members,
+            _means,
+            _disk,
+            _sweep,
+            _uses,
+        ):
             nursery.start_soon(job, node)
 
 
@@ -140,3 +153,9 @@ async def _sweep(node: Node) -> None:
                 node.stats.lazyfreed_objects += shard.replica.swept_values
                 shard.replica.swept_values = 0
                 await trio.sleep(expire_pause_s)
+
+
+async def _uses(node: Node) -> None:
+    while True:
+        await trio.sleep(uses_period_s)
+        node.periods.check()

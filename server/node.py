@@ -49,6 +49,7 @@ from server.shard.forward import Forwarder
 from server.shard.lane import LANE as FORWARD_LANE
 from server.shard.leadership import Leadership
 from server.shard.overlay import Overlay
+from server.shard.periods import Periods
 from server.shard.replica import Replica
 from server.shard.router import Router
 from server.shard.shard import Shard
@@ -156,6 +157,7 @@ class Node(Services):
         self.workbench = Workbench()
         for group in self.topology.groups.values():
             self.router.add(group.number, self._make_shard(group.number, group.replicas))
+        self.periods = Periods(self.hot, self.shards, self.clock)
         self.state.follow(self.shards[SYSTEM_GROUP])
         self.functions = Functions()
         self.state.watch(FUNCTIONS_PREFIX, self.functions.changed)

@@ -79,6 +79,8 @@ class Guard(IntFlag):
     """Its user may not do everything, see access/users.py."""
     TRACKING = 16
     """What it reads is remembered, or what it writes carries its name."""
+    NO_TOUCH = 32
+    """What it reads is not used thereby."""
 
 
 _UNAUTHENTICATED = Guard.UNAUTHENTICATED.value
@@ -161,7 +163,6 @@ class Session:
         "net_input_bytes",
         "net_output_bytes",
         "no_evict",
-        "no_touch",
         "origin",
         "outlet",
         "paused",
@@ -228,7 +229,6 @@ class Session:
         self.paused = False
         """CLIENT PAUSE holds up its next command."""
         self.no_evict = False
-        self.no_touch = False
         self.tracking: Tracker | None = None
         """CLIENT TRACKING; set by pubsub/tracking.py."""
         self.origin = b""
@@ -243,6 +243,16 @@ class Session:
     def authenticated(self, value: bool) -> None:
         """Keeps `guards` in step."""
         self.guard(Guard.UNAUTHENTICATED, not value)
+
+    @property
+    def no_touch(self) -> bool:
+        """CLIENT NO-TOUCH."""
+        return bool(self.guards & Guard.NO_TOUCH)
+
+    @no_touch.setter
+    def no_touch(self, value: bool) -> None:
+        """Keeps `guards` in step."""
+        self.guard(Guard.NO_TOUCH, value)
 
     @property
     def memory_bytes(self) -> int:

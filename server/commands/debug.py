@@ -50,8 +50,11 @@ def debug_object_here(view: View, args: Args) -> Reply:
     if head is None:
         raise CommandError(NO_SUCH_KEY)
     return Simple(
-        b"Value at:0x%x refcount:1 encoding:%b serializedlength:%d lru:0 lru_seconds_idle:0 revision:%d"
-        % (id(view), encoding_name(args[1], head), HEADER_BYTES + len(head.payload), head.revision)
+        b"Value at:0x%x refcount:1 encoding:%b serializedlength:%d lru:0 lru_seconds_idle:%d revision:%d"
+        % (
+            *(id(view), encoding_name(args[1], head), HEADER_BYTES + len(head.payload)),
+            *(view.idle_ms(args[1]) // 1000, head.revision),
+        )
     )
 
 

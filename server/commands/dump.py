@@ -5,6 +5,7 @@ from server.commands.arguments import INT64_MAX, integer
 from server.commands.table import DENYOOM, READONLY, WRITE, Args, Flag, Keys, Reply, command
 from server.errors import SYNTAX, CommandError
 from server.keyspace import events
+from server.keyspace.limits import counts_uses
 from server.keyspace.view import View
 from server.types.dump import BadFormat, WrongChecksum, dump, load
 
@@ -23,8 +24,8 @@ def dump_(view: View, args: Args) -> Reply:
     return dump(view, args[1])
 
 
-def _options(options: Args) -> tuple[bool, bool]:
-    """(REPLACE, ABSTTL). IDLETIME and FREQ are checked and of no effect: nothing is ever evicted here."""
+def _options(options: Args) -> tuple[bool, bool, int, int]:
+    """(REPLACE, ABSTTL, IDLETIME in seconds, FREQ), the last two -1 when they are not given."""
     replace = absolute = False
     idle_s = frequency = -1
     rest = iter(options)
@@ -44,7 +45,7 @@ def _options(options: Args) -> tuple[bool, bool]:
                 raise CommandError(b"ERR Invalid FREQ value, must be >= 0 and <= 255")
         else:
             raise CommandError(SYNTAX)
-    return replace, absolute
+    return replace, absolute, idle_s, frequency
 
 
 @command(
@@ -60,7 +61,7 @@ def _options(options: Args) -> tuple[bool, bool]:
 def restore(view: View, args: Args) -> Reply:
     """Creates a key from the serialized representation of a value."""
     key = args[1]
-    replace, absolute = _options(args[4:])
+    replace, absolute, idle_s, frequency = _options(args[4:])
     if not replace and view.exists(key):
         raise CommandError(b"BUSYKEY Target key name already exists.")
     ttl_ms = integer(args[2])
@@ -80,6 +81,11 @@ def restore(view: View, args: Args) -> Reply:
         if existed:
             view.event(events.NEW, b"new", key)  # the one before it is deleted without a word
         view.event(events.GENERIC, b"restore", key)
+        if counts_uses(view.limits):
+            if frequency >= 0:
+                view.set_use_count(key, frequency)
+        elif idle_s > 0:
+            view.set_idle(key, idle_s * 1000)
     else:
         view.delete(key)
         if existed:

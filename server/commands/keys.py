@@ -98,13 +98,13 @@ def exists(view: View, args: Args) -> Reply:
 )
 def touch(view: View, args: Args) -> Reply:
     """Returns the number of existing keys out of those specified after updating the time they were last accessed."""
-    return sum(view.exists(key) for key in args[1:])
+    return sum(view.touch(key) for key in args[1:])
 
 
 @command("type", arity=2, flags=READONLY | FAST, keys=Keys(1, 1, access="RO"), group="generic")
 def type_(view: View, args: Args) -> Reply:
     """Determines the type of value stored at a key."""
-    record = view.record(args[1])
+    record = view.record(args[1], quiet=True)
     return _NO_TYPE if record is None else _TYPES[record[0]]
 
 

@@ -6,6 +6,7 @@ from server.commands.help import help_reply
 from server.commands.table import LOADING, NODE, READONLY, STALE, Args, Keys, Reply, command, container
 from server.errors import SYNTAX, CommandError
 from server.keyspace.layout import Head
+from server.keyspace.limits import counts_uses
 from server.keyspace.view import View
 from server.types.keys import encoding_name
 from server.types.memory import memory_bytes
@@ -13,6 +14,10 @@ from server.types.memory import memory_bytes
 _SAMPLES = 5
 """As in Redis, when it is not told."""
 _KEY = Keys(2, 2, access="RO")
+_LFU = (
+    b"ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between "
+    b"policies at runtime LRU and LFU data will take some time to adjust."
+)
 _NO_LFU = (
     b"ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
     b"switching between policies at runtime LRU and LFU data will take some time to adjust."
@@ -52,7 +57,7 @@ USAGE <key> [SAMPLES <count>]
 
 
 def _head(view: View, args: Args) -> Head | None:
-    return view.head(args[2])
+    return view.head(args[2], quiet=True)
 
 
 @command("object|encoding", arity=3, flags=READONLY, keys=_KEY, since="2.2.3", group="generic")
@@ -65,15 +70,21 @@ def object_encoding(view: View, args: Args) -> Reply:
 @command("object|freq", arity=3, flags=READONLY, keys=_KEY, since="4.0.0", group="generic")
 def object_freq(view: View, args: Args) -> Reply:
     """Returns the logarithmic access frequency counter of an object."""
-    if view.exists(args[2]):
+    if not view.exists(args[2]):
+        return None
+    if not counts_uses(view.limits):
         raise CommandError(_NO_LFU)
-    return None
+    return view.use_count(args[2])
 
 
 @command("object|idletime", arity=3, flags=READONLY, keys=_KEY, since="2.2.3", group="generic")
 def object_idletime(view: View, args: Args) -> Reply:
-    """Returns the time since the last access to an object: always 0, as reads leave no trace here."""
-    return 0 if view.exists(args[2]) else None
+    """Returns the time since the last access to an object."""
+    if not view.exists(args[2]):
+        return None
+    if counts_uses(view.limits):
+        raise CommandError(_LFU)
+    return view.idle_ms(args[2]) // 1000
 
 
 @command("object|refcount", arity=3, flags=READONLY, keys=_KEY, since="2.2.3", group="generic")

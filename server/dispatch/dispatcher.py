@@ -54,6 +54,7 @@ class Dispatcher:
 
     __slots__ = (
         "_get",
+        "_hot_replies",
         "_node",
         "_node_commands",
         "_permissions",
@@ -88,6 +89,7 @@ class Dispatcher:
         self._routes = router.routes
         self._places = places = Places(topology, router.routes)
         self._slot_routes = places.slot_routes
+        self._hot_replies = router.hot
         self.hot = HotAnswers(router, clock)
         self.asker = Asker(node, topology, router, end_turn)
         self.observers = Observers(node)
@@ -111,6 +113,7 @@ class Dispatcher:
             self._transactions,
             Caching(places, node.tracking, self.run_here),
             is_cluster=places.is_cluster,
+            run_quietly=self._run_quietly,
         )
         self.attentive = False
         """Every command goes through the gate, or is looked at afterwards."""
@@ -222,6 +225,14 @@ class Dispatcher:
         self.observers.took(row, args, connection.session, began_ns, told_later=self._sent_on)
         self._sent_on = False
         return reply
+
+    def _run_quietly(self, connection: Connection, row: Command, args: Args) -> bytes | None:
+        """`run_here` of a command that does not use what it reads, as far as that is read here and now."""
+        self._hot_replies.quiet = True
+        try:
+            return self.run_here(connection, row, args)
+        finally:
+            self._hot_replies.quiet = False
 
     def _run(self, connection: Connection, row: Command, args: Args) -> bytes | None:
         if row.is_node:

@@ -8,6 +8,8 @@ at such a time, and about no other.
 To add a guard: a bit of Guard, or a term of `is_watched`, and its question in `admit`, where Redis asks it.
 """
 
+from collections.abc import Callable
+
 from resp import Error, encode
 from server.access.context import Node
 from server.commands.table import COMMANDS, Args, Command, Flag
@@ -54,7 +56,9 @@ class Gate:
         caching: Caching,
         *,
         is_cluster: bool,
+        run_quietly: Callable[[Connection, Command, Args], bytes | None],
     ) -> None:
+        """`run_quietly`: do a command that was let pass, and that does not use what it reads."""
         self._node = node
         self._texts = texts
         self._permissions = permissions
@@ -62,6 +66,7 @@ class Gate:
         self._transactions = transactions
         self._caching = caching
         self._is_cluster = is_cluster
+        self._run_quietly = run_quietly
         self.pausing = Pause(texts)
         self.out_of_memory = False
         """Commands that may need more memory are refused."""
@@ -104,7 +109,11 @@ class Gate:
         if self._node.monitors:
             self._observers.monitor(session, row, args)
         if session.tracking is not None and session.guards & Guard.TRACKING:
-            return self._caching.run(connection, session.tracking, row, args)
+            answer = self._caching.run(connection, session.tracking, row, args)
+            if answer is not GO_ON:
+                return answer
+        if session.guards & Guard.NO_TOUCH and row.name != "touch":
+            return self._run_quietly(connection, row, args)
         return GO_ON
 
     def busy(self, row: Command) -> bytes | None:

@@ -89,7 +89,9 @@ class Databases(Layer):
         """Go on in `space`."""
         if space != self._space:
             self._space = space
-            self._fresh.clear()
+            if self._fresh:
+                self._cache.uses.note(self._fresh)
+                self._fresh.clear()
             if space not in self._caches:
                 if len(self._caches) >= DATABASES:
                     self._caches.clear()  # spaces that were flushed

@@ -70,9 +70,10 @@ class Heads(Databases):
 
     # -- reading ---------------------------------------------------------------------------------------------
 
-    def record(self, key: bytes) -> bytes | None:
-        """The raw head record of `key`, None when there is no such key (any more)."""
-        record = self._cache.find(key)
+    def record(self, key: bytes, quiet: bool = False) -> bytes | None:
+        """The raw head record of `key`, None when there is no such key (any more). `quiet`: it is not used thereby."""
+        quiet = quiet or self._hot.quiet
+        record = self._cache.peek(key) if quiet else self._cache.find(key, self.now_ms)
         if record is None:
             where = head_key(self._space, key)
             effects = self.effects
@@ -82,8 +83,10 @@ class Heads(Databases):
                 record = self._base.get(where)
                 if record is None:
                     self._absent = where
+                elif quiet:
+                    self._cache.keep_unused(key, record)
                 else:
-                    self._cache.keep(key, record)
+                    self._cache.keep(key, record, self.now_ms)
             if record is None and self.notify & KEY_MISS:
                 self.events.append((KEY_MISS, b"keymiss", self.db, key))
         elif self._pending:
@@ -116,9 +119,9 @@ class Heads(Databases):
             raise CommandError(WRONG_TYPE)
         return record
 
-    def head(self, key: bytes) -> Head | None:
-        """The head of `key`, decoded, None when there is no such key."""
-        record = self.record(key)
+    def head(self, key: bytes, quiet: bool = False) -> Head | None:
+        """The head of `key`, decoded, None when there is no such key. `quiet`: as in `record`."""
+        record = self.record(key, quiet)
         return None if record is None else decode_head(record)
 
     def head_at_rest(self, key: bytes) -> Head | None:
@@ -132,9 +135,9 @@ class Heads(Databases):
         return None if record is None else record[HEADER_BYTES:]
 
     def exists(self, key: bytes) -> bool:
-        """Whether `key` is there."""
+        """Whether `key` is there. To ask is not to use it."""
         breathe()
-        return self.record(key) is not None
+        return self.record(key, quiet=True) is not None
 
     # -- writing ---------------------------------------------------------------------------------------------
 
@@ -278,7 +281,9 @@ class Heads(Databases):
         fresh = self._fresh
         if fresh:
             if len(fresh) <= fresh_max:
-                self._cache.keep_all(fresh)
+                self._cache.keep_all(fresh, self.now_ms)
+            else:
+                self._cache.uses.note(fresh)
             fresh.clear()
         if self.ledger.is_open:
             self.ledger.take(self.revision >> 16)
@@ -296,5 +301,6 @@ class Heads(Databases):
                 dict.__setitem__(
                     effects, where, record[:REVISION_OFFSET] + after + record[_REVISION_BYTES.stop :]
                 )
+        self._cache.uses.note(self._fresh)
         self._fresh.clear()
         self._deleted.restamp(old, revision)

@@ -17,6 +17,8 @@ parts_bytes_max = 16 << 20
 parts_of_key_max = 64
 _PART_BYTES = 300
 """What a request takes beside its reply, about."""
+_FOUND_BYTES = 256
+"""So much of such replies costs as much to make again as a reply to GET."""
 
 Request = tuple[int | bytes, ...]
 """The client's RESP version, and the words of a command."""
@@ -32,6 +34,8 @@ class HotReplies:
         self.parts: list[dict[bytes, dict[Request, bytes]]] = [{} for _ in range(databases)]
         """By number: key to replies to other requests about it. Likewise."""
         self._limit = limit
+        self.quiet = False
+        """What is read now is not used: CLIENT NO-TOUCH."""
         self._parts_bytes = 0
         """Of `parts`, with what was taken out since it was counted."""
 
@@ -68,9 +72,15 @@ class HotReplies:
             for keys in self.parts:
                 keys.clear()
 
+    @property
+    def cost(self) -> int:
+        """About what it costs to make all of them again, in replies to GET."""
+        return sum(map(len, self.databases)) + self._parts_bytes // _FOUND_BYTES
+
     def clear(self) -> None:
-        """Databases were exchanged or emptied, or a group is led by this node no more."""
+        """Databases were exchanged or emptied, or a group is led by this node no more, or a period is over (uses.py)."""
         for replies in self.databases:
             replies.clear()
         for keys in self.parts:
             keys.clear()
+        self._parts_bytes = 0

@@ -29,6 +29,8 @@ class HasLimits(Protocol):
     """Bytes of a field or a value."""
     proto_max_bulk_len: int
     """Bytes of a string that a command makes longer."""
+    maxmemory_policy: bytes
+    """What OBJECT says of how a key is used."""
     list_max_listpack_size: int
     """Elements of a list's node, or when negative -1 to -5 for 4 to 64 KiB."""
     set_max_intset_entries: int
@@ -49,6 +51,7 @@ class Limits:
     hash_max_listpack_entries: int = 512
     hash_max_listpack_value: int = 64
     proto_max_bulk_len: int = 512 << 20
+    maxmemory_policy: bytes = b"noeviction"
     list_max_listpack_size: int = -2
     set_max_intset_entries: int = 512
     set_max_listpack_entries: int = 128
@@ -57,6 +60,11 @@ class Limits:
     stream_node_max_entries: int = 100
     zset_max_listpack_entries: int = 128
     zset_max_listpack_value: int = 64
+
+
+def counts_uses(limits: HasLimits) -> bool:
+    """Whether it is counted how often a key is used, instead of when it was used last: OBJECT FREQ, IDLETIME."""
+    return limits.maxmemory_policy.endswith(b"-lfu")
 
 
 DEFAULTS = Limits()

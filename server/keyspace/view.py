@@ -38,7 +38,7 @@ from server.keyspace.layout import (
     expiry_rows,
     head_key,
 )
-from server.keyspace.limits import DEFAULTS, HasLimits
+from server.keyspace.limits import DEFAULTS, HasLimits, counts_uses
 from server.keyspace.meta import DATABASES, Meta
 from server.keyspace.notes import ScriptNotes
 from server.keyspace.store import Store
@@ -156,12 +156,48 @@ class View(Heads):
             self.effects[target + where[ELEMENT_PREFIX_BYTES:]] = value
         return head._replace(payload=ID.pack(id_) + head.payload[ID_BYTES:])
 
+    # -- use -------------------------------------------------------------------------------------------------
+
+    def touch(self, key: bytes) -> bool:
+        """Use `key`, if it is there; whether it is."""
+        if not self.exists(key):
+            return False
+        self._cache.uses.note((key,))
+        return True
+
+    def idle_ms(self, key: bytes) -> int:
+        """For how long `key` was not used, as far as known."""
+        return max(self.now_ms - self._cache.uses.find(key, self.now_ms), 0)
+
+    def set_idle(self, key: bytes, idle_ms: int) -> None:
+        """Let it be as if `key`, which this command has written, was not used for so long."""
+        self._fresh.pop(key, None)
+        self._cache.uses.put(key, self.now_ms - idle_ms)
+
+    def use_count(self, key: bytes) -> int:
+        """About the logarithm of how often `key` is used; while `counts_uses`."""
+        return self._cache.uses.count(key, self.now_ms)
+
+    def set_use_count(self, key: bytes, count: int) -> None:
+        """Let it be as if `key`, which this command has written, was used that often."""
+        self._cache.uses.put_count(key, count)
+
+    def used_count(self) -> int:
+        """About how many keys were used in this period."""
+        return sum(len(cache.young) for cache in self._caches.values())
+
+    def end_period(self, now_ms: int) -> None:
+        """Begin a new one: see uses.py."""
+        for cache in self._caches.values():
+            cache.uses.counting = counts_uses(self.limits)
+            cache.end_period(now_ms)
+
     # -- WATCH -----------------------------------------------------------------------------------------------
 
     def watch_revision(self, key: bytes) -> int:
         """What WATCH remembers: the revision of `key`; of one that is missing, below 0, one after which it has not
         come and gone. That is as far as the log is committed, as what comes after may be another leader's."""
-        record = self.record(key)
+        record = self.record(key, quiet=True)
         if record is not None:
             return int(REVISION_AT.unpack_from(record, REVISION_OFFSET)[0])
         self._deleted.watch(head_key(self._space, key))
@@ -170,7 +206,7 @@ class View(Heads):
     def is_unchanged(self, key: bytes, revision: int) -> bool:
         """Whether `key` is as it was when `watch_revision` said `revision`. So many deletions are remembered, and of
         older ones when the last of them was: it may be taken for changed without need, but never the other way."""
-        record = self.record(key)
+        record = self.record(key, quiet=True)
         if record is not None:
             return int(REVISION_AT.unpack_from(record, REVISION_OFFSET)[0]) == revision
         return revision < 0 and self._gone(key) <= -1 - revision

@@ -61,7 +61,7 @@ def remove_expiry(view: View, key: bytes) -> bool:
 
 def expiry(view: View, key: bytes) -> int:
     """When `key` ends; NO_KEY, or NO_EXPIRY."""
-    head = view.head(key)
+    head = view.head(key, quiet=True)
     if head is None:
         return NO_KEY
     return head.expire_ms or NO_EXPIRY

@@ -283,6 +283,11 @@ class TestRestore:
         assert self.run("GET", "old") == b"value"
         assert self.group.begin().key_count() == 1
 
-    def test_idle_time_and_frequency_are_taken(self) -> None:
+    def test_it_has_been_idle_for_so_long(self) -> None:
         assert self.run("RESTORE", "a", "0", FROM_REDIS_7_0, "IDLETIME", "1000") == OK
+        assert self.run("OBJECT", "IDLETIME", "a") == 1000
+        assert self.run("RESTORE", "a", "0", FROM_REDIS_7_0, "REPLACE") == OK
+        assert self.run("OBJECT", "IDLETIME", "a") == 0
+
+    def test_a_frequency_is_taken(self) -> None:
         assert self.run("RESTORE", "b", "0", FROM_REDIS_7_0, "FREQ", "255") == OK

@@ -275,11 +275,9 @@ class TestObject(Story):
         self.run("INCRBYFLOAT", "k", "1")
         assert self.encoding() == b"embstr"
 
-    def test_counters_that_are_not_kept_here(self) -> None:
+    def test_there_are_no_shared_values(self) -> None:
         self.run("SET", "k", "1")
         assert self.run("OBJECT", "REFCOUNT", "k") == 1
-        assert self.run("OBJECT", "IDLETIME", "k") == 0
-        assert self.run("OBJECT", "FREQ", "k").text.startswith(b"ERR An LFU maxmemory policy is not selected")
 
     @pytest.mark.parametrize("name", ["ENCODING", "REFCOUNT", "IDLETIME", "FREQ"])
     def test_of_no_key_there_is_nothing_to_say(self, name: str) -> None:
