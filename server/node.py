@@ -171,6 +171,7 @@ class Node(Services):
                 on_turn_end=self.end_turn,
                 on_link=self.router.link_opened,
                 when_applied=self.state.when_applied,
+                pace=self.reactor,
                 on_elapsed=self._took_elsewhere,
                 on_shown=self._show_scripted,
             )

@@ -117,6 +117,8 @@ class Reactor:
         """Before a turn ends: other nodes are to be answered."""
         self._put_off: list[Connection] = []
         """Connections with requests that the turn had no time for. They count as marked."""
+        self._postponed: list[Callable[[], None]] = []
+        """What else it had no time for."""
         self._budget = Budget()
         self.execute: Callable[[Connection, list[bytes]], bytes | None]
         self._end_turn = end_turn
@@ -174,7 +176,7 @@ class Reactor:
                 self._nursery = nursery
                 task_status.started()
                 while True:
-                    if self._left or self._put_off:
+                    if self._left or self._put_off or self._postponed:
                         await trio.lowlevel.checkpoint()
                     else:
                         await trio.lowlevel.wait_readable(descriptor)
@@ -182,7 +184,7 @@ class Reactor:
                     for _ in range(turns_in_a_row_max):
                         if not self._turn(wait_s):
                             break
-                        busy = self._left or self._put_off or others.runnable
+                        busy = self._left or self._put_off or self._postponed or others.runnable
                         wait_s = 0.0 if busy else linger_s
         finally:
             trio.lowlevel.remove_instrument(others)
@@ -215,13 +217,18 @@ class Reactor:
         self._budget.begin()
         room = turn_events_max
         looks = 0
+        has_begun = bool(self._postponed)
+        if has_begun:
+            self._go_on_postponed()
+            wait_s = 0.0
         ready, self._left = self._left, []
         if wait_s and self._gathers():
             self._alarm.poll(wait_s)
             wait_s = 0.0
         while ready or (room > 0 and looks < turn_looks_max and (ready := self._epoll.poll(wait_s, room))):
-            if not looks:
+            if not has_begun:
                 self.clock.advance()
+                has_begun = True
             self._serve(ready)
             room -= len(ready)
             looks += 1
@@ -229,8 +236,8 @@ class Reactor:
                 break
             ready = []
             wait_s = 0.0
-        if looks or self._put_off:
-            if not looks:
+        if has_begun or self._put_off:
+            if not has_begun:
                 self.clock.advance()
             self.marked = self._put_off + self.marked
             self._put_off = []
@@ -238,7 +245,7 @@ class Reactor:
                 self._answered_s = self.clock.steady_s
             self.end_turn()
         has_time = self._budget.end()
-        return looks > 0 and has_time
+        return has_begun and has_time and not self._postponed
 
     def _gathers(self) -> bool:
         """Whether what comes before the eventfd of `wake_on` is written to is better served along with that."""
@@ -246,6 +253,12 @@ class Reactor:
             return False
         self._alarm.poll(0)  # what earlier turns have seen to
         return self._is_awaited()
+
+    def _go_on_postponed(self) -> None:
+        self.clock.advance()
+        postponed, self._postponed = self._postponed, []
+        for go_on in postponed:
+            go_on()
 
     def _serve(self, ready: list[tuple[int, int]]) -> None:
         connections = self._connections
@@ -290,6 +303,14 @@ class Reactor:
         connection.marked = True
         self._put_off.append(connection)
         return True
+
+    def is_late(self) -> bool:
+        """Whether this turn has taken long."""
+        return self._budget.is_spent()
+
+    def postpone(self, go_on: Callable[[], None]) -> None:
+        """Have the next turn begin with this: the present one has taken long."""
+        self._postponed.append(go_on)
 
     def watch(self, connection: Connection, *, reading: bool, writing: bool, blocked: bool) -> None:
         """What to wake up for. A blocked client is watched for its end, which cancels what it waits for."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
 
-from raft.runtime.frames import Payload
+from raft.runtime.frames import LONG_BYTES, Payload
 from raft.runtime.link import Link
 from raft.runtime.links import Links
 from resp import Error, encode
@@ -33,7 +33,7 @@ from server.shard.lane import (
 )
 from server.shard.receipts import Fate, Sent
 from server.shard.route import Route
-from server.shard.visits import Visits
+from server.shard.visits import Pace, Visits
 
 _SETTLED = COMMANDS[b"_settled"]
 Where = tuple[int, int, int]
@@ -81,13 +81,14 @@ class Forwarder:
         on_turn_end: Callable[[], None],
         on_link: Callable[[], None],
         when_applied: Callable[[int, Callable[[], None]], None],
+        pace: Pace,
         on_elapsed: Callable[[Call, list[int]], None],
         on_shown: Callable[[int, bytes], None],
     ) -> None:
         """Frames arrive within a turn of whoever polls the links; `on_receive`: one has. `on_turn_start`,
-        `on_turn_end`: make a turn when a connection breaks; `on_link`: one came up;
-        `when_applied`: see ClusterState; `on_elapsed`: so many microseconds one of our calls took at another node, or
-        each command of a transaction; `on_shown`: a script of one called a command, see Hub.on_monitored."""
+        `on_turn_end`: make a turn when a connection breaks; `on_link`: one came up; `when_applied`: see ClusterState;
+        `pace`: see Visits; `on_elapsed`: so many microseconds one of our calls took at another node, or each command of
+        a transaction; `on_shown`: a script of one called a command, see Hub.on_monitored."""
         self._links = links
         self._routes = routes
         self._on_receive = on_receive
@@ -108,7 +109,7 @@ class Forwarder:
                 route.shard.replica.asker = self._asker
         self._peers: dict[int, _Peer] = {}
         self._dirty_peers: set[int] = set()
-        self.visits = Visits(routes, when_applied)
+        self.visits = Visits(routes, when_applied, pace)
         links.lane(
             LANE,
             on_frame=self._on_frame,
@@ -304,7 +305,7 @@ class Forwarder:
         if link.dialed:
             self._take(self._peers.get(link.peer), responses_in(link, payload))
         else:
-            self.visits.take(link, requests_in(link, payload))
+            self.visits.take(link, requests_in(link, payload), at_once=len(payload) <= LONG_BYTES)
 
     def _take(self, peer: _Peer | None, responses: list[Response]) -> None:
         if peer is None:

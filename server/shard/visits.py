@@ -4,13 +4,18 @@ Each is done, or refused with the leader as we know it; it is never sent on: one
 refuses all that were sent before the other could know of that (`epoch`), so that their order is kept. What a client
 waits for here ends with the connection of its node.
 
+The requests of many clients, with deep pipelines, may come in one frame. What the turn has no time for is done in the
+next ones, in order.
+
 Some requests are no calls of clients: to let a call wait no longer (`Request.cancel`), what nodes ask each other of
 their replicas (`_applied`, `_matches`), and whether all is done that was asked over a connection that broke
 (`_settled`).
 """
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from raft.core.node import Role
 from raft.runtime.link import Link
@@ -29,6 +34,18 @@ from server.shard.route import Route
 from server.shard.shard import Shard
 
 _APPLIED = b"+OK\r\n"
+_between_looks_at_the_clock = 64
+"""Requests."""
+
+
+class Pace(Protocol):
+    """Who makes the turns."""
+
+    def is_late(self) -> bool:
+        """Whether this turn has taken long."""
+
+    def postpone(self, go_on: Callable[[], None]) -> None:
+        """Call this in the next turn."""
 
 
 @command("_applied", arity=2, flags=READONLY, group="server")
@@ -48,12 +65,14 @@ def settled(view: View, args: Args) -> Reply:
 class _Visitor:
     """A node that forwards calls to us, over one connection."""
 
-    __slots__ = ("due", "link", "outbox", "refused_epochs", "waiting")
+    __slots__ = ("due", "inbox", "link", "outbox", "refused_epochs", "waiting")
 
     def __init__(self, link: Link) -> None:
         self.link = link
         self.due = 0
-        """Requests that have not been answered or refused."""
+        """Requests that were begun and have not been answered or refused."""
+        self.inbox: deque[Request] = deque()
+        """Those for the next turns."""
         self.outbox: list[Response] = []
         self.waiting: dict[int, tuple[Route, Call]] = {}
         """Id to what may wait for a key here."""
@@ -141,11 +160,15 @@ class Visits:
     """Those of all nodes to this one."""
 
     def __init__(
-        self, routes: dict[int, Route], when_applied: Callable[[int, Callable[[], None]], None]
+        self,
+        routes: dict[int, Route],
+        when_applied: Callable[[int, Callable[[], None]], None],
+        pace: Pace,
     ) -> None:
         """`when_applied`: see ClusterState."""
         self._routes = routes
         self._when_applied = when_applied
+        self._pace = pace
         self._visitors: dict[Link, _Visitor] = {}
         self._gone: dict[int, list[_Visitor]] = {}
         """By node: those whose connection broke while something was due to them."""
@@ -161,10 +184,11 @@ class Visits:
         self._visitors[link] = _Visitor(link)
 
     def closed(self, link: Link) -> None:
-        """It is gone, and with it those who waited."""
+        """It is gone, and with it those who waited, and what was not begun."""
         gone = self._visitors.pop(link, None)
         if gone is None:
             return
+        gone.inbox.clear()
         for route, call in list(gone.waiting.values()):
             route.unblock(call, error=False)
         self._dirty.discard(gone)
@@ -182,7 +206,7 @@ class Visits:
     def busy(self) -> bool:
         """Another node waits for an answer from here, or it has not left yet."""
         return any(
-            visitor.due or visitor.outbox or visitor.link.buffered_bytes
+            visitor.due or visitor.inbox or visitor.outbox or visitor.link.buffered_bytes
             for visitor in self._visitors.values()
         )
 
@@ -193,7 +217,7 @@ class Visits:
     def tell_busy(self, group: int) -> None:
         """Let those that wait for something of `group` wait on: it is at work."""
         for visitor in self._visitors.values():
-            if visitor.due:
+            if visitor.due or visitor.inbox:
                 visitor.outbox.append(Response(0, None, group))
                 self._dirty.add(visitor)
 
@@ -206,14 +230,31 @@ class Visits:
             if visitor.outbox:
                 self._dirty.add(visitor)
 
-    def take(self, link: Link, requests: list[Request]) -> None:
-        """What the node at the other end of `link` asks."""
+    def take(self, link: Link, requests: list[Request], *, at_once: bool) -> None:
+        """What the node at the other end of `link` asks; not `at_once` when reading it has taken its time."""
         visitor = self._visitors[link]
-        for request in requests:
-            if request.cancel is not None:
-                self._cancel(visitor, request, error=request.cancel)
-            else:
-                self._visit(visitor, request)
+        goes_on = bool(visitor.inbox)
+        visitor.inbox += requests
+        if goes_on:
+            return
+        if at_once:
+            self._go_on(visitor)
+        else:
+            self._pace.postpone(partial(self._go_on, visitor))
+
+    def _go_on(self, visitor: _Visitor) -> None:
+        """Do what the turn has time for, some in any case."""
+        inbox = visitor.inbox
+        while inbox:
+            for _ in range(min(len(inbox), _between_looks_at_the_clock)):
+                request = inbox.popleft()
+                if request.cancel is not None:
+                    self._cancel(visitor, request, error=request.cancel)
+                else:
+                    self._visit(visitor, request)
+            if inbox and self._pace.is_late():
+                self._pace.postpone(partial(self._go_on, visitor))
+                return
 
     def _cancel(self, visitor: _Visitor, request: Request, *, error: bool) -> None:
         """Let the call with the request's id wait, or work, no longer."""

@@ -12,7 +12,7 @@ from server.shard.clock import TurnClock
 from server.shard.forward import Forwarder
 from server.shard.lane import Request, Response
 from server.shard.route import Route
-from tests.server.test_forwarder import Link, Links, ask
+from tests.server.test_forwarder import Link, Links, Turns, ask
 from tests.server.test_receipts import route_of
 from tests.server.test_shard import Bench
 
@@ -35,6 +35,7 @@ class Node:
             on_turn_end=lambda: None,
             on_link=lambda: None,
             when_applied=lambda index, then: None,
+            pace=Turns(),
             on_elapsed=lambda call, elapsed: None,
             on_shown=lambda db, words: None,
         )

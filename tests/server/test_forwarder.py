@@ -70,6 +70,25 @@ class Links:
         self.on_close(link)
 
 
+class Turns:
+    """A Pace under the test's hand."""
+
+    def __init__(self) -> None:
+        self.late = False
+        self.postponed: list[Callable[[], None]] = []
+
+    def is_late(self) -> bool:
+        return self.late
+
+    def postpone(self, go_on: Callable[[], None]) -> None:
+        self.postponed.append(go_on)
+
+    def next(self) -> None:
+        postponed, self.postponed = self.postponed, []
+        for go_on in postponed:
+            go_on()
+
+
 def answer_with(monkeypatch: pytest.MonkeyPatch, reply: Callable[[Call], bytes]) -> None:
     """What comes from another node is answered at once."""
 
@@ -86,7 +105,12 @@ def links() -> Links:
 
 
 @pytest.fixture
-def route(links: Links) -> Route:
+def turns() -> Turns:
+    return Turns()
+
+
+@pytest.fixture
+def route(links: Links, turns: Turns) -> Route:
     """To a group that is led at the other end of `links`, on a node without a replica."""
     clock, routes = TurnClock(), dict[int, Route]()
     forwarder = links.forwarder = Forwarder(
@@ -97,6 +121,7 @@ def route(links: Links) -> Route:
         on_turn_end=lambda: forwarder.flush(),
         on_link=lambda: None,
         when_applied=lambda index, then: None,
+        pace=turns,
         on_elapsed=lambda call, elapsed: None,
         on_shown=lambda db, words: None,
     )
@@ -201,6 +226,66 @@ def test_a_reply_that_is_too_large_for_a_frame_is_an_error(
         for response in msgspec.msgpack.decode(frame, type=list[Response])
     ]
     assert replies == [b"+" + b"k" * 300 + b"\r\n", encode(Error(REPLY_TOO_LARGE), 2)]
+
+
+def pings(count: int) -> bytes:
+    """A frame with so many requests."""
+    return msgspec.msgpack.encode(
+        [Request(number, 1, 0, 0, 2, [b"GET", b"%d" % number]) for number in range(1, count + 1)]
+    )
+
+
+def answered(link: Link) -> list[int]:
+    """The requests that were answered there, in order."""
+    return [
+        response.id
+        for frame in link.frames
+        for response in msgspec.msgpack.decode(frame, type=list[Response])
+    ]
+
+
+def test_what_a_turn_has_no_time_for_of_a_frame_is_done_in_the_next_ones_before_what_comes_later(
+    links: Links, route: Route, turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = links.visit()
+    answer_with(monkeypatch, lambda call: b"+OK\r\n")
+    turns.late = True
+    links.on_frame(visitor, pings(500))
+    links.forwarder.flush()
+    begun = len(answered(visitor))
+    assert 0 < begun < 500
+    assert links.forwarder.visits.busy
+    links.on_frame(visitor, msgspec.msgpack.encode([Request(501, 1, 0, 0, 2, [b"GET", b"k"])]))
+    turns.next()
+    links.forwarder.flush()
+    assert begun < len(answered(visitor)) < 500
+    turns.late = False
+    turns.next()
+    links.forwarder.flush()
+    assert answered(visitor) == [*range(1, 502)]
+    assert not turns.postponed
+    assert not links.forwarder.visits.busy
+
+
+def test_what_was_not_begun_when_its_connection_broke_is_not_done(
+    links: Links, route: Route, turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its node asks again, elsewhere perhaps."""
+    done: list[Call] = []
+
+    def reply(call: Call) -> bytes:
+        done.append(call)
+        return b"+OK\r\n"
+
+    visitor = links.visit()
+    answer_with(monkeypatch, reply)
+    turns.late = True
+    links.on_frame(visitor, pings(500))
+    begun = len(done)
+    links.forwarder.visits.closed(visitor)  # type: ignore[arg-type]
+    turns.next()
+    assert len(done) == begun
+    assert not links.forwarder.visits.busy
 
 
 def test_replies_wait_while_much_is_on_its_way(
