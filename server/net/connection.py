@@ -35,6 +35,8 @@ read_bytes = 64 * 1024
 """One read: enough for the deepest usual pipelines, little enough to keep a turn under about 10 ms."""
 read_large_bytes = 1 << 20
 """One read while a large argument is arriving; many small ones take long to parse."""
+long_request_bytes = 16 << 20
+"""A request that was so long is run in the next turn: its arguments had to be copied, and will be again."""
 output_pause_bytes = 1 << 20
 """No more of a client's commands are run while this much of its replies has not been taken."""
 waiting_min, waiting_max = 64, 4096
@@ -167,6 +169,7 @@ class Connection:
     def _feed(self, data: bytes, large: bool = False) -> None:
         """`large`: one of the requests that this completes may be one for the log of such."""
         parser, session = self._parser, self.session
+        was_long = parser.pending_bytes > long_request_bytes
         parser.authenticated = not session.guards or session.authenticated
         try:
             requests = parser.feed(data)
@@ -181,6 +184,9 @@ class Connection:
                 self._emit(encode(error.reply, session.protocol))
             self._closing = True
             return
+        if was_long and requests and not self._blocked:
+            self.block()
+            self._reactor.postpone(self.unblock)
         self._run_all(requests)
         if large:
             self._note_large(requests)
