@@ -37,6 +37,8 @@ read_large_bytes = 1 << 20
 """One read while a large argument is arriving; many small ones take long to parse."""
 long_request_bytes = 16 << 20
 """A request that was so long is run in the next turn: its arguments had to be copied, and will be again."""
+requests_between_looks_at_the_clock = 32
+"""One read may bring thousands, each of which may take some milliseconds."""
 output_pause_bytes = 1 << 20
 """No more of a client's commands are run while this much of its replies has not been taken."""
 waiting_min, waiting_max = 64, 4096
@@ -246,6 +248,7 @@ class Connection:
                 or self._closing
                 or output.size_bytes > output_pause_bytes
                 or len(waiting) >= self._window
+                or (number % requests_between_looks_at_the_clock == 0 and self._reactor.is_late())
             ):
                 break
         ran = number if self._backlog is None else number - 1  # the last one was put off

@@ -12,7 +12,12 @@ import trio
 
 from resp import Limits
 from server.net import budget, reactor
-from server.net.connection import Connection, Pending, waiting_min
+from server.net.connection import (
+    Connection,
+    Pending,
+    requests_between_looks_at_the_clock,
+    waiting_min,
+)
 from server.net.reactor import Reactor, turn_looks_max
 from server.shard.clock import TurnClock
 from server.telemetry.stats import Stats
@@ -155,6 +160,49 @@ async def test_pipelines_go_on_in_turn_when_turns_take_long(monkeypatch: pytest.
                 await stream.aclose()
             nursery.cancel_scope.cancel()
     assert dispatcher.turns > 2 * clients, "one goes on in each"
+
+
+class Prompt:
+    """A Dispatcher that answers at once."""
+
+    attentive = True
+
+    def __init__(self) -> None:
+        self.run = 0
+        self.run_in_turns: list[int] = []
+
+    def execute(self, connection: Connection, args: list[bytes]) -> bytes:
+        self.run += 1
+        return b"+PONG\r\n"
+
+    def end_turn(self) -> None:
+        self.run_in_turns.append(self.run)
+        self.run = 0
+
+
+async def test_what_one_client_sends_at_once_is_run_over_many_turns_when_it_takes_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It would keep the loop for as long as all of it takes."""
+    monkeypatch.setattr(reactor, "turn_s_max", 0.0)
+    dispatcher = Prompt()
+    requests = 2000
+    served = make_reactor(dispatcher.end_turn)
+    served.connect(dispatcher)  # type: ignore[arg-type]
+    served.listen("127.0.0.1", 0)
+    [listener] = served._listeners.values()
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(served.run)
+            stream = await trio.open_tcp_stream(*listener.getsockname())
+            await stream.send_all(b"PING\r\n" * requests)
+            missing = requests * len(b"+PONG\r\n")
+            while missing:
+                missing -= len(await stream.receive_some(missing))
+            await stream.aclose()
+            nursery.cancel_scope.cancel()
+    assert max(dispatcher.run_in_turns) <= 3 * requests_between_looks_at_the_clock
+    assert sum(dispatcher.run_in_turns) == requests
 
 
 class Patience:
