@@ -78,7 +78,7 @@ class HotReplies:
         return sum(map(len, self.databases)) + self._parts_bytes // _FOUND_BYTES
 
     def clear(self) -> None:
-        """Databases were exchanged or emptied, or a group is led by this node no more, or a period is over (uses.py)."""
+        """Databases were exchanged or emptied, a group is led by this node no more, or a period is over (uses.py)."""
         for replies in self.databases:
             replies.clear()
         for keys in self.parts:

@@ -20,6 +20,7 @@ local error, type, tostring, select, rawget = error, type, tostring, select, raw
 local READONLY = 'Attempt to modify a readonly table'
 local TICKS = 2000
 local OURS = {sandbox = true, api = true, registering = true} -- files that run in the name of a script
+local PIECE_BYTES = 65536
 local CROWDED = ' (not a python object)' -- of 8,000 places that Lua has for a call, the way to Python takes some
 
 local hidden = setmetatable({}, {__mode = 'k'})
@@ -177,7 +178,23 @@ local function copy(library)
   return result
 end
 
-real.string = protect(copy(string))
+local own_string = copy(string)
+
+-- Lua makes a long one byte by byte, and nothing interrupts it.
+function own_string.rep(...)
+  local text, count = ...
+  if type(text) ~= 'string' or type(count) ~= 'number' or count > 2147483647
+    or #text == 0 or #text > PIECE_BYTES or #text * count <= 2 * PIECE_BYTES then
+    return raw.string.rep(...)
+  end
+  local in_piece = math.floor(PIECE_BYTES / #text)
+  local piece, pieces = raw.string.rep(text, in_piece), {}
+  for at = 1, math.floor(count / in_piece) do pieces[at] = piece end
+  pieces[#pieces + 1] = raw.string.rep(text, math.floor(count) % in_piece)
+  return raw.table.concat(pieces)
+end
+
+real.string = protect(own_string)
 real.table = protect(copy(table))
 local own_math = copy(math)
 
@@ -324,6 +341,12 @@ local function on_error(e)
 end
 
 local encode = make_reply(host.format_double)
+local returned, spoken -- what a script has returned, and the RESP version of its client
+
+-- A table may be in what is returned many times over, so this belongs to what may take long, and have to end.
+local function encode_returned()
+  return encode(returned, spoken, version)
+end
 
 local sandbox = {}
 
@@ -359,10 +382,16 @@ local function run_script(is_function, f, protocol, keys, argv)
     start('@user_script', real._G)
     ok, value = raw.xpcall(f, on_error)
   end
+  local is_encoded = ok and type(value) ~= 'string'
+  if is_encoded then
+    returned, spoken = value, protocol
+    ok, value = raw.xpcall(encode_returned, on_error)
+    returned = nil
+  end
   finish()
   if ok then
-    if type(value) == 'string' then return value end
-    return encode(value, protocol, version), true
+    if is_encoded then return value, true end
+    return value
   end
   if type(value) ~= 'table' then return 'ERR ' .. tostring(value), 1 end -- out of memory: no handler ran
   return value[1], value[2]

@@ -158,6 +158,39 @@ def test_a_script_of_few_instructions_that_take_long_goes_on_in_slices(
     assert reply == [b"$1\r\nX\r\n"]
 
 
+SAME_THINGS = "local t = {} for i = 1, 40 do t = {t, t} end return t"
+"""A reply without end, of forty tables."""
+
+
+def test_what_a_script_returns_is_encoded_in_slices(bench: LongBench, no_slice: None) -> None:
+    reply = bench.ask("EVAL", "return {unpack(ARGV)}", "0", *ELEMENTS)
+    bench.turn()
+    assert bench.finish() > len(ELEMENTS) // 500
+    bench.settle()
+    assert reply[0].startswith(b"*2000\r\n$1\r\n0\r\n")
+
+
+def test_a_script_can_be_killed_while_its_reply_is_encoded(bench: LongBench, no_slice: None) -> None:
+    reply = bench.ask("EVAL", SAME_THINGS, "0")
+    for _ in range(5):
+        bench.turn()
+        bench.shard.worker.go_on()
+    assert bench.shard.worker.kill_script(function=False) is None
+    bench.finish()
+    bench.settle()
+    assert b"Script killed by user with SCRIPT KILL." in reply[0]
+    assert bench.run("EVAL", "return {1, {ok = 'fine'}}", "0") == b"*2\r\n:1\r\n+fine\r\n"
+
+
+def test_a_reply_without_end_ends_with_the_leadership(bench: LongBench, no_slice: None) -> None:
+    bench.ask("EVAL", SAME_THINGS, "0")
+    for _ in range(5):
+        bench.turn()
+        bench.shard.worker.go_on()
+    bench.shard.worker.end(b"")
+    assert bench.run("EVAL", "return 1", "0") == b":1\r\n"
+
+
 def test_a_script_ends_while_it_gets_a_long_reply(bench: LongBench, no_slice: None) -> None:
     bench.run("SADD", "k", *ELEMENTS)
     reply = bench.ask("EVAL", "redis.call('smembers', 'k')", "1", "k")

@@ -184,7 +184,7 @@ async def test_what_one_client_sends_at_once_is_run_over_many_turns_when_it_take
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It would keep the loop for as long as all of it takes."""
-    monkeypatch.setattr(reactor, "turn_s_max", 0.0)
+    monkeypatch.setattr(budget, "turn_s_max", 0.0)
     dispatcher = Prompt()
     requests = 2000
     served = make_reactor(dispatcher.end_turn)

@@ -76,6 +76,15 @@ def test_a_script_that_wants_too_much_memory_fails_alone(group: Group) -> None:
     assert leader_runs(group, "return 1") == Raw(b":1\r\n")
 
 
+def test_a_long_string_is_made_of_pieces(group: Group) -> None:
+    """As long as Lua would make it; pieces are of 64 KB."""
+    for text, count in (("x", 131_073), ("abc", 100_001), ("ab", 65_536.9), ("y" * 70_000, 3), ("z", -1)):
+        made = leader_runs(group, f"return string.rep('{text}', {count})")
+        assert made == text.encode() * int(count)
+    assert leader_runs(group, "return ('abc'):rep('70000'):len()") == Raw(b":210000\r\n")
+    assert isinstance(leader_runs(group, "return string.rep('x')"), Error)
+
+
 def test_no_script_reaches_python_or_another_script(group: Group) -> None:
     for text in (
         "return python",
