@@ -11,12 +11,11 @@ from functools import partial
 
 import trio
 
-from server.node import Node
+from server.node import Node, deadlines_period_s
 from server.shard.sweeper import sweep
 
 log = logging.getLogger("redraft.cron")
 
-deadlines_period_s = 0.02
 expire_period_s = 0.1
 rates_period_s = 0.1
 expire_pause_s = 0.005
@@ -60,13 +59,11 @@ async def _work(node: Node) -> None:
 
 
 async def _deadlines(node: Node) -> None:
+    """Turns look at them; where none has for a while, this makes one."""
     while True:
-        await trio.sleep(deadlines_period_s)
+        with trio.move_on_after(deadlines_period_s) as node.deadlines_timer:
+            await trio.sleep_forever()
         node.clock.advance()
-        node.router.check_deadlines()
-        dispatcher = node.dispatcher
-        if 0 < dispatcher.gate.pausing.until_ms <= node.clock.now_ms:
-            node.pause_clients(0, False)
         node.end_turn()
 
 

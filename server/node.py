@@ -69,6 +69,9 @@ _LOG_LEVELS = {
 }
 """Of CONFIG SET loglevel."""
 
+deadlines_period_s = 0.02
+"""How often what has waited too long is looked for."""
+
 
 class Node(Services):
     """Everything of one node. Made by app.py, which also runs it."""
@@ -99,6 +102,10 @@ class Node(Services):
         self.data_directory = str(Path(me.data).absolute())
         self.config_file = str(Path(config.source).absolute()) if config.source else ""
         self.clock = TurnClock()
+        self.deadlines_timer: trio.CancelScope | None = None
+        """Of cron.py: ends when no turn has looked at the deadlines for a while."""
+        self._deadlines_due_s = 0.0
+        """When they are to be looked at next, on `clock.steady_s`."""
         self.stopping = trio.Event()
         self.disk_full = False
         self.active_expire = True
@@ -253,11 +260,22 @@ class Node(Services):
         self.host.pump()
         if self.exchange is not None:
             self.exchange.flush()  # news of a change before the replies: who caches is told less often without need
+        if self.clock.steady_s >= self._deadlines_due_s:
+            self._check_deadlines()
         self.router.run()
         if self.tracking.busy:
             self.tracking.end_turn()
         if self.exchange is not None:
             self.exchange.flush()
+
+    def _check_deadlines(self) -> None:
+        """Give up on what has waited too long. Done within a turn, as to wake up for it costs many times as much."""
+        self._deadlines_due_s = self.clock.steady_s + deadlines_period_s
+        if self.deadlines_timer is not None:
+            self.deadlines_timer.deadline = trio.current_time() + deadlines_period_s
+        self.router.check_deadlines()
+        if 0 < self.dispatcher.gate.pausing.until_ms <= self.clock.now_ms:
+            self.pause_clients(0, False)
 
     def end_turn(self) -> None:
         """The end of a turn."""

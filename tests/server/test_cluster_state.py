@@ -95,7 +95,6 @@ class Member:
         while True:
             await trio.sleep(0.02)
             self.node.clock.advance()
-            self.node.router.check_deadlines()
             self.node.end_turn()
 
     async def stop(self) -> None:
