@@ -11,7 +11,6 @@ found without counting through the table, see `Table.draw`.
 from binascii import crc32
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
-from math import inf
 from random import Random
 from struct import Struct
 
@@ -55,6 +54,16 @@ def element(name: bytes) -> bytes:
     return _CRC.pack(crc32(name)) + name
 
 
+def _until_large(rows: Iterable[Row], bytes_max: int) -> Iterator[Row]:
+    """The first of `rows`, until they have so many bytes."""
+    size_bytes = 0
+    for row in rows:
+        yield row
+        size_bytes += len(row[0]) + len(row[1])
+        if size_bytes >= bytes_max:
+            return
+
+
 class Table:
     """One table of a collection, for the length of one command."""
 
@@ -92,33 +101,32 @@ class Table:
     def _named(self, row: Row) -> Row:
         return row[0][self._name_at :], row[1]
 
-    def page(self, cursor: int, count: int, bytes_max: float = inf) -> tuple[int, list[Row]]:
-        """Where to go on (0: the end was reached), and about `count` (1 or more) names and values from `cursor` on;
-        fewer when they have more than `bytes_max`."""
-        found: list[Row] = []
+    def page(self, cursor: int, count: int, bytes_max: int | None = None) -> tuple[int, list[Row]]:
+        """Where to go on (0: the end was reached), and about `count` (1 or more) rows from `cursor` on; fewer when they
+        have `bytes_max`."""
         if cursor >= CRC_END:
-            return 0, found
-        size_bytes = 0
-        last = b""
+            return 0, []
+        rows = self.rows(cursor, CRC_END)
+        found = list(islice(rows if bytes_max is None else _until_large(rows, bytes_max), count))
         crc_at, name_at = len(self._prefix), self._name_at
-        for where, value in self.rows(cursor, CRC_END):
-            crc = where[crc_at:name_at]
-            if (len(found) >= count or size_bytes >= bytes_max) and crc != last:
+        last = found[-1][0][crc_at:name_at] if found else b""
+        for row in rows:
+            crc = row[0][crc_at:name_at]
+            if crc != last:
                 return int.from_bytes(crc, "big"), found
-            last = crc
-            size_bytes += len(where) + len(value)
-            found.append((where[name_at:], value))
+            found.append(row)
         return 0, found
 
     def draw(self, size: int, random: Random) -> Row:
-        """A random name and its value, each as likely as any other; there must be one. `size`: how many rows lie here.
+        """A random name and its value, each as likely as any other, of `size` (1 or more) that there are; while spread,
+        that may be about.
 
         While spread: a random bucket of checksums is read, wide enough for some eight rows. One of 32 places in it is
         drawn; when nothing lies there, the next bucket is tried. So a name is as likely in a full bucket as in a nearly
         empty one.
         """
         if not self._collection.spread:
-            return self._named(random.choice(list(self._all())))
+            return self._named(next(islice(self._all(), random.randrange(size), None)))
         buckets = max(size // _BUCKET_EXPECTED, 1)
         for _ in range(_TRIES_MAX):
             bucket = random.randrange(buckets)

@@ -201,11 +201,12 @@ class Hash:
         if self._elements.encoding == LISTPACK:
             return 0, list(self.everything().items())
         after, found = self._by_checksum().page(cursor, count, PAGE_BYTES_MAX)
-        return after, [(field, _value(record)) for field, record in found]
+        return after, [(where[_FIELD_AT:], _value(record)) for where, record in found]
 
     def random_field(self) -> tuple[bytes, bytes]:
         """A field and its value, each as likely as any other. There must be one."""
-        field, record = self._by_checksum().draw(self._count, self._view.random)
+        size = self._count if self.spread else self.count()
+        field, record = self._by_checksum().draw(size, self._view.random)
         return field, _value(record)
 
     def random_fields(self, count: int, size: int, *, repeat: bool) -> list[tuple[bytes, bytes]]:

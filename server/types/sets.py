@@ -216,7 +216,7 @@ class Set:
         if self.encoding != HASHTABLE:
             return 0, list(self)
         after, found = Table(self._collection).page(cursor, count)
-        return after, [member for member, _ in found]
+        return after, [where[CRC_BYTES:] for where, _ in found]
 
     def common(self, members: list[bytes]) -> list[bytes]:
         """Those of `members` that are in this set, in their order."""

@@ -227,7 +227,7 @@ class SortedSet:
         if self.encoding == LISTPACK:
             return 0, list(self.scan())
         after, found = Table(self._collection, b"m").page(cursor, count)
-        return after, [(member, _SCORE.unpack(value)[0]) for member, value in found]
+        return after, [(where[_MEMBER_BYTES:], _SCORE.unpack(value)[0]) for where, value in found]
 
     # -- order ---------------------------------------------------------------------------------------------------
 
