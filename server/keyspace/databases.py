@@ -161,8 +161,9 @@ class Databases(Layer):
 
     def keep(self) -> None:
         """See Layer."""
-        super().keep()
-        self.ledger.keep()
+        if self.effects or self.events:
+            super().keep()
+            self.ledger.keep()
 
     def rollback(self) -> None:
         """See Layer."""

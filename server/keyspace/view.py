@@ -254,11 +254,6 @@ class View(Heads):
         if self.ledger.spaces_index > self._base.observed:
             self._base.observed = self.ledger.spaces_index
 
-    def keep(self) -> None:
-        """See Layer."""
-        if self.effects or self.events:
-            super().keep()
-
     def rollback(self) -> None:
         """See Layer."""
         self._opened.clear()
