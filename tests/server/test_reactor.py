@@ -3,15 +3,15 @@
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 
 import pytest
 import trio
 
 from resp import Limits
-from server.net import budget, reactor
+from server.net import budget, connection, reactor
 from server.net.connection import (
     Connection,
     Pending,
@@ -180,6 +180,28 @@ class Prompt:
         self.run = 0
 
 
+@asynccontextmanager
+async def serving(dispatcher: Prompt) -> AsyncIterator[tuple[Reactor, trio.SocketStream]]:
+    """A reactor that serves clients, and one of them."""
+    served = make_reactor(dispatcher.end_turn)
+    served.connect(dispatcher)  # type: ignore[arg-type]
+    served.listen("127.0.0.1", 0)
+    [listener] = served._listeners.values()
+    with trio.fail_after(patience_s):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(served.run)
+            stream = await trio.open_tcp_stream(*listener.getsockname())
+            yield served, stream
+            await stream.aclose()
+            nursery.cancel_scope.cancel()
+
+
+async def take_pongs(stream: trio.SocketStream, count: int) -> None:
+    missing = count * len(b"+PONG\r\n")
+    while missing:
+        missing -= len(await stream.receive_some(missing))
+
+
 async def test_what_one_client_sends_at_once_is_run_over_many_turns_when_it_takes_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -187,22 +209,26 @@ async def test_what_one_client_sends_at_once_is_run_over_many_turns_when_it_take
     monkeypatch.setattr(budget, "turn_s_max", 0.0)
     dispatcher = Prompt()
     requests = 2000
-    served = make_reactor(dispatcher.end_turn)
-    served.connect(dispatcher)  # type: ignore[arg-type]
-    served.listen("127.0.0.1", 0)
-    [listener] = served._listeners.values()
-    with trio.fail_after(60):
-        async with trio.open_nursery() as nursery:
-            await nursery.start(served.run)
-            stream = await trio.open_tcp_stream(*listener.getsockname())
-            await stream.send_all(b"PING\r\n" * requests)
-            missing = requests * len(b"+PONG\r\n")
-            while missing:
-                missing -= len(await stream.receive_some(missing))
-            await stream.aclose()
-            nursery.cancel_scope.cancel()
+    async with serving(dispatcher) as (_, stream):
+        await stream.send_all(b"PING\r\n" * requests)
+        await take_pongs(stream, requests)
     assert max(dispatcher.run_in_turns) <= 3 * requests_between_looks_at_the_clock
     assert sum(dispatcher.run_in_turns) == requests
+
+
+async def test_a_long_request_is_run_after_the_turn_that_has_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what comes behind it, too."""
+    monkeypatch.setattr(connection, "long_request_bytes", 1000)
+    dispatcher = Prompt()
+    async with serving(dispatcher) as (served, stream):
+        await stream.send_all(b"*2\r\n$4\r\nECHO\r\n$5000\r\n" + bytes(4000))
+        while not any(client.query_bytes > 4000 for client in served.connections):  # noqa: ASYNC110
+            await trio.sleep(0.005)
+        turns = len(dispatcher.run_in_turns)
+        await stream.send_all(bytes(1000) + b"\r\nPING\r\n")
+        await take_pongs(stream, 2)
+    assert dispatcher.run_in_turns[turns] == 0
+    assert sum(dispatcher.run_in_turns) == 2
 
 
 class Patience:
