@@ -616,3 +616,19 @@ def test_the_expirer_does_not_look_before_something_is_due(
     assert expire(700_000) == []
     assert expire(1_000_000) == [b"x"]
     assert bench.ask("DBSIZE") == [b":0\r\n"]
+
+
+def test_while_clients_are_paused_nothing_is_deleted_because_its_time_has_come(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make()
+    bench.ask("SET", "k", "v", "PX", "1")
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    for paused, written in ((True, 0), (False, 1)):
+        bench.clock.now_ms += 1000
+        bench.shard.paused = paused
+        index = bench.group.last_index
+        assert bench.ask("GET", "k") == [b"$-1\r\n"]
+        bench.turn()
+        assert bench.group.last_index == index + written
