@@ -33,7 +33,7 @@ class Mutant:
     profile: str
     rules: tuple[str, ...]
     install: Callable[[pytest.MonkeyPatch], None]
-    seeds_max: int = 400
+    seeds_max: int = 1000
 
     def hunt(self) -> tuple[int, str] | None:
         """Return the first failing seed and the rule that it broke, None if all pass."""
