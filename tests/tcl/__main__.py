@@ -42,7 +42,8 @@ networking violations replybufsize
 """Those that test something in external mode."""
 SILENCE_S = 120
 """A test that shows no progress for so long hangs."""
-UNIT_S = 1800
+SILENCES_MAX = 15
+"""A unit is given up after so many times that long: half an hour, unless --hang says otherwise."""
 SPREAD_S = 60
 BASE_PORTS = range(12_032, 22_000, 32)
 """The suite takes a port from the 32 below, if the one 10,000 above that is free as well: all of them stand below those
@@ -99,7 +100,7 @@ def run_unit(
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(command, cwd=suite, stdout=output, stderr=output, start_new_session=True)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(UNIT_S)
+            process.wait(SILENCES_MAX * options.hang)
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
