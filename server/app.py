@@ -95,7 +95,7 @@ async def _main(config: Config, name: str) -> int:
     try:
         await node.listen()
         async with trio.open_nursery() as nursery:
-            node.reactor.wake_on(node.host.completions_fd, node.host.is_writing)
+            node.reactor.wake_on(node.host.completions_fd)
             await nursery.start(partial(node.host.run, watch_completions=False))
             await nursery.start(node.reactor.run)
             nursery.start_soon(_signals, node)

@@ -182,7 +182,6 @@ class Node(Services):
                 on_elapsed=self._took_elsewhere,
                 on_shown=self._show_scripted,
             )
-            self.reactor.has_answers = self.router.forwarder.visits.has_answers
             self.exchange = self.pubsub.outbound = Exchange(self.links_, self.pubsub)
             self.tracking.unacknowledged = self._can_ask_others_than
         self.leadership = Leadership(

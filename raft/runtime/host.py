@@ -331,10 +331,6 @@ class Host:
         """Gets an event when `turn` should be called: for a reactor that watches it itself, edge-triggered."""
         return self._completions.fd
 
-    def is_writing(self) -> bool:
-        """The disk is at work, and all that is done has been taken note of: completions_fd gets an event next."""
-        return self._saving and not self._completions.waiting
-
     async def run(
         self,
         *,

@@ -10,10 +10,6 @@ more than what a request does. So a turn looks again for what got ready while it
 the same, by `turn_events_max` reads and by a Budget, which a hundred clients with deep pipelines use up: what is left
 is for the next turn then. After some turns, or a long one, Trio runs everything else; when there is nothing else
 the reactor waits a moment for the next turn itself.
-
-While the disk is at work, a turn of writes could only gather for the next write. So where nobody reads, that moment
-lasts until the write is done, and then clients, other nodes and the disk have one turn together. It is still a moment:
-a disk that takes longer is not waited for.
 """
 
 import logging
@@ -53,8 +49,6 @@ turns_in_a_row_max = 8
 """Turns without a look at the other tasks: going through Trio costs like some commands."""
 linger_s = 0.001
 """How long the next turn waits for something to do, while no other task wants to run."""
-reads_s = 0.1
-"""For so long after somebody was answered at once, others are expected who can be."""
 accepts_per_turn_max = 64
 """Clients accepted in one go, some milliseconds; the others are there at the next turn."""
 backlog = 1024
@@ -113,8 +107,6 @@ class Reactor:
         """Connections that may have something to send at the end of the turn."""
         self._left: list[tuple[int, int]] = []
         """What was ready and the turn had no time for."""
-        self.has_answers: Callable[[], bool] = lambda: False
-        """Before a turn ends: other nodes are to be answered."""
         self._put_off: list[Connection] = []
         """Connections with requests that the turn had no time for. They count as marked."""
         self._postponed: list[Callable[[], None]] = []
@@ -125,11 +117,6 @@ class Reactor:
         self._new_session = new_session
         self._end_session = end_session
         self._epoll = select.epoll()
-        self._alarm = select.epoll()
-        """Only of what `wake_on` was told."""
-        self._is_awaited: Callable[[], bool] = lambda: False
-        self._answered_s = -inf
-        """When somebody was last answered who had nothing to wait for, on `clock.steady_s`."""
         self._connections: dict[int, Connection] = {}
         """By file descriptor."""
         self._listeners: dict[int, socket.socket] = {}
@@ -192,7 +179,6 @@ class Reactor:
             for connection in self.connections:
                 connection.close()
             self._epoll.close()
-            self._alarm.close()
 
     def add_reader(self, descriptor: int, on_readable: Callable[[], None]) -> None:
         """Serve another node's socket, too: see raft.runtime.link.Poller."""
@@ -204,12 +190,9 @@ class Reactor:
         del self._readers[descriptor]
         self._epoll.unregister(descriptor)
 
-    def wake_on(self, descriptor: int, is_awaited: Callable[[], bool]) -> None:
-        """Make a turn, too, whenever something was written to this eventfd; `end_turn` does what is due then.
-        `is_awaited`: that is a matter of a moment, and whoever writes something waits for it anyway."""
+    def wake_on(self, descriptor: int) -> None:
+        """Make a turn, too, whenever something was written to this eventfd; `end_turn` does what is due then."""
         self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLET)
-        self._alarm.register(descriptor, select.EPOLLIN | select.EPOLLET)
-        self._is_awaited = is_awaited
 
     def _turn(self, wait_s: float = 0.0) -> bool:
         """Serve what is ready, or will be within `wait_s`, and what gets ready meanwhile; whether there was anything,
@@ -222,9 +205,6 @@ class Reactor:
             self._go_on_postponed()
             wait_s = 0.0
         ready, self._left = self._left, []
-        if wait_s and self._gathers():
-            self._alarm.poll(wait_s)
-            wait_s = 0.0
         while ready or (room > 0 and looks < turn_looks_max and (ready := self._epoll.poll(wait_s, room))):
             if not has_begun:
                 self.clock.advance()
@@ -241,18 +221,9 @@ class Reactor:
                 self.clock.advance()
             self.marked = self._put_off + self.marked
             self._put_off = []
-            if self.marked or self.has_answers():
-                self._answered_s = self.clock.steady_s
             self.end_turn()
         has_time = self._budget.end()
         return has_begun and has_time and not self._postponed
-
-    def _gathers(self) -> bool:
-        """Whether what comes before the eventfd of `wake_on` is written to is better served along with that."""
-        if self.clock.steady_s < self._answered_s + reads_s or not self._is_awaited():
-            return False
-        self._alarm.poll(0)  # what earlier turns have seen to
-        return self._is_awaited()
 
     def _go_on_postponed(self) -> None:
         self.clock.advance()

@@ -210,10 +210,6 @@ class Visits:
             for visitor in self._visitors.values()
         )
 
-    def has_answers(self) -> bool:
-        """There is something to send at the end of the turn."""
-        return bool(self._dirty)
-
     def tell_busy(self, group: int) -> None:
         """Let those that wait for something of `group` wait on: it is at work."""
         for visitor in self._visitors.values():

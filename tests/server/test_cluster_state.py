@@ -79,7 +79,7 @@ class Member:
             await node.listen()
             with self._scope:
                 async with trio.open_nursery() as nursery:
-                    node.reactor.wake_on(node.host.completions_fd, node.host.is_writing)
+                    node.reactor.wake_on(node.host.completions_fd)
                     await nursery.start(partial(node.host.run, watch_completions=False))
                     await nursery.start(node.reactor.run)
                     nursery.start_soon(self._deadlines)

@@ -1,6 +1,5 @@
 """What belongs to one turn of the reactor."""
 
-import os
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -58,10 +57,8 @@ async def turns(
     readers: dict[socket.socket, Callable[[], None]],
     end_turn: Callable[[], None],
     until: Callable[[], bool] = lambda: True,
-    prepare: Callable[[Reactor], None] = lambda served: None,
 ) -> None:
-    """Have a reactor serve `readers` until a turn has ended: the first, or the one with which `until` is true.
-    `prepare`: is given the reactor first."""
+    """Have a reactor serve `readers` until a turn has ended: the first, or the one with which `until` is true."""
 
     def end() -> None:
         end_turn()
@@ -71,7 +68,6 @@ async def turns(
     served = make_reactor(end)
     for reader, on_readable in readers.items():
         served.add_reader(reader.fileno(), on_readable)
-    prepare(served)
     with trio.fail_after(patience_s):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(served.run)
@@ -298,84 +294,3 @@ async def test_a_task_that_wants_to_run_does_not_wait_for_what_may_come(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(answer)
             await turns({reader: read_one}, patience.end_turn, until=patience.is_over)
-
-
-class Writes:
-    """A disk at work, which is done when a test says so."""
-
-    def __init__(self) -> None:
-        self.descriptor = os.eventfd(0, os.EFD_NONBLOCK)
-        self.under_way = True
-
-    def end(self) -> None:
-        self.under_way = False
-        os.eventfd_write(self.descriptor, 1)
-
-    def __enter__(self) -> "Writes":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self.descriptor)
-
-
-async def test_while_the_disk_is_at_work_what_comes_waits_for_the_turn_that_it_wakes(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    patience = Patience(monkeypatch)
-    told: list[str] = []
-    with sockets(2) as ((early, to_early), (late, to_late)), Writes() as writes:
-
-        def read_early() -> None:
-            read(early, told, "early")
-            to_late.send(b"x")
-            threading.Timer(0.05, end_write).start()
-
-        def end_write() -> None:
-            told.append("written")
-            writes.end()
-
-        def read_late() -> None:
-            read(late, told, "late")
-
-        monkeypatch.setattr(reactor, "turn_looks_max", 1)  # or the first turn would look again
-        to_early.send(b"x")
-        await turns(
-            {early: read_early, late: read_late},
-            patience.end_turn,
-            until=patience.is_over,
-            prepare=lambda served: served.wake_on(writes.descriptor, lambda: writes.under_way),
-        )
-    assert told == ["early", "written", "late"]
-
-
-class Answered:
-    """A connection that got its answer in a turn."""
-
-    def flush(self) -> None:
-        pass
-
-
-@pytest.mark.parametrize("who", ["client", "node"])
-async def test_the_disk_is_not_waited_for_while_somebody_is_answered_without(
-    monkeypatch: pytest.MonkeyPatch, who: str
-) -> None:
-    patience = Patience(monkeypatch)
-    monkeypatch.setattr(reactor, "reads_s", 60.0)
-    monkeypatch.setattr(reactor, "turn_looks_max", 1)
-    with sockets(2) as ((early, to_early), (late, to_late)), Writes() as writes:
-
-        def answer(served: Reactor) -> None:
-            early.recv(1)
-            if who == "client":
-                served.marked.append(Answered())  # type: ignore[arg-type]
-            else:
-                served.has_answers = lambda: True
-            to_late.send(b"x")
-
-        def prepare(served: Reactor) -> None:
-            served.add_reader(early.fileno(), partial(answer, served))
-            served.wake_on(writes.descriptor, lambda: writes.under_way)
-
-        to_early.send(b"x")
-        await turns({late: partial(late.recv, 1)}, patience.end_turn, until=patience.is_over, prepare=prepare)
-    assert writes.under_way
