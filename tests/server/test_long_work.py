@@ -170,14 +170,19 @@ def test_what_a_script_returns_is_encoded_in_slices(bench: LongBench, no_slice: 
     assert reply[0].startswith(b"*2000\r\n$1\r\n0\r\n")
 
 
-def test_a_script_can_be_killed_while_its_reply_is_encoded(bench: LongBench, no_slice: None) -> None:
-    reply = bench.ask("EVAL", SAME_THINGS, "0")
+def kill_script(bench: LongBench) -> None:
+    """After some slices of it."""
     for _ in range(5):
         bench.turn()
         bench.shard.worker.go_on()
     assert bench.shard.worker.kill_script(function=False) is None
     bench.finish()
     bench.settle()
+
+
+def test_a_script_can_be_killed_while_its_reply_is_encoded(bench: LongBench, no_slice: None) -> None:
+    reply = bench.ask("EVAL", SAME_THINGS, "0")
+    kill_script(bench)
     assert b"Script killed by user with SCRIPT KILL." in reply[0]
     assert bench.run("EVAL", "return {1, {ok = 'fine'}}", "0") == b"*2\r\n:1\r\n+fine\r\n"
 
@@ -306,12 +311,7 @@ def test_a_killed_client_s_command_did_not_happen(bench: LongBench, no_slice: No
 )
 def test_a_script_that_has_written_nothing_can_be_killed(bench: LongBench, no_slice: None, text: str) -> None:
     reply = bench.ask("EVAL", text, "0")
-    for _ in range(5):
-        bench.turn()
-        bench.shard.worker.go_on()
-    assert bench.shard.worker.kill_script(function=False) is None
-    bench.finish()
-    bench.settle()
+    kill_script(bench)
     assert b"Script killed by user with SCRIPT KILL." in reply[0]
     assert bench.run("EVAL", "return 1", "0") == b":1\r\n"
 

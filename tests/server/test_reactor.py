@@ -139,22 +139,15 @@ async def test_pipelines_go_on_in_turn_when_turns_take_long(monkeypatch: pytest.
     monkeypatch.setattr(budget, "turn_s_max", 0.0)
     dispatcher = Deferring()
     clients, requests = 5, 3 * waiting_min
-    served = make_reactor(dispatcher.end_turn)
-    served.connect(dispatcher)  # type: ignore[arg-type]
-    served.listen("127.0.0.1", 0)
-    [listener] = served._listeners.values()
-    with trio.fail_after(patience_s):
-        async with trio.open_nursery() as nursery:
-            await nursery.start(served.run)
-            streams = [await trio.open_tcp_stream(*listener.getsockname()) for _ in range(clients)]
-            for stream in streams:
-                await stream.send_all(b"PING\r\n" * requests)
-            for stream in streams:
-                missing = requests * len(b"+PONG\r\n")
-                while missing:
-                    missing -= len(await stream.receive_some(missing))
-                await stream.aclose()
-            nursery.cancel_scope.cancel()
+    async with serving(dispatcher) as (served, first):
+        [listener] = served._listeners.values()
+        others = [await trio.open_tcp_stream(*listener.getsockname()) for _ in range(clients - 1)]
+        for stream in (first, *others):
+            await stream.send_all(b"PING\r\n" * requests)
+        for stream in (first, *others):
+            await take_pongs(stream, requests)
+        for stream in others:
+            await stream.aclose()
     assert dispatcher.turns > 2 * clients, "one goes on in each"
 
 
@@ -177,7 +170,7 @@ class Prompt:
 
 
 @asynccontextmanager
-async def serving(dispatcher: Prompt) -> AsyncIterator[tuple[Reactor, trio.SocketStream]]:
+async def serving(dispatcher: Prompt | Deferring) -> AsyncIterator[tuple[Reactor, trio.SocketStream]]:
     """A reactor that serves clients, and one of them."""
     served = make_reactor(dispatcher.end_turn)
     served.connect(dispatcher)  # type: ignore[arg-type]
