@@ -104,7 +104,7 @@ class Limits:
         self.inline_bytes_max = inline_bytes_max
         self.query_buffer_bytes_max = query_buffer_bytes_max
 
-    def __setattr__(self, name: str, value: int) -> None:
+    def __setattr__(self, name: str, value: Any) -> None:
         minimum = UNAUTHENTICATED_ELEMENTS_MAX if name == "elements_max" else _LIMITS_BYTES_MIN
         if value < minimum:
             raise ValueError(f"{name} must be at least {minimum}, not {value}")
@@ -267,8 +267,8 @@ class RequestParser:
             if data[position] != _STAR:
                 return self._walk_inline(data, position, requests)
             line_end = data.find(b"\r\n", position)
-            count = _COUNTS.get(data[position:line_end])
-            if count is None or line_end < 0:
+            count = _COUNTS.get(data[position:line_end]) if line_end >= 0 else None
+            if count is None:
                 count = self._read_count(data, position, requests)
                 if count is None:
                     return self._keep(data, position, args, missing, _UNKNOWN, requests)
@@ -283,8 +283,8 @@ class RequestParser:
                 return len(data) - rest_bytes
         while missing:
             line_end = data.find(b"\r\n", position)
-            bulk_bytes = _BULK_LENGTHS.get(data[position:line_end])
-            if bulk_bytes is None or line_end < 0:
+            bulk_bytes = _BULK_LENGTHS.get(data[position:line_end]) if line_end >= 0 else None
+            if bulk_bytes is None:
                 bulk_bytes = self._read_bulk_length(data, position, args, missing, requests)
                 if bulk_bytes is None:
                     return self._keep(data, position, args, missing, _UNKNOWN, requests)

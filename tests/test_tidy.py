@@ -13,8 +13,11 @@ PACKAGES = ("resp", "raft", "server", "tests")
 LINES_MAX = 800
 """A file is one idea."""
 
-MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-PRODUCT = [path for path in MODULES if path.relative_to(ROOT).parts[0] != "tests"]
+MODULES = [
+    ROOT / "setup.py",
+    *sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py")),
+]
+PRODUCT = [path for path in MODULES[1:] if path.relative_to(ROOT).parts[0] != "tests"]
 WITH_OUTPUT = {
     "server/app.py",
     "server/operator/cli.py",

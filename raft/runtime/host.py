@@ -195,16 +195,16 @@ class Host:
 
     def pump(self) -> None:
         """Carry out what is due. Synchronous; quick when nothing is. Safe to call from the machines' callbacks."""
-        if self._pumping or self.failed is not None:
+        if self._pumping or self.has_failed:
             return
         self._pumping = True
         try:
             self._completions.drain()
-            while self._marked and self.failed is None:
+            while self._marked and not self.has_failed:
                 marked, self._marked = self._marked, set()
                 for group in marked:
                     group.collect()
-            if self.failed is None:
+            if not self.has_failed:
                 if self._outboxes:
                     self._flush_messages()
                 if self._to_save and not self._saving:
@@ -215,6 +215,11 @@ class Host:
             self.fail(error)  # a contradiction in the core or a fault of a machine: nothing may follow it
         finally:
             self._pumping = False
+
+    @property
+    def has_failed(self) -> bool:
+        """See `fail`."""
+        return self.failed is not None
 
     def turn(self) -> None:
         """pump, then on_turn_end: for turns that the server did not make."""

@@ -402,7 +402,8 @@ async def _send_all(sock: socket.socket, data: bytes) -> None:
     while view:
         await trio.lowlevel.wait_writable(sock)
         with suppress(BlockingIOError):
-            view = view[sock.send(view) :]
+            sent_bytes = sock.send(view)
+            view = view[sent_bytes:]
 
 
 async def _send_frame(sock: socket.socket, payload: bytes) -> None:

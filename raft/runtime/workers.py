@@ -84,8 +84,8 @@ class Worker:
         self._completions = completions
         self._on_error = on_error
         self._patient = patient
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        self._runner = threading.Thread(target=self._run, name=name, daemon=True)
+        self._runner.start()
 
     def submit(self, job: Callable[[], T], done: Callable[[T], None]) -> None:
         """Run job() on the thread, then done(its result) on the loop."""
@@ -107,7 +107,7 @@ class Worker:
     def join(self) -> None:
         """Finish the jobs that were submitted, then end. Blocks; call it in a thread. Idempotent."""
         self._jobs.put(None)
-        self._thread.join()
+        self._runner.join()
 
     def _run(self) -> None:
         while (work := self._next()) is not None:

@@ -11,12 +11,12 @@ all entries are known too, as runs: to ask for one never reads an entry, which m
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from math import inf
 from typing import Any
 
 import msgspec
 
 from raft.core.messages import ConfState, Entry, HardState, SnapshotMeta
+from raft.core.quorum import UNBOUNDED
 from raft.core.storage import Compacted, SnapshotUnavailable, Unavailable
 from raft.storage.errors import REMEDY, LogDamaged
 from raft.storage.records import BadRecord, Base, decode_entry, entry_key, entry_key_index
@@ -53,7 +53,7 @@ class GroupLog:
         """A snapshot whose install had begun when the node went down."""
         self.snapshot_source: Callable[[], SnapshotMeta] | None = None
         """Set by the runtime: describes the state that could be sent now. May raise SnapshotUnavailable."""
-        self.applied_index: float = inf
+        self.applied_index = UNBOUNDED
         """Set by the runtime: what is above is still to be applied."""
         self._db = db
         self._path = path

@@ -20,7 +20,7 @@ from server.commands.context import Context, GroupInfo
 from server.commands.server_misc import replication_offset
 from server.commands.table import COMMANDS, LOADING, NODE, STALE, Args, Command, Reply, command
 from server.telemetry.process import human_bytes, peak_resident_bytes, resident_bytes, total_memory_bytes
-from server.version import REDIS_VERSION, REDRAFT_VERSION, SERVER_NAME
+from server.version import BUILD, REDIS_VERSION, REDRAFT_VERSION, SERVER_NAME
 
 Fields: TypeAlias = dict[str, Any]
 
@@ -48,6 +48,7 @@ def _server(context: Context) -> Fields:
         "redis_version": REDIS_VERSION,
         "server_name": SERVER_NAME,
         "redraft_version": REDRAFT_VERSION,
+        "redraft_build": BUILD,
         "redis_git_sha1": "00000000",
         "redis_git_dirty": 0,
         "redis_build_id": "0",

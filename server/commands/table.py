@@ -354,7 +354,7 @@ def container(
     summary: str,
 ) -> None:
     """Declare a command that only has subcommands, before them."""
-    row = _add(
+    _add(
         name,
         _only_subcommands,
         arity,
@@ -366,8 +366,8 @@ def container(
         group,
         "Depends on subcommand.",
         categories,
+        summary=summary,
     )
-    row.summary = summary
 
 
 def _add(
@@ -384,6 +384,7 @@ def _add(
     categories: str,
     writes: bool = False,
     long: bool = False,
+    summary: str = "",
 ) -> Command:
     assert name == name.lower(), name
     assert arity != 0, name
@@ -396,7 +397,7 @@ def _add(
     if keys.find is not None:
         flags |= Flag.MOVABLEKEYS
     is_container = handler is _only_subcommands
-    summary = (handler.__doc__ or "").strip().split("\n")[0]
+    summary = summary or (handler.__doc__ or "").strip().split("\n")[0].rstrip(".")
     assert summary, f"{name} has no docstring"
     row = Command(
         name=name,
@@ -408,7 +409,7 @@ def _add(
         join=join,
         since=since,
         group=group,
-        summary=summary.rstrip("."),
+        summary=summary,
         complexity=complexity,
         categories=_categories(flags, group if not is_container else "", categories),
         error_name=name.encode(),

@@ -201,7 +201,7 @@ class Connection:
                 reactor.dispatcher.observers.had_large_request(self.session, args, size)
 
     def _run_all(self, requests: list[list[bytes]]) -> None:
-        if self._blocked or self._backlog is not None:
+        if self._blocked or self._puts_off:
             self._keep(requests)
             return
         dispatcher = self._reactor.dispatcher
@@ -251,7 +251,7 @@ class Connection:
                 or (number % requests_between_looks_at_the_clock == 0 and self._reactor.is_late())
             ):
                 break
-        ran = number if self._backlog is None else number - 1  # the last one was put off
+        ran = number - 1 if self._puts_off else number  # the last one was put off
         session.total_commands += ran
         self._reactor.stats.commands_processed += ran
         if number < count:
@@ -285,6 +285,11 @@ class Connection:
             self._backlog = deque(requests)
         else:
             self._backlog.extend(requests)
+
+    @property
+    def _puts_off(self) -> bool:
+        """Requests have been kept for later."""
+        return self._backlog is not None
 
     def _run_backlog(self) -> None:
         backlog, self._backlog = self._backlog, None

@@ -14,7 +14,7 @@ import click
 
 from server.config.file import Config, check_data_directory, load
 from server.config.reader import ConfigError
-from server.version import REDRAFT_VERSION
+from server.version import BUILD, REDRAFT_VERSION
 
 _FILE = click.Path(dir_okay=True)
 """Not checked here: config/file.py says what is wrong with a file in its own words."""
@@ -42,7 +42,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(REDRAFT_VERSION, prog_name="redraft")
+@click.version_option(f"{REDRAFT_VERSION} ({BUILD})", prog_name="redraft")
 def main() -> None:
     """A Redis-protocol server whose every acknowledged write is on the disks of a majority."""
 

@@ -87,8 +87,6 @@ class Call:
     """Steady time until which it may wait for a leader; 0: not waiting yet."""
     lost = False
     """It is to be done again, and a later one of its client may have been answered meanwhile."""
-    forwarded: "Visit | None" = None
-    """It came from another node, which is told when it can not be done here; it is never sent on."""
     caller: Caller | None = None
     """For whom it runs, when it is a script or may have one in it, and that user may not do everything."""
     receipt: tuple[int, int] | None = None
@@ -126,6 +124,8 @@ class Call:
         self.slot = slot
         self.order = next(_order)
         """Calls of one group that have to be sent again go in this order."""
+        self.forwarded: Visit | None = None
+        """It came from another node, which is told when it can not be done here; it is never sent on."""
         if transaction is not None:
             self.transaction = transaction
         if origin:

@@ -23,16 +23,9 @@ from server.keyspace.meta import Meta
 from server.keyspace.store import prefix_end
 from server.shard.effects import decode_effects
 from server.shard.receipts import Receipt
+from server.shard.staging import Staging
 
 _HEAD, _SPACE = b"hq"
-
-
-class Staging(msgspec.Struct, array_like=True):
-    """A snapshot that is being received."""
-
-    token: bytes
-    generation: int
-    cursor: bytes
 
 
 class Replica:

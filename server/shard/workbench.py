@@ -43,7 +43,8 @@ class Workbench:
         """Give one shard its slice; whether there is more to do."""
         while self._shards:
             shard = self._shards.popleft()
-            if shard.work is not None:
+            job = shard.work
+            if job is not None:
                 shard.worker.go_on()
                 if shard.work is not None:
                     self._shards.append(shard)

@@ -232,7 +232,7 @@ def redraft_standalone(directory: Path, clients_max: int = 10000) -> Deployment:
         f"[nodes.standalone]\nport = {port}\npeer_port = {peer_port}\n[clients]\nmaxclients = {clients_max}\n"
     )
     data = directory / "standalone"
-    command = [sys.executable, "-m", "server", "serve", str(config), "--data", str(data)]
+    command = [sys.executable, "-P", "-m", "server", "serve", str(config), "--data", str(data)]
     return Deployment("Redraft", [Server("redraft", command, port, data)], _takes_commands)
 
 
@@ -246,7 +246,7 @@ def redraft_cluster(directory: Path) -> Deployment:
         lines += [f"[nodes.{name}]", f'host = "{HOST}"', f"port = {ports[number]}"]
         lines += [f"peer_port = {ports[len(NODES) + number]}"]
     config.write_text("\n".join(lines) + "\n")
-    base = [sys.executable, "-m", "server", "serve", str(config)]
+    base = [sys.executable, "-P", "-m", "server", "serve", str(config)]
     servers = [
         Server(
             name, [*base, "--node", name, "--data", str(directory / name)], ports[number], directory / name

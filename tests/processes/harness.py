@@ -98,7 +98,7 @@ class Server:
         self._log = self.log_path.open("ab")
         self._log_start = self._log.tell()
         self.process = subprocess.Popen(
-            [*self.wrapper, sys.executable, "-m", "server", *self.arguments],
+            [*self.wrapper, sys.executable, "-P", "-m", "server", *self.arguments],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=self._log,

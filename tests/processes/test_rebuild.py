@@ -29,9 +29,9 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 def rebuild(cluster: Cluster, name: str, *words: str) -> subprocess.CompletedProcess[str]:
     """`redraft rebuild` with any node's file."""
-    command = [sys.executable, "-m", "server", "rebuild", str(cluster.directory / "n2.toml"), "--node", name]
+    command = [sys.executable, "-P", "-m", "server", "rebuild", str(cluster.directory / "n2.toml")]
     return subprocess.run(
-        [*command, *words], cwd=ROOT, capture_output=True, text=True, timeout=250, check=False
+        [*command, "--node", name, *words], cwd=ROOT, capture_output=True, text=True, timeout=250, check=False
     )
 
 

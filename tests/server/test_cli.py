@@ -1,7 +1,6 @@
 """The command `redraft` as a shell sees it: words, and exit codes."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -185,7 +184,7 @@ def test_status_of_nobody_is_exit_code_1() -> None:
 def test_what_can_not_be_written_is_one_sentence(cluster_file) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "server", "config", "check", cluster_file],
+            [sys.executable, "-P", "-m", "server", "config", "check", cluster_file],
             cwd=ROOT,
             stdout=full,
             stderr=subprocess.PIPE,
@@ -219,9 +218,8 @@ def test_a_start_that_the_system_refuses_says_what_was_refused(tmp_path, words, 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         found = subprocess.run(
-            [sys.executable, "-m", "server", "serve", "--port", str(port), *words],
+            [sys.executable, "-P", "-m", "server", "serve", "--port", str(port), *words],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
             timeout=240,  # a name that nobody knows takes its time

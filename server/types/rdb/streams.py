@@ -30,7 +30,9 @@ from server.types.rdb.wire import BadFormat, Reader
 from server.types.stream_groups import Group
 from server.types.streams import SEQUENCE_BITS, SEQUENCE_MAX, Id, Node, Stream, id_bytes, id_of
 
-RDB_STREAM, RDB_STREAM_2, RDB_STREAM_3 = 15, 19, 21
+RDB_STREAM = 15
+RDB_STREAM_2 = 19
+RDB_STREAM_3 = 21
 _ID_BYTES = 16
 _DELETED, _SAME_FIELDS = 1, 2
 _UINT64 = 1 << 64

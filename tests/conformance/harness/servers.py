@@ -98,7 +98,7 @@ def _redraft(directory: Path, name: str, arguments: list[str]) -> Iterator[Calla
     log = directory / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "server", "serve", *arguments],
+            [sys.executable, "-P", "-m", "server", "serve", *arguments],
             cwd=ROOT,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -1,0 +1,76 @@
+"""Compiles the path of every request with mypyc, where a C compiler is at hand: the files stay plain Python, and the
+types that mypy has checked become those of C. Where there is none the same files run interpreted, at about two thirds
+of the speed; REDRAFT_INTERPRETED=1 asks for that.
+
+What is compiled is what every request or entry goes through, and runs in one go. Not compiled are declarations (what
+msgspec reads the annotations of, and commands, whose docstrings are read), what waits, where the time is seldom spent,
+and the rest, so that an installation takes two minutes and not ten. Where mypyc does otherwise than Python, and what to
+write instead: ARCHITECTURE.md.
+"""
+
+import os
+from pathlib import Path
+
+from mypyc.build import mypycify
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CCompilerError, ExecError, PlatformError
+
+ROOMS = {
+    "resp": "inline replies requests values",
+    "raft/core": "confchange election errors freshness log membership node quorum reads ready replication"
+    " state storage tracker",
+    "raft/runtime": "frames group host link workers",
+    "raft/storage": "group_log leveldb",
+    "server": "errors session",
+    "server/commands": "arguments context table",
+    "server/telemetry": "stats",
+    "server/keyspace": "breath cache collection databases deletions derived events heads home hot layer layout ledger"
+    " leveldb notes order slots store uses view",
+    "server/types": "expiry hashes keys lists numbers rank_index sets strings zset_ranges zsets",
+    "server/dispatch": "asking blocking caching connection dispatcher gate hot observers order permissions places",
+    "server/net": "budget connection output reactor",
+    "server/shard": "call clock draft evaluator forward gather overlay periods proofs receipts replica route router"
+    " shard views waiters work",
+}
+"""Folder: the names of the files."""
+LIBRARIES = {
+    "redraft_raft": ("resp", "raft/core", "raft/runtime", "raft/storage"),
+    "redraft_data": ("server", "server/commands", "server/telemetry", "server/keyspace", "server/types"),
+    "redraft_path": ("server/dispatch", "server/net", "server/shard"),
+}
+"""Each is built by a process of its own."""
+
+
+class BuildOrDoWithout(build_ext):
+    """All or nothing: a module is a stub that needs its library, and libraries need each other."""
+
+    def run(self) -> None:
+        """See setuptools."""
+        self.parallel = os.cpu_count()
+        try:
+            super().run()
+        except (CCompilerError, ExecError, PlatformError) as error:
+            self.warn(f"Redraft will run interpreted, at about two thirds of its speed: {error}")
+            for extension in self.extensions:
+                Path(self.get_ext_fullpath(extension.name)).unlink(missing_ok=True)
+            self.extensions = []
+
+
+def extensions() -> list[Extension]:
+    """The libraries, and a stub for each module."""
+    if os.environ.get("REDRAFT_INTERPRETED"):
+        return []
+    groups = [
+        ([f"{room}/{name}.py" for room in rooms for name in ROOMS[room].split()], library)
+        for library, rooms in LIBRARIES.items()
+    ]
+    return mypycify(
+        ["--config-file=", "--ignore-missing-imports", *(name for names, _ in groups for name in names)],
+        opt_level="2",
+        debug_level="0",
+        separate=groups,
+    )
+
+
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildOrDoWithout})
