@@ -78,3 +78,15 @@ def test_what_is_compiled_declares_no_structs_or_commands() -> None:
                 assert not any(ast.unparse(base).endswith("Struct") for base in node.bases), path
             if isinstance(node, ast.FunctionDef):
                 assert not any(ast.unparse(word).startswith("command(") for word in node.decorator_list), path
+
+
+def test_a_name_is_one_type_of_exception() -> None:
+    # What is compiled gives the name behind `as` the type of the function's first clause that has it.
+    for path in compiled_files():
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                types: dict[str, str] = {}
+                for clause in ast.walk(function):
+                    if isinstance(clause, ast.ExceptHandler) and clause.name and clause.type:
+                        caught = ast.unparse(clause.type)
+                        assert types.setdefault(clause.name, caught) == caught, f"{path}:{clause.lineno}"

@@ -175,8 +175,8 @@ class Link:
             return
         except FrameError as error:
             self.close(str(error))
-        except OSError as error:
-            self.close(f"receiving failed: {error}")
+        except OSError as broken:
+            self.close(f"receiving failed: {broken}")
 
     async def _write(self) -> None:
         patient = False

@@ -107,8 +107,8 @@ class LogStore:
                 write_buffer_size=WRITE_BUFFER_BYTES,
                 compression=None,  # the entries are small, and the disk thread has no time to spare
             )
-        except plyvel.CorruptionError as error:
-            raise _unreadable(directory, error) from error
+        except plyvel.CorruptionError as damage:
+            raise _unreadable(directory, damage) from damage
         except plyvel.IOError as error:
             check_refusal(f"the log in {directory}", error)
             if "lock" in str(error).lower():
@@ -232,9 +232,7 @@ class LogStore:
                 None if install is None else decode_base(record_key(group_id, TAG_INSTALL), install),
             )
             log.load()
-        except BadRecord as error:
-            raise damaged(self._path, group_id, str(error)) from error
-        except (plyvel.CorruptionError, plyvel.IOError) as error:
+        except (BadRecord, plyvel.CorruptionError, plyvel.IOError) as error:
             raise damaged(self._path, group_id, str(error)) from error
         self._logs[group_id] = log
         self._extent[group_id] = [log.base.index, log.last_index, self._lowest_key(group_id, log.first_index)]
