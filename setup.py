@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mypyc.build import mypycify
 from setuptools import Extension, setup
+from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CCompilerError, ExecError, PlatformError
 
@@ -42,7 +43,22 @@ LIBRARIES = {
 """Each is built by a process of its own."""
 
 
-class BuildOrDoWithout(build_ext):
+def forget_compiled(folder: str) -> None:
+    """Remove what an earlier build has left: a library goes before a source file, however old it is."""
+    for library in Path(folder).rglob("*.so"):
+        library.unlink()
+
+
+class BuildAnew(build):
+    """Nothing of an earlier build gets into this one."""
+
+    def run(self) -> None:
+        """See setuptools."""
+        forget_compiled(self.build_lib)
+        super().run()
+
+
+class CompileOrDoWithout(build_ext):
     """All or nothing: a module is a stub that needs its library, and libraries need each other."""
 
     def run(self) -> None:
@@ -52,8 +68,7 @@ class BuildOrDoWithout(build_ext):
             super().run()
         except (CCompilerError, ExecError, PlatformError) as error:
             self.warn(f"Redraft will run interpreted, at about two thirds of its speed: {error}")
-            for extension in self.extensions:
-                Path(self.get_ext_fullpath(extension.name)).unlink(missing_ok=True)
+            forget_compiled(self.build_lib)
             self.extensions = []
 
 
@@ -73,4 +88,4 @@ def extensions() -> list[Extension]:
     )
 
 
-setup(ext_modules=extensions(), cmdclass={"build_ext": BuildOrDoWithout})
+setup(ext_modules=extensions(), cmdclass={"build": BuildAnew, "build_ext": CompileOrDoWithout})
