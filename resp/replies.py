@@ -32,7 +32,7 @@ class _Heads(dict[int, bytes]):
 
     def __init__(self, kind: bytes, end: bytes) -> None:
         self._form = b"\r\n" + kind + b"%d" + end
-        super().__init__((length, self._form % length) for length in range(1024))
+        super().__init__([(length, self._form % length) for length in range(1024)])
 
     def __missing__(self, length: int) -> bytes:
         return self._form % length

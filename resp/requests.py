@@ -445,7 +445,7 @@ _SHAPES = [
     f"3\r\n{_SHORT}{_SHORT}{_LONG}",
     f"1\r\n{_SHORT}",
     f"5\r\n{_SHORT}{_SHORT}{_LONG}{_SHORT}{_SHORT}",
-    *(f"{count}\r\n(?:{_SHORT}){{{count}}}" for count in (4, 6, 7, 8, 9)),
+    *[f"{count}\r\n(?:{_SHORT}){{{count}}}" for count in (4, 6, 7, 8, 9)],
 ]
 _WHOLE_REQUESTS = re.compile(rf"(?:\*(?:{'|'.join(_SHAPES)}))*".encode(), re.DOTALL)
 _match_whole_requests = _WHOLE_REQUESTS.match

@@ -90,3 +90,32 @@ def test_a_name_is_one_type_of_exception() -> None:
                     if isinstance(clause, ast.ExceptHandler) and clause.name and clause.type:
                         caught = ast.unparse(clause.type)
                         assert types.setdefault(clause.name, caught) == caught, f"{path}:{clause.lineno}"
+
+
+def test_no_generator_expression_is_handed_on() -> None:
+    # What is compiled makes a list of it at once, however long that is. These are known to it, or take it all anyway.
+    takers = {
+        "any",
+        "all",
+        "sum",
+        "next",
+        "tuple",
+        "list",
+        "set",
+        "frozenset",
+        "sorted",
+        "min",
+        "max",
+        "update",
+        "join",
+    }
+    for path in compiled_files():
+        tree = ast.parse(path.read_text())
+        consumed = {
+            id(argument)
+            for call in ast.walk(tree)
+            if isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2] in takers
+            for argument in call.args
+        }
+        for node in ast.walk(tree):
+            assert not isinstance(node, ast.GeneratorExp) or id(node) in consumed, f"{path}:{node.lineno}"

@@ -197,7 +197,7 @@ class Collection:
         chosen = elements[low:high]
         if reverse:
             chosen.reverse()
-        return ((element, compact[element]) for element in chosen)
+        return iter([(element, compact[element]) for element in chosen])
 
     def range(
         self, start: bytes = b"", stop: bytes | None = None, reverse: bool = False, limit: int | None = None

@@ -132,7 +132,7 @@ class Databases(Layer):
         if not database.keys:
             return
         self.ledger.save()
-        old, new = (SPACE_PREFIX.pack(b"h", space) for space in (database.space, self.ledger.meta.next_space))
+        old, new = [SPACE_PREFIX.pack(b"h", space) for space in (database.space, self.ledger.meta.next_space)]
         self._deleted.flush(self.revision, old, new, self._lies)
         self.effects[SWEEP_PREFIX.pack(b"q", database.space)] = b""
         self._hot.clear()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from server.keyspace.breath import breathe, paced
 from server.keyspace.events import Event
-from server.keyspace.order import Order, few_max, in_range, overlaid
+from server.keyspace.order import Order, few_max, in_range, overlaid, tails
 from server.keyspace.store import Store, prefix_end
 
 
@@ -52,10 +52,8 @@ class Layer:
         rows = self._base.scan_under(prefix, start, stop, reverse)
         effects = self.effects
         if effects:
-            cut = len(prefix)
             mine = self._mine(prefix + start, prefix_end(prefix) if stop is None else prefix + stop, reverse)
-            above = (key[cut:] for key in mine)
-            rows = overlaid(rows, above, lambda key: effects.get(prefix + key), reverse)
+            rows = overlaid(rows, tails(mine, len(prefix)), lambda key: effects.get(prefix + key), reverse)
         return paced(rows)
 
     def _mine(self, start: bytes, stop: bytes, reverse: bool) -> Iterator[bytes]:

@@ -39,7 +39,7 @@ class Order:
         every = ordered(keys)
         step = CHUNK_MAX // 2
         self._chunks = [every[at : at + step] for at in range(0, len(every), step)] or [[]]
-        self._firsts = [b"", *(chunk[0] for chunk in self._chunks[1:])]
+        self._firsts = [b"", *[chunk[0] for chunk in self._chunks[1:]]]
         self._changes += 1
 
     def __len__(self) -> int:
@@ -126,6 +126,18 @@ class Order:
 def in_range(source: dict[bytes, Value], start: bytes, stop: bytes, reverse: bool) -> Iterator[bytes]:
     """As Order.range, for a dict without an Order."""
     return iter(sorted([key for key in source if start <= key < stop], reverse=reverse))
+
+
+def tails(keys: Iterable[bytes], cut: int) -> Iterator[bytes]:
+    """The keys without their first `cut` bytes."""
+    for key in keys:
+        yield key[cut:]
+
+
+def row_tails(rows: Iterable[tuple[bytes, bytes]], cut: int) -> Iterator[tuple[bytes, bytes]]:
+    """The rows, their keys without their first `cut` bytes."""
+    for key, value in rows:
+        yield key[cut:], value
 
 
 def overlaid(

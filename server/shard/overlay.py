@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 
 from server.keyspace.leveldb import DataStore
-from server.keyspace.order import Order, few_max, in_range, overlaid
+from server.keyspace.order import Order, few_max, in_range, overlaid, row_tails, tails
 from server.keyspace.store import prefix_end
 
 leaving_max = 20_000
@@ -68,8 +68,7 @@ class Overlay:
     def scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """See Store."""
         prefix = self._prefix
-        cut = len(prefix)
-        below = ((row[0][cut:], row[1]) for row in self._store.scan(prefix + start, prefix + stop, reverse))
+        below = row_tails(self._store.scan(prefix + start, prefix + stop, reverse), len(prefix))
         return overlaid(below, self._above(start, stop, reverse), self._take, reverse)
 
     def scan_under(
@@ -83,8 +82,7 @@ class Overlay:
         first = next(keys, None)
         if first is None:
             return below
-        cut = len(prefix)
-        above = (key[cut:] for key in chain((first,), keys))
+        above = tails(chain((first,), keys), len(prefix))
         return overlaid(below, above, lambda key: self._take(prefix + key), reverse)
 
     def _above(self, start: bytes, stop: bytes, reverse: bool) -> Iterator[bytes]:

@@ -434,7 +434,7 @@ class Route:
         if leader not in (0, self._asked_node) and self.outstanding:
             self._take_back(self._not_gone_past())
         if self.waiting:
-            self._take_back(call for call, (node, _) in self.waiting.items() if leader not in (0, node))
+            self._take_back([call for call, (node, _) in self.waiting.items() if leader not in (0, node)])
         for call, (node, led_s) in list(self.waiting.items()):
             if leader in (0, node):
                 self.waiting[call] = (node, now_s)

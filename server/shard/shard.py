@@ -17,6 +17,7 @@ committed is in the data), no transfer is going on, and the log and the store ke
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
@@ -346,7 +347,7 @@ class Shard:
 
     def newest_in(self, start: bytes, stop: bytes) -> Iterator[bytes]:
         """Where there are records in [start, stop), as newest known here."""
-        return (where for where, _ in self.evaluator.base.scan(start, stop))
+        return map(itemgetter(0), self.evaluator.base.scan(start, stop))
 
     # -- what Raft tells -------------------------------------------------------------------------------------
 

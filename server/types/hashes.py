@@ -175,12 +175,14 @@ class Hash:
         if self._elements.spread:
             rows = self._elements.scan(b"f", b"g")
             return sorted(rows, key=_by_number) if self.is_listpack else rows
-        return (row for row in self._elements.items() if row[0][:1] == b"f")
+        return iter([row for row in self._elements.items() if row[0][:1] == b"f"])
 
     def _there(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Those of `rows` whose fields are not past their time."""
         now_ms = self._now_ms
-        return (row for row in rows if row[1][0] != 1 or _TIME.unpack_from(row[1], 1)[0] > now_ms)
+        for row in rows:
+            if row[1][0] != 1 or _TIME.unpack_from(row[1], 1)[0] > now_ms:
+                yield row
 
     def _by_checksum(self) -> Table:
         return Table(self._elements, b"f", self._there if self._expiring else None)

@@ -144,7 +144,7 @@ class ListValue:
             get = self._collection.get
             few = range(self._first + start, self._first + stop)
             values = [get(_POSITION(at)) for at in (reversed(few) if reverse else few)]
-            return (value for value in values if value is not None)  # None: beyond the ends
+            return iter([value for value in values if value is not None])  # None: beyond the ends
         low, high = _POSITION(self._first + start), _POSITION(self._first + stop - 1) + b"\0"
         # No step into what was taken off.
         rows = islice(self._collection.scan(low, high, reverse), stop - start)

@@ -34,10 +34,12 @@ Usable for any ordered table of a Collection: the prefix of the elements and a p
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from operator import itemgetter
 from struct import Struct
 from typing import NamedTuple
 
 from server.keyspace.collection import Collection
+from server.keyspace.order import tails
 
 
 class Fanout(NamedTuple):
@@ -320,7 +322,7 @@ class RankIndex:
         table = self._table
         start = max(start, self.lowest)
         end = self._end() if stop is None else table + stop
-        return (key[len(table) :] for key, _ in self._collection.scan(table + start, end))
+        return tails(map(itemgetter(0), self._collection.scan(table + start, end)), len(table))
 
     def _count(self, level: int, bound: bytes) -> int | None:
         """The count of an interval in a node that was read; None: there is no such interval (any more)."""

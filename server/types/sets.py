@@ -21,6 +21,7 @@ from server.keyspace.breath import ordered, paced
 from server.keyspace.collection import Collection
 from server.keyspace.layout import SET
 from server.keyspace.limits import HasLimits
+from server.keyspace.order import tails
 from server.keyspace.view import View
 from server.types.crc_order import CRC_BYTES, Sample, Table, element
 from server.types.numbers import parse_int64
@@ -77,7 +78,7 @@ class Set:
         rows = self._collection.items()
         if self.encoding == LISTPACK and self._collection.spread:
             rows = sorted(rows, key=_by_number)
-        members = (where[CRC_BYTES:] for where, _ in rows)
+        members = tails(map(itemgetter(0), rows), CRC_BYTES)
         return iter(ordered(members, int)) if self.encoding == INTSET else members
 
     def add(self, member: bytes) -> bool:

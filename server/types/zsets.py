@@ -183,7 +183,7 @@ class SortedSet:
         """Take the first `count` members (1 or more), or with `reverse` the last ones from behind, and save."""
         if not self._collection.spread or count > EDGE_MAX or count >= self.count:
             pairs = list(self.slice(0, count, reverse))
-            self.remove_all(member for member, _ in pairs)
+            self.remove_all([member for member, _ in pairs])
             return pairs
         collection = self._collection
         pairs = []
