@@ -84,6 +84,7 @@ class Worker:
         self._completions = completions
         self._on_error = on_error
         self._patient = patient
+        # mypyc would make a word of C of the name _thread.
         self._runner = threading.Thread(target=self._run, name=name, daemon=True)
         self._runner.start()
 

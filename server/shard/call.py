@@ -125,7 +125,8 @@ class Call:
         self.order = next(_order)
         """Calls of one group that have to be sent again go in this order."""
         self.forwarded: Visit | None = None
-        """It came from another node, which is told when it can not be done here; it is never sent on."""
+        """It came from another node, which is told when it can not be done here; it is never sent on. Not in the class:
+        mypyc forgets a None there whose other type is a Protocol."""
         if transaction is not None:
             self.transaction = transaction
         if origin:

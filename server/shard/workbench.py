@@ -43,6 +43,7 @@ class Workbench:
         """Give one shard its slice; whether there is more to do."""
         while self._shards:
             shard = self._shards.popleft()
+            # Were shard.work the condition, mypyc would take it to be there still after the slice.
             job = shard.work
             if job is not None:
                 shard.worker.go_on()
