@@ -24,11 +24,12 @@ ROOMS = {
     "raft/runtime": "frames group host link workers",
     "raft/storage": "group_log leveldb",
     "server": "errors session",
-    "server/commands": "arguments context table",
+    "server/commands": "arguments context hashes keys lists sets stream_arguments streams string_options strings table"
+    " zset_pops zset_ranges zsets",
     "server/telemetry": "stats",
     "server/keyspace": "breath cache collection databases deletions derived events heads home hot layer layout ledger"
     " leveldb notes order slots store uses view",
-    "server/types": "expiry hashes keys lists numbers rank_index sets strings zset_ranges zsets",
+    "server/types": "crc_order expiry hashes keys lists numbers rank_index sets streams strings zset_ranges zsets",
     "server/dispatch": "asking blocking caching connection dispatcher gate hot observers order permissions places",
     "server/net": "budget connection output reactor",
     "server/shard": "call clock draft evaluator forward gather overlay periods proofs receipts replica route router"

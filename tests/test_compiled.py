@@ -79,14 +79,12 @@ def test_a_slice_has_nothing_happen_in_its_bounds() -> None:
                 assert not any(isinstance(inner, ast.NamedExpr) for inner in ast.walk(node)), path
 
 
-def test_what_is_compiled_declares_no_structs_or_commands() -> None:
-    # Structs want arguments of their metaclass, commands their docstrings.
+def test_what_is_compiled_declares_no_structs() -> None:
+    # They want arguments of their metaclass.
     for path in compiled_files():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef):
                 assert not any(ast.unparse(base).endswith("Struct") for base in node.bases), path
-            if isinstance(node, ast.FunctionDef):
-                assert not any(ast.unparse(word).startswith("command(") for word in node.decorator_list), path
 
 
 def test_a_name_is_one_type_of_exception() -> None:

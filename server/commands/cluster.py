@@ -303,37 +303,42 @@ def cluster_count_failure_reports(context: Context, args: Args) -> Reply:
     return 0
 
 
-def _refuse(name: str, summary: str) -> Handler:
+def _refuse(name: str) -> Handler:
     def refused(context: Context, args: Args) -> Reply:
         check_clustered(context)
         raise CommandError(FIXED_TOPOLOGY % name.upper().encode())
 
-    refused.__doc__ = summary
     return refused
 
 
 _CHANGE = ADMIN | STALE | Flag.NO_ASYNC_LOADING
 for _name, _arity, _since, _flags, _summary in (
-    ("addslots", -3, "3.0.0", _CHANGE, "Assigns new hash slots to a node."),
-    ("addslotsrange", -4, "7.0.0", _CHANGE, "Assigns new hash slot ranges to a node."),
-    ("bumpepoch", 2, "3.0.0", _CHANGE, "Advances the cluster config epoch."),
-    ("delslots", -3, "3.0.0", _CHANGE, "Sets hash slots as unbound for a node."),
-    ("delslotsrange", -4, "7.0.0", _CHANGE, "Sets hash slot ranges as unbound for a node."),
-    ("failover", -2, "3.0.0", _CHANGE, "Forces a replica to perform a manual failover of its primary."),
-    ("flushslots", 2, "3.0.0", _CHANGE, "Deletes all slots information from a node."),
-    ("forget", 3, "3.0.0", _CHANGE, "Removes a node from the nodes table."),
-    ("migrateslots", -4, "9.0.0", _CHANGE, "Migrate the given slots from this node to the specified nodes."),
-    ("syncslots", -3, "9.0.0", _CHANGE, "A container for internal slot migration commands."),
-    ("meet", -4, "3.0.0", _CHANGE, "Forces a node to handshake with another node."),
-    ("replicate", -3, "3.0.0", _CHANGE, "Configures a node as replica of a primary node."),
-    ("reset", -2, "3.0.0", ADMIN | STALE | Flag.NOSCRIPT, "Resets a node."),
-    ("saveconfig", 2, "3.0.0", _CHANGE, "Forces a node to save the cluster configuration to disk."),
-    ("set-config-epoch", 3, "3.0.0", _CHANGE, "Sets the configuration epoch for a new node."),
-    ("setslot", -4, "3.0.0", _CHANGE, "Binds a hash slot to a node."),
+    ("addslots", -3, "3.0.0", _CHANGE, "Assigns new hash slots to a node"),
+    ("addslotsrange", -4, "7.0.0", _CHANGE, "Assigns new hash slot ranges to a node"),
+    ("bumpepoch", 2, "3.0.0", _CHANGE, "Advances the cluster config epoch"),
+    ("delslots", -3, "3.0.0", _CHANGE, "Sets hash slots as unbound for a node"),
+    ("delslotsrange", -4, "7.0.0", _CHANGE, "Sets hash slot ranges as unbound for a node"),
+    ("failover", -2, "3.0.0", _CHANGE, "Forces a replica to perform a manual failover of its primary"),
+    ("flushslots", 2, "3.0.0", _CHANGE, "Deletes all slots information from a node"),
+    ("forget", 3, "3.0.0", _CHANGE, "Removes a node from the nodes table"),
+    ("migrateslots", -4, "9.0.0", _CHANGE, "Migrate the given slots from this node to the specified nodes"),
+    ("syncslots", -3, "9.0.0", _CHANGE, "A container for internal slot migration commands"),
+    ("meet", -4, "3.0.0", _CHANGE, "Forces a node to handshake with another node"),
+    ("replicate", -3, "3.0.0", _CHANGE, "Configures a node as replica of a primary node"),
+    ("reset", -2, "3.0.0", ADMIN | STALE | Flag.NOSCRIPT, "Resets a node"),
+    ("saveconfig", 2, "3.0.0", _CHANGE, "Forces a node to save the cluster configuration to disk"),
+    ("set-config-epoch", 3, "3.0.0", _CHANGE, "Sets the configuration epoch for a new node"),
+    ("setslot", -4, "3.0.0", _CHANGE, "Binds a hash slot to a node"),
 ):
-    command(f"cluster|{_name}", arity=_arity, flags=_flags, where=NODE, since=_since, group="cluster")(
-        _refuse(_name, _summary)
-    )
+    command(
+        f"cluster|{_name}",
+        arity=_arity,
+        flags=_flags,
+        where=NODE,
+        since=_since,
+        group="cluster",
+        summary=_summary,
+    )(_refuse(_name))
 
 
 @command("cluster|rebuild", arity=4, flags=ADMIN | STALE, where=NODE, group="cluster", complexity=_PER_GROUP)

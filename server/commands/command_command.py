@@ -8,6 +8,7 @@ from server.commands.context import Context
 from server.commands.help import help_reply
 from server.commands.history import REPLACED, SYSTEM, history_of
 from server.commands.key_access import key_access, key_flags
+from server.commands.summaries import summary_of
 from server.commands.syntax import Argument, arguments_of
 from server.commands.table import (
     COMMANDS,
@@ -140,7 +141,7 @@ def _argument(fields: Argument) -> Argument:
 
 def _document(row: Command) -> dict[bytes, Any]:
     fields: dict[bytes, Any] = {
-        b"summary": row.summary.encode() + b".",
+        b"summary": (row.summary or summary_of(row.handler)).encode() + b".",
         b"since": row.since.encode(),
         b"group": row.group.encode(),
     }

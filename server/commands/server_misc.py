@@ -137,44 +137,48 @@ _NO_REPLICATION = (
 )
 
 
-def _refuse(name: str, summary: str) -> Handler:
+def _refuse(name: str) -> Handler:
     def refused(context: Context, args: Args) -> Reply:
         raise CommandError(_NO_REPLICATION % name.upper().encode())
 
-    refused.__doc__ = summary
     return refused
 
 
-def _replicaof(name: str, summary: str) -> Handler:
-    refused = _refuse(name, summary)
+def _replicaof(name: str) -> Handler:
+    refused = _refuse(name)
 
     def handler(context: Context, args: Args) -> Reply:
         if args[1].lower() == b"no" and args[2].lower() == b"one":
             return OK
         return refused(context, args)
 
-    handler.__doc__ = summary
     return handler
 
 
 for _name, _since in (("replicaof", "5.0.0"), ("slaveof", "1.0.0")):
-    command(_name, arity=3, flags=_SAVING | STALE, where=NODE, since=_since, group="server")(
-        _replicaof(_name, "Configures a server as replica of another, or promotes it to a primary.")
-    )
+    command(
+        _name,
+        arity=3,
+        flags=_SAVING | STALE,
+        where=NODE,
+        since=_since,
+        group="server",
+        summary="Configures a server as replica of another, or promotes it to a primary",
+    )(_replicaof(_name))
 for _name, _arity, _since, _flags, _summary in (
-    ("failover", -1, "6.2.0", ADMIN | NOSCRIPT | STALE, "Starts a coordinated failover to a replica."),
-    ("psync", -3, "2.8.0", _SAVING | NO_MULTI, "An internal command used in replication."),
-    ("sync", 1, "1.0.0", _SAVING | NO_MULTI, "An internal command used in replication."),
+    ("failover", -1, "6.2.0", ADMIN | NOSCRIPT | STALE, "Starts a coordinated failover to a replica"),
+    ("psync", -3, "2.8.0", _SAVING | NO_MULTI, "An internal command used in replication"),
+    ("sync", 1, "1.0.0", _SAVING | NO_MULTI, "An internal command used in replication"),
     (
         "replconf",
         -1,
         "3.0.0",
         ADMIN | NOSCRIPT | LOADING | STALE | ALLOW_BUSY,
-        "An internal command for configuring the replication stream.",
+        "An internal command for configuring the replication stream",
     ),
 ):
-    command(_name, arity=_arity, flags=_flags, where=NODE, since=_since, group="server")(
-        _refuse(_name, _summary)
+    command(_name, arity=_arity, flags=_flags, where=NODE, since=_since, group="server", summary=_summary)(
+        _refuse(_name)
     )
 
 container("module", since="4.0.0", group="server", summary="A container for module commands")

@@ -196,6 +196,7 @@ class Command:
     group: str
     """Redis's group: string, generic, connection, server, transactions, cluster, bitmap, …"""
     summary: str
+    """Empty: the handler's docstring says it (summaries.py)."""
     complexity: str
     categories: frozenset[str]
     """ACL categories without @."""
@@ -319,21 +320,35 @@ def command(
     group: str,
     complexity: str = "O(1)",
     categories: str = "",
+    summary: str = "",
     writes: bool = False,
     needs_text: bool = False,
     kept: bool = False,
     long: bool = False,
 ) -> Callable[[Handler], Handler]:
-    """Declare a command; see the head of this file. A name `container|sub` declares a subcommand. `writes`: it may,
-    though Redis does not flag it so (EVAL). `needs_text`, `kept`: see Command. `long`: it may take long here, whatever
-    its flags and its complexity say.
+    """Declare a command; see the head of this file. A name `container|sub` declares a subcommand. `summary`: of a
+    handler that has no docstring. `writes`: it may, though Redis does not flag it so (EVAL). `needs_text`, `kept`: see
+    Command. `long`: it may take long here, whatever its flags and its complexity say.
 
     Raises AssertionError at import when the declaration contradicts itself.
     """
 
     def declare(handler: Handler) -> Handler:
         row = _add(
-            name, handler, arity, flags, keys, where, join, since, group, complexity, categories, writes, long
+            name,
+            handler,
+            arity,
+            flags,
+            keys,
+            where,
+            join,
+            since,
+            group,
+            complexity,
+            categories,
+            summary,
+            writes,
+            long,
         )
         row.needs_text = needs_text
         row.kept = kept
@@ -366,7 +381,7 @@ def container(
         group,
         "Depends on subcommand.",
         categories,
-        summary=summary,
+        summary,
     )
 
 
@@ -382,9 +397,9 @@ def _add(
     group: str,
     complexity: str,
     categories: str,
+    summary: str,
     writes: bool = False,
     long: bool = False,
-    summary: str = "",
 ) -> Command:
     assert name == name.lower(), name
     assert arity != 0, name
@@ -397,8 +412,6 @@ def _add(
     if keys.find is not None:
         flags |= Flag.MOVABLEKEYS
     is_container = handler is _only_subcommands
-    summary = summary or (handler.__doc__ or "").strip().split("\n")[0].rstrip(".")
-    assert summary, f"{name} has no docstring"
     row = Command(
         name=name,
         handler=handler,

@@ -139,7 +139,6 @@ def _declare(
         rows = query.rows(view, args[1])
         return paired(view, pairs_of(rows)) if query.with_scores else members_of(rows)
 
-    handler.__doc__ = summary
     return command(
         name,
         arity=-4,
@@ -148,6 +147,7 @@ def _declare(
         since=since,
         group=GROUP,
         complexity=_RANGE_COST + cost,
+        summary=summary,
         kept=True,
     )(handler)
 
@@ -242,7 +242,6 @@ def _declare_removal(name: str, summary: str, since: str, kind: bytes) -> None:
             changed(view, args[1], name.encode(), zset.count > 0)
         return removed
 
-    handler.__doc__ = f"{summary} Deletes the sorted set if all members were removed."
     command(
         name,
         arity=4,
@@ -251,6 +250,7 @@ def _declare_removal(name: str, summary: str, since: str, kind: bytes) -> None:
         since=since,
         group=GROUP,
         complexity=_RANGE_COST + "removed by the operation.",
+        summary=f"{summary} Deletes the sorted set if all members were removed",
     )(handler)
 
 
