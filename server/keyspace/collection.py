@@ -95,6 +95,7 @@ class Collection:
         "meta",
         "record",
         "type",
+        "understood",
         "where",
     )
 
@@ -125,6 +126,8 @@ class Collection:
         """The head, while spread, as it was read or written last; the view's, as is"""
         self.where = b""
         """where it lies; empty: not known."""
+        self.understood: object = None
+        """What the type has made of `meta`, for the next command that is given this very collection."""
         self._view = view
         self._compact = compact
         self._sorted: list[bytes] | None = None

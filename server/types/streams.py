@@ -90,7 +90,7 @@ class Node:
 
 
 class Stream:
-    """A stream for the length of one command; changes are written by `save`."""
+    """A stream as of one command; changes are written by `save`, or the command fails."""
 
     __slots__ = (
         "_saved",
@@ -163,6 +163,7 @@ class Stream:
         if changed or meta != self._saved:
             self.collection.meta = meta
             self.collection.save()
+            self._saved = meta if self.collection.spread else b""
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -409,7 +410,13 @@ class Stream:
 def find(view: View, key: bytes) -> Stream | None:
     """The stream at `key`, None when there is no such key; raises WRONGTYPE when it is none."""
     collection = view.collection(key, STREAM)
-    return None if collection is None else Stream(collection)
+    if collection is None:
+        return None
+    known = collection.understood
+    if isinstance(known, Stream):
+        return known
+    stream = collection.understood = Stream(collection)
+    return stream
 
 
 def create(view: View, key: bytes) -> Stream:

@@ -40,6 +40,18 @@ def stream_of(group: Group) -> Stream:
     return stream
 
 
+def test_what_failed_has_left_the_stream_as_it_was(group: Group) -> None:
+    # The view hands out the same stream again and again.
+    fill(group, range(1, 201))
+    view = group.begin()
+    stream = streams.find(view, b"s")
+    assert stream is not None
+    stream.append(500 << 64, [b"f", b"v"], view.limits)
+    view.rollback()
+    assert group.run("XLEN", "s") == 200
+    assert group.run("XADD", "s", "201-0", "f", "v") == b"201-0"
+
+
 # -- against a model --------------------------------------------------------------------------------------------------
 
 changes = st.one_of(
