@@ -2,9 +2,9 @@
 types that mypy has checked become those of C. Where there is none the same files run interpreted, at about two thirds
 of the speed; REDRAFT_INTERPRETED=1 asks for that.
 
-What is compiled is what every request or entry goes through, and runs in one go. Not compiled are declarations (what
-msgspec reads the annotations of, and commands, whose docstrings are read), what waits, where the time is seldom spent,
-and the rest, so that an installation takes two minutes and not ten. Where mypyc does otherwise than Python, and what to
+What is compiled is what every request or entry goes through, and runs in one go, and the commands that are used most.
+Not compiled are declarations that msgspec reads the annotations of, what waits, where the time is seldom spent, and the
+rest, so that an installation takes two minutes and not ten. Where mypyc does otherwise than Python, and what to
 write instead: ARCHITECTURE.md.
 """
 
