@@ -380,7 +380,7 @@ def lcs(view: View, args: Args) -> Reply:
     words, least = _lcs_options(args)
     if b"LEN" in words and b"IDX" in words:
         raise CommandError(b"ERR If you want both the length and indexes, please just use IDX.")
-    a, b = (b"" if head is None else head.payload for head in heads)
+    a, b = [b"" if head is None else head.payload for head in heads]
     # What the table of Redis would take, four bytes a cell; the same pairs of strings are refused.
     if (len(a) + 1) * (len(b) + 1) * 4 > strings.bytes_max(view):
         raise CommandError(b"ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")

@@ -95,7 +95,8 @@ class Table:
             return self.rows(0, CRC_END)
         rows: Iterable[Row] = self._collection.items()
         if self._prefix:
-            rows = (row for row in rows if row[0].startswith(self._prefix))
+            prefix = self._prefix
+            rows = filter(lambda row: row[0].startswith(prefix), rows)
         return rows if self._there is None else self._there(rows)
 
     def _named(self, row: Row) -> Row:

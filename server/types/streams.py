@@ -176,7 +176,8 @@ class Stream:
 
     def scan(self, start: Id, end: Id, reverse: bool = False) -> Iterator[tuple[Id, list[bytes]]]:
         """Entries with ids in [start, end], fields and values in turn."""
-        return ((id_of(element), _decode(value)) for element, value in self._rows(start, end, reverse))
+        for element, value in self._rows(start, end, reverse):
+            yield id_of(element), _decode(value)
 
     def show(self, start: Id, end: Id, reverse: bool, limit: int | None) -> list[list[bytes | list[bytes]]]:
         """As `scan`, up to `limit` of them, with ids as clients write them."""
