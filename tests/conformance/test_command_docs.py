@@ -121,7 +121,8 @@ def test_all_else_that_is_told_is_there(theirs: dict[str, Fields], ours: dict[st
     for name in set(ours) - OURS_ALONE:
         for field in (b"since", b"group"):
             assert ours[name][field] == theirs[name][field], name
-        assert ours[name][b"summary"].endswith(b".") and len(ours[name][b"summary"]) > 10, name
+        assert ours[name][b"summary"].endswith(b".")
+        assert len(ours[name][b"summary"]) > 10, name
         assert b"complexity" in ours[name] or b"complexity" not in theirs[name], name
         assert set(ours[name].get(b"subcommands", ())) - {sub.encode() for sub in OURS_ALONE} == set(
             theirs[name].get(b"subcommands", ())
