@@ -33,7 +33,7 @@ ROOMS = {
     "server/dispatch": "asking blocking caching connection dispatcher gate hot observers order permissions places",
     "server/net": "budget connection output reactor",
     "server/shard": "call clock draft evaluator forward gather overlay periods proofs receipts replica route router"
-    " shard views waiters work",
+    " shard views visits waiters work",
 }
 """Folder: the names of the files."""
 LIBRARIES = {
