@@ -24,8 +24,9 @@ ROOMS = {
     "raft/runtime": "frames group host link workers",
     "raft/storage": "group_log leveldb",
     "server": "errors session",
-    "server/commands": "arguments context hashes keys lists sets stream_arguments streams string_options strings table"
-    " zset_pops zset_ranges zsets",
+    "server/commands": "arguments context evals function_calls hashes keys lists script_calls sets stream_arguments"
+    " streams string_options strings table zset_pops zset_ranges zsets",
+    "server/scripting": "interpreter memory script values",
     "server/telemetry": "stats",
     "server/keyspace": "breath cache collection databases deletions derived events heads home hot layer layout ledger"
     " leveldb notes order slots store uses view",
@@ -38,7 +39,14 @@ ROOMS = {
 """Folder: the names of the files."""
 LIBRARIES = {
     "redraft_raft": ("resp", "raft/core", "raft/runtime", "raft/storage"),
-    "redraft_data": ("server", "server/commands", "server/telemetry", "server/keyspace", "server/types"),
+    "redraft_data": (
+        "server",
+        "server/commands",
+        "server/scripting",
+        "server/telemetry",
+        "server/keyspace",
+        "server/types",
+    ),
     "redraft_path": ("server/dispatch", "server/net", "server/shard"),
 }
 """Each is built by a process of its own."""

@@ -5,12 +5,12 @@ that very text, by its digest; the text itself goes along when the group may not
 
     _runfunction digest text-or-empty function numkeys key… arg…
 
-So it does not matter whether the group's leader has heard of the library. The rest is as for EVAL in scripting.py.
+So it does not matter whether the group's leader has heard of the library. The rest is as for EVAL in evals.py.
 """
 
 from server.commands.arguments import integer
+from server.commands.evals import DEPENDS, EVAL_FLAGS
 from server.commands.script_calls import InScript, answered, check_flags
-from server.commands.scripting import DEPENDS, EVAL_FLAGS
 from server.commands.table import READONLY, Args, Keys, Reply, command
 from server.errors import CommandError, not_applied
 from server.keyspace.view import View

@@ -9,7 +9,6 @@ is a function in `_IN_SCRIPTS`, of the view and the words.
 
 import logging
 from collections.abc import Callable, Container
-from dataclasses import dataclass
 from functools import partial
 from inspect import iscoroutine, iscoroutinefunction
 from time import monotonic, sleep
@@ -40,6 +39,7 @@ from server.keyspace.slots import key_slot
 from server.keyspace.view import View
 from server.pubsub.hub import CHANNEL
 from server.pubsub.hub import SHARD as SHARD_CHANNEL
+from server.scripting.interpreter import Commands
 from server.scripting.wording import NOT_ALLOWED, UNKNOWN, WRONG_COUNT
 from server.session import Session
 from server.telemetry.diagnostics import monitored_words
@@ -100,7 +100,9 @@ def _debug(view: View, args: Args) -> Reply:
 class _Nowhere:
     """The Outlet of that client."""
 
-    output_bytes = query_bytes = 0
+    def __init__(self) -> None:
+        self.output_bytes = 0
+        self.query_bytes = 0
 
     def push(self, value: Any) -> None:
         """See Outlet."""
@@ -136,18 +138,22 @@ _IN_SCRIPTS: dict[str, Callable[[View, Args], Reply]] = {
 }
 
 
-@dataclass(slots=True)
 class _Callee:
     """What is run when a script calls a command."""
 
-    row: Command
-    handler: Handler
-    keys: Keys | None
-    """They have to live here; None: that is not to be asked."""
-    everywhere: bool
-    """Only where every key lives."""
-    writes: bool
-    """Read-only scripts may not call it."""
+    __slots__ = ("everywhere", "handler", "keys", "row", "writes")
+
+    def __init__(
+        self, row: Command, handler: Handler, keys: Keys | None, everywhere: bool, writes: bool
+    ) -> None:
+        self.row = row
+        self.handler = handler
+        self.keys = keys
+        """They have to live here; None: that is not to be asked."""
+        self.everywhere = everywhere
+        """Only where every key lives."""
+        self.writes = writes
+        """Read-only scripts may not call it."""
 
 
 _callees: dict[str, _Callee] = {}
@@ -200,17 +206,16 @@ class Caller(Protocol):
 # -- around a script ---------------------------------------------------------------------------------------------
 
 
-class InScript:
+class InScript(Commands):
     """A script runs: calls its commands, and puts the client's RESP version and database back when it has ended."""
 
-    __slots__ = ("_before", "_db", "_failures", "_readonly", "_view", "protocol")
+    __slots__ = ("_before", "_db", "_failures", "_readonly", "_view")
 
     def __init__(self, view: View, flags: Container[bytes], readonly: bool) -> None:
         """`flags`: what it says of itself; `readonly`: it may not write."""
+        super().__init__(view.protocol)
         self._view = view
         self._readonly = readonly
-        self.protocol = view.protocol
-        """The client's RESP version."""
         self._db = view.db
         self._before = -1 if b"allow-oom" in flags else len(view.effects)
         """How many effects there were. While there are no more, it has not written, and what needs space is refused

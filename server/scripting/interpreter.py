@@ -15,13 +15,12 @@ for ever) is not interrupted.
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import partial
 from hashlib import sha1
 from math import inf
 from pathlib import Path
 from random import getrandbits
 from time import monotonic
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final
 
 import lupa.lua51 as lua51
 
@@ -49,7 +48,7 @@ log = logging.getLogger("redraft.script")
 
 compiled_max = 500
 """Compiled scripts that are kept, the last used; and so many libraries."""
-words_max = 100
+words_max: Final = 100
 """Keys and arguments that go to a script as they are; more go in a table."""
 load_time_max_s = 0.4
 """What the text of a library may take to register its functions while a client waits for just that."""
@@ -60,50 +59,49 @@ class ScriptFailure(Exception):
     """Carries an error through Lua; the error itself is `pending` then."""
 
 
-class Commands(Protocol):
-    """What a script calls."""
+class Commands:
+    """What a script calls. As they are here there are none: while no script runs, and while a library is loaded."""
 
-    protocol: int
-    """RESP version in which its answer is encoded."""
+    __slots__ = ("protocol",)
+
+    def __init__(self, protocol: int = 2) -> None:
+        self.protocol = protocol
+        """RESP version in which the script's answer is encoded."""
 
     def call(self, args: list[bytes], protocol: int) -> Any:
         """The reply to a command, of which `args` are the words, in RESP `protocol`: a value of resp.values. May raise
         Ended."""
-
-    def may(self, args: list[bytes]) -> bool | None:
-        """Whether the script's user may run it; None: there is no such command."""
-
-
-class _Nothing:
-    """The Commands while no script runs, and while a library is loaded: there are none."""
-
-    protocol = 2
-
-    def call(self, args: list[bytes], protocol: int) -> Any:
         return Error(UNKNOWN)
 
     def may(self, args: list[bytes]) -> bool | None:
+        """Whether the script's user may run it; None: there is no such command."""
         return None
 
 
-_NOTHING = _Nothing()
+_NOTHING: Final = Commands()
 
 
-class Compiled(NamedTuple):
+class Compiled:
     """A script that is ready to run."""
 
-    digest: bytes
-    """Sha1 of its text."""
-    text: bytes
-    script: Script
-    function: Any
+    __slots__ = ("digest", "function", "script", "text")
+
+    def __init__(self, digest: bytes, text: bytes, script: Script, function: Any) -> None:
+        self.digest = digest
+        """Sha1 of its text."""
+        self.text = text
+        self.script = script
+        self.function = function
 
 
-class Registered(NamedTuple):
+class Registered:
     """A function of a library that is ready to run."""
 
-    function: Function
-    callback: Any
+    __slots__ = ("callback", "function")
+
+    def __init__(self, function: Function, callback: Any) -> None:
+        self.function = function
+        self.callback = callback
 
 
 class Interpreter:
@@ -137,14 +135,16 @@ class Interpreter:
             name: self._lua.table_from({key: self._answering(f) for key, f in functions.items()})
             for name, functions in LIBRARIES.items()
         }
-        major, minor, patch = (int(part) for part in REDIS_VERSION.split("."))
+        major, minor, patch = map(int, REDIS_VERSION.split("."))
         host = self._lua.table_from(
             {
-                b"call": self._named(self._run_command),
-                b"pcall": self._named(self._try_command),
+                b"call": self._lua.table_from({name: self._call(words) for name, words in WORDINGS.items()}),
+                b"pcall": self._lua.table_from(
+                    {name: self._pcall(words) for name, words in WORDINGS.items()}
+                ),
                 b"pending": self._take_pending,
                 b"over": self._is_over,
-                b"reason": lambda: str(self._over).encode(),
+                b"reason": self._reason,
                 b"sha1hex": self._short(lambda text: sha1(text).hexdigest().encode()),
                 b"log": _log,
                 b"setresp": self._set_resp,
@@ -166,12 +166,14 @@ class Interpreter:
         seeded[b"randomseed"](getrandbits(31))
         sandbox: Any = chunk("sandbox.lua")(
             host,
-            *(chunk(name)() for name in ("api.lua", "registering.lua", "cjson.lua", "reply.lua")),
+            *[chunk(name)() for name in ("api.lua", "registering.lua", "cjson.lua", "reply.lua")],
             seeded,
         )
-        self._sandbox: dict[bytes, Any] = {
-            name: sandbox[name] for name in (b"compile", b"run", b"run_many", b"load", b"collect")
-        }
+        self._compile_text: Any = sandbox[b"compile"]
+        self._run_words: Any = sandbox[b"run"]
+        self._run_table: Any = sandbox[b"run_many"]
+        self._load_text: Any = sandbox[b"load"]
+        self._collect_some: Any = sandbox[b"collect"]
 
     def find_script(self, digest: bytes) -> Compiled | None:
         """The script with that sha1, if it was compiled lately."""
@@ -190,7 +192,7 @@ class Interpreter:
         script = parse_script(text)
         self._memory.make_room(len(text))
         try:
-            function, problem = _two(self._sandbox[b"compile"](script.body))
+            function, problem = _two(self._compile_text(script.body))
         except lua51.LuaError as error:
             function, problem = None, str(error).encode()
         if function is None:
@@ -233,15 +235,18 @@ class Interpreter:
     def _run(
         self, is_function: bool, function: Any, words: list[bytes], count: int, commands: Commands
     ) -> bytes | Raw:
-        self._memory.make_room(sum(map(len, words)) + _WORD_BYTES * len(words))
+        size = _WORD_BYTES * len(words)
+        for word in words:
+            size += len(word)
+        self._memory.make_room(size)
         self._begin(commands)
         protocol = commands.protocol
         try:
             if len(words) <= words_max:
-                said = self._sandbox[b"run"](is_function, function, protocol, count, *words)
+                said = self._run_words(is_function, function, protocol, count, *words)
             else:
                 table = self._lua.table_from(words)
-                said = self._sandbox[b"run_many"](is_function, function, protocol, count, table)
+                said = self._run_table(is_function, function, protocol, count, table)
         except (lua51.LuaError, ScriptFailure) as error:
             said = b"ERR " + str(error).encode(errors="replace"), 1
         finally:
@@ -264,7 +269,7 @@ class Interpreter:
         self._begin(_NOTHING)
         self._deadline_s = monotonic() + load_time_max_s
         try:
-            done, registered = self._sandbox[b"load"](body)
+            done, registered = self._load_text(body)
         except (lua51.LuaError, ScriptFailure) as error:
             done, registered = False, b"Error compiling function: " + str(error).encode(errors="replace")
         finally:
@@ -299,7 +304,7 @@ class Interpreter:
         self.running = True  # nobody else is to use it while this breathes
         try:
             for _ in range(2):  # the first round may have begun long ago
-                while not self._sandbox[b"collect"]():
+                while not self._collect_some():
                     breathe()
         finally:
             self.running = False
@@ -353,28 +358,34 @@ class Interpreter:
 
     # -- what scripts call -----------------------------------------------------------------------------------
 
-    def _named(self, function: Callable[..., Any]) -> Any:
-        """`function` for either name of the library, which is its first argument: see wording.py."""
-        return self._lua.table_from({name: partial(function, words) for name, words in WORDINGS.items()})
+    def _call(self, wording: Wording) -> Callable[..., Any]:
+        """`call` for one of the two names of the library, see wording.py."""
 
-    def _run_command(self, wording: Wording, *words: Any) -> Any:
-        reply = self._evaluate(words)
-        if type(reply) is bytes and self._memory.has_room(len(reply)):
+        def call(*words: Any) -> Any:
+            reply = self._evaluate(words)
+            if type(reply) is bytes and self._memory.has_room(len(reply)):
+                return reply
+            if type(reply) is Simple:
+                return self._lua.table_from({b"ok": reply.text})
+            if type(reply) is not Error:
+                reply = self._shown(reply)
+            if type(reply) is Error:
+                self._pending = self._values.of_error(reply, wording)
+                raise ScriptFailure
             return reply
-        if type(reply) is Simple:
-            return self._lua.table_from({b"ok": reply.text})
-        if type(reply) is not Error:
-            reply = self._shown(reply)
-        if type(reply) is Error:
-            self._pending = self._values.of_error(reply, wording)
-            raise ScriptFailure
-        return reply
 
-    def _try_command(self, wording: Wording, *words: Any) -> Any:
-        reply = self._evaluate(words)
-        if type(reply) is not Error:
-            reply = self._shown(reply)
-        return self._values.of_error(reply, wording) if type(reply) is Error else reply
+        return call
+
+    def _pcall(self, wording: Wording) -> Callable[..., Any]:
+        """`pcall`, likewise."""
+
+        def pcall(*words: Any) -> Any:
+            reply = self._evaluate(words)
+            if type(reply) is not Error:
+                reply = self._shown(reply)
+            return self._values.of_error(reply, wording) if type(reply) is Error else reply
+
+        return pcall
 
     def _shown(self, reply: Any) -> Any:
         """As Lua has it; an Error when the script is to end in the midst of it. How much it will be is seen when it is
@@ -401,20 +412,27 @@ class Interpreter:
             return True
         work = current()
         if work is None:
-            if monotonic() >= self._deadline_s:
+            is_late = monotonic() >= self._deadline_s
+            if is_late:
                 self._over = TimeoutError(_LOAD_TIMEOUT)
-            return self._over is not None
+            return is_late
         try:
             breathe()
         except Ended as ended:
             self._over = ended
-        if work.killed and self._over is None:
+            return True
+        if work.killed:
             self._over = InterruptedError(_KILLED % work.killed)
-        return self._over is not None
+            return True
+        return False
+
+    def _reason(self) -> bytes:
+        """Why the script is being ended, for itself."""
+        return str(self._over).encode()
 
     def _evaluate(self, words: tuple[Any, ...]) -> Any:
         if self._over is not None or not self._memory.has_room(0):
-            return Error(str(self._over).encode())
+            return Error(self._reason())
         args = as_words(words)
         if not args:
             return Error(NO_WORDS if args is not None else WRONG_WORDS)
@@ -433,10 +451,10 @@ class Interpreter:
         self._resp = version
 
 
-_OVER = Error(b"ERR ended")
+_OVER: Final = Error(b"ERR ended")
 """For a script that is to end; nobody reads it."""
 _NO_MEMORY = "ERR not enough memory"
-_WORD_BYTES = 64
+_WORD_BYTES: Final = 64
 """Of a string in a table, beside the string itself."""
 _LOAD_TIMEOUT = "ERR FUNCTION LOAD timeout"
 _KILLED = "ERR Script killed by user with %s KILL."

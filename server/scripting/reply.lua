@@ -7,15 +7,12 @@ local function clean(text)
   return find(text, '[\r\n]') and text:gsub('[\r\n]', ' ') or text
 end
 
--- `format_double`: a number's text. Then: encode `value` in RESP `protocol`, as a script says it that speaks `version`.
-return function(format_double) return function(value, protocol, version)
-  if type(value) == 'number' then return format(':%d\r\n', value) end
-  if type(value) == 'table' and rawget(value, 'err') == nil then
-    local ok = rawget(value, 'ok')
-    if type(ok) == 'string' then return '+' .. clean(ok) .. '\r\n' end
-  end
-
-  local out, n = {}, 0
+-- `format_double`: a number's text. Returns what encodes a value in RESP `protocol`, as a script says it that speaks
+-- `version`, and what is to be called when that did not come to its end.
+return function(format_double)
+  local protocol, version -- of what is being encoded
+  local out, n -- what it comes to so far, and in how many pieces
+  local walk
 
   local function put(text)
     n = n + 1
@@ -27,8 +24,6 @@ return function(format_double) return function(value, protocol, version)
     put(text)
     put('\r\n')
   end
-
-  local walk
 
   local function pairs_of(t, mark, both)
     local count = 0
@@ -84,25 +79,45 @@ return function(format_double) return function(value, protocol, version)
     for at = 1, count do walk(rawget(t, at), depth + 1) end
   end
 
+  local function plain(v, kind)
+    if kind == 'number' then return format(':%d\r\n', v) end
+    if kind == 'boolean' and version == 3 then
+      if protocol == 3 then return v and '#t\r\n' or '#f\r\n' end
+      return v and ':1\r\n' or ':0\r\n'
+    end
+    if kind == 'boolean' and v then return ':1\r\n' end
+    return protocol == 3 and '_\r\n' or '$-1\r\n'
+  end
+
   function walk(v, depth)
     local kind = type(v)
     if depth > DEPTH_MAX then
       put('-ERR reached lua stack limit\r\n')
     elseif kind == 'string' then
       bulk(v)
-    elseif kind == 'number' then
-      put(format(':%d\r\n', v))
     elseif kind == 'table' then
       walk_table(v, depth)
-    elseif kind == 'boolean' and version == 3 then
-      if protocol == 3 then put(v and '#t\r\n' or '#f\r\n') else put(v and ':1\r\n' or ':0\r\n') end
-    elseif kind == 'boolean' and v then
-      put(':1\r\n')
     else
-      put(protocol == 3 and '_\r\n' or '$-1\r\n')
+      put(plain(v, kind))
     end
   end
 
-  walk(value, 1)
-  return concat(out)
-end end
+  local function encode(value, given_protocol, given_version)
+    local kind = type(value)
+    protocol, version = given_protocol, given_version
+    if kind ~= 'table' then return plain(value, kind) end
+    local ok = rawget(value, 'ok')
+    if type(ok) == 'string' and rawget(value, 'err') == nil then return '+' .. clean(ok) .. '\r\n' end
+    out, n = {}, 0
+    walk(value, 1)
+    local encoded = concat(out)
+    out = nil
+    return encoded
+  end
+
+  local function forget()
+    out = nil
+  end
+
+  return encode, forget
+end

@@ -340,7 +340,7 @@ local function on_error(e)
   return {type(text) == 'string' and text or 'ERR unknown error', at}
 end
 
-local encode = make_reply(host.format_double)
+local encode, forget_encoded = make_reply(host.format_double)
 local returned, spoken -- what a script has returned, and the RESP version of its client
 
 -- A table may be in what is returned many times over, so this belongs to what may take long, and have to end.
@@ -387,6 +387,7 @@ local function run_script(is_function, f, protocol, keys, argv)
     returned, spoken = value, protocol
     ok, value = raw.xpcall(encode_returned, on_error)
     returned = nil
+    if not ok then forget_encoded() end
   end
   finish()
   if ok then

@@ -16,7 +16,7 @@ need not know what group 0 says at this moment. They are kept like what EVAL lef
 """
 
 from struct import Struct
-from typing import NamedTuple
+from typing import Final
 
 from resp import split_inline
 from server.errors import CommandError
@@ -24,26 +24,31 @@ from server.keyspace.layout import NO_COLLECTION
 from server.keyspace.view import View
 from server.scripting.library import ENGINE, FLAGS
 
-LOADED, EVALUATED = range(2)
+LOADED: Final = 0
+EVALUATED: Final = 1
 evaluated_max = 500
 """Texts of EVAL that a group keeps; for a while some more, since it looks only after every 25th new one or so."""
-SCRIPTS, LIBRARIES = b"s", b"f"
+SCRIPTS: Final = b"s"
+LIBRARIES: Final = b"f"
 """The tables."""
 SCRIPT_TEXTS = SCRIPTS, b"t"
 """The range of the records of scripts."""
 
-_HEADER = Struct(">BQ")
-_NO_FLAGS: frozenset[bytes] = frozenset()
+_HEADER: Final = Struct(">BQ")
+_NO_FLAGS: Final[frozenset[bytes]] = frozenset()
 
 
-class Script(NamedTuple):
+class Script:
     """What a text says."""
 
-    body: bytes
-    """Lua; a shebang line is replaced by an empty one."""
-    declared: bool
-    """There is a shebang line: what the flags do not say is not so."""
-    flags: frozenset[bytes]
+    __slots__ = ("body", "declared", "flags")
+
+    def __init__(self, body: bytes, declared: bool, flags: frozenset[bytes]) -> None:
+        self.body = body
+        """Lua; a shebang line is replaced by an empty one."""
+        self.declared = declared
+        """There is a shebang line: what the flags do not say is not so."""
+        self.flags = flags
 
 
 def parse_script(text: bytes) -> Script:
@@ -76,24 +81,29 @@ def find_text(view: View, digest: bytes, table: bytes = SCRIPTS) -> bytes | None
     return None if record is None else text_in(record)
 
 
-class _Known(set[bytes]):
-    """Digests of texts that are there and committed, until some are deleted."""
+class _Known:
+    """Texts that are there and committed, until some are deleted."""
 
-    size = evaluated_max
+    __slots__ = ("digests", "size")
+
+    def __init__(self) -> None:
+        self.digests: set[bytes] = set()
+        self.size = evaluated_max
+        """How many there may be; see Derived."""
 
 
 def has_text(view: View, digest: bytes) -> bool:
     """Whether the group has the text with sha1 `digest`."""
     known: _Known | None = view.derived.find(NO_COLLECTION)
-    if known is not None and digest in known:
+    if known is not None and digest in known.digests:
         return True
     record = view.element(SCRIPTS + digest)
     if record is None:
         return False
     if _HEADER.unpack_from(record)[1] <= view.committed:
-        if known is None or len(known) >= known.size:
+        if known is None or len(known.digests) >= known.size:
             view.derived.keep(NO_COLLECTION, known := _Known())
-        known.add(digest)
+        known.digests.add(digest)
     return True
 
 

@@ -53,8 +53,8 @@ class Values:
         if kind is float:
             return self._table({b"double": value}) if resp3 else format_double(value)
         if kind is BigNumber:
-            text = b"%d" % value.value
-            return self._table({b"big_number": text}) if resp3 else text
+            digits = b"%d" % value.value
+            return self._table({b"big_number": digits}) if resp3 else digits
         if kind is Attribute:
             return self.of_reply(value.value, resp3)
         if kind is Verbatim:

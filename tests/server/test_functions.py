@@ -12,8 +12,8 @@ import server.commands.pubsub  # noqa: F401
 from resp import encode
 from resp.values import OK, Error, Raw
 from server.cluster import state
+from server.commands.evals import eval_
 from server.commands.functions import function_list, gone_ms
-from server.commands.scripting import eval_
 from server.errors import DISK_FULL, CommandError
 from server.keyspace.home import Home
 from server.keyspace.meta import Meta

@@ -9,15 +9,14 @@ import pytest
 from resp.values import Error
 from server.errors import CommandError
 from server.scripting import memory
-from server.scripting.interpreter import Interpreter
+from server.scripting.interpreter import Commands, Interpreter
 
 
-class Answers:
+class Answers(Commands):
     """Commands that all answer the same."""
 
-    protocol = 2
-
     def __init__(self, answer: Callable[[], Any]) -> None:
+        super().__init__()
         self.answer = answer
 
     def call(self, args: list[bytes], protocol: int) -> Any:

@@ -7,7 +7,7 @@ import pytest
 
 from resp import encode
 from resp.values import Error, Raw
-from server.commands.scripting import eval_
+from server.commands.evals import eval_
 from server.dispatch.wandering import wanders_to
 from server.errors import CommandError
 from server.keyspace.home import Home
