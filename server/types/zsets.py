@@ -234,13 +234,18 @@ class SortedSet:
     def rank(self, member: bytes) -> int | None:
         """How many members come before `member`, None when it is not there."""
         score = self.score(member)
-        return None if score is None else self.position(place_of_score(score) + member)
+        return None if score is None else self.position(place_of_score(score) + member, is_there=True)
 
-    def position(self, place: bytes) -> int:
-        """How many members lie before `place`."""
-        if self._collection.spread:
-            return self._ranks().rank(place)
-        return bisect_left(self._ordered(), place)
+    def position(self, place: bytes, is_there: bool = False) -> int:
+        """How many members lie before `place`; `is_there`: one lies at it."""
+        if not self._collection.spread:
+            return bisect_left(self._ordered(), place)
+        ranks, derived = self._ranks(), self._view.derived
+        size = ranks.size
+        position = ranks.rank(place, is_there, derived.room())
+        if ranks.size != size:
+            derived.keep(self._collection.id, ranks)
+        return position
 
     def scan(
         self, start: bytes = b"", stop: bytes | None = None, reverse: bool = False
