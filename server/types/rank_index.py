@@ -179,11 +179,13 @@ class _Inside:
 class _Edge:
     """The first elements of the table, or the last ones: all on one side of `bound`."""
 
-    __slots__ = ("bound", "keys")
+    __slots__ = ("bound", "keys", "size")
 
     def __init__(self, keys: list[bytes], bound: bytes) -> None:
         self.keys = keys
         """In the table's order."""
+        self.size = len(keys)
+        """When they were read."""
         self.bound = bound
         """The first ones are all before it, the last ones it and all behind it."""
 
@@ -334,7 +336,7 @@ class RankIndex:
             self._ahead = min(2 * self._ahead, EDGE_MAX)
             first = self.key_at(max(len(self) - wanted, 0)) if reverse else self.lowest
             keys = list(islice(self._elements(first, None), min(wanted, len(self))))
-            self.size += len(keys)
+            self.size += len(keys) - (0 if edge is None else edge.size)
             if reverse:
                 self.highest = keys[-1]
                 edge = self._last = _Edge(keys, keys[0])

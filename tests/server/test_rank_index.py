@@ -250,3 +250,17 @@ def test_who_asks_again_reads_nothing() -> None:
     assert index is not None
     index.attach(None)  # type: ignore[arg-type]
     assert [index.rank(key, is_there=True) for key in kept.model] == list(range(3000))
+
+
+def test_what_it_takes_does_not_grow_with_what_is_taken_off() -> None:
+    kept = Kept(0)
+    kept.change({b"%06d" % number for number in range(3000)}, set())
+    index = kept.index
+    assert index is not None
+    before = index.size
+    for _ in range(1500):
+        collection = kept.group.begin().collection(b"k", ZSET)
+        assert collection is not None
+        index.attach(collection)
+        kept.change(set(), set(index.edge(1, reverse=False)))
+    assert index.size <= before + rank_index.EDGE_MAX
