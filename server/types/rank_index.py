@@ -145,7 +145,8 @@ class _Inside:
 
     def __init__(self, keys: list[bytes]) -> None:
         """`keys`: the elements, in order."""
-        self.begin = keys[0][: _common(keys[0], keys[-1])] if keys else b""
+        alike = _common(keys[0], keys[-1]) if keys else 0
+        self.begin = keys[0][:alike] if keys else b""
         self.parts = array("I", [self.part(key) for key in keys])
         """In order. To elements that end before, zeros are added: equal parts tell nothing of the order."""
         self.size = 2 + len(keys) // _PARTS_IN_RECORD
