@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 structures_max = 32
 """Kept by one Derived."""
+_SPARE_SHARE = 5
+"""Such a part of the size is not for what structures keep for comfort's sake."""
 
 
 class Sized(Protocol):
@@ -42,6 +44,10 @@ class Derived:
         if found is not None:
             self._kept.move_to_end(id_)
         return found
+
+    def room(self) -> int:
+        """By how many records something may grow that could do without; negative: somebody should rather shrink."""
+        return self._size_max - self._size_max // _SPARE_SHARE - self._size
 
     def keep(self, id_: int, structure: Sized) -> None:
         """Keep `structure`, and nothing else for that collection; what was not used for longest makes room."""

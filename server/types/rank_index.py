@@ -16,7 +16,10 @@ written whenever something near it comes or goes. A node is an interval with the
 that there are few levels, each of which is a record more to write. How many there are is `height`, which the owner of
 the index keeps with its own meta (1 for a new one).
 
-Nodes are read when they are walked through, one range of records each, and changed in memory: `add` only counts. Then
+Nodes are read when they are walked through, one range of records each, and changed in memory: `add` only counts. Within
+an interval of level 0 a scan of the table counts; of one that is asked for again some bytes of each element are kept,
+which mostly tell it from the others (`_Inside`), as far as the owner of the index gives room.
+
 `save` sets right what has grown or shrunk. An interval of level 0 with too many elements is read once and cut into as
 many parts as it takes (which is also how an index over a table that was there already is built: `add` all of it to
 a new one, then `save`). A node with too many intervals is divided, small neighbours of one node are joined, the root
@@ -26,11 +29,12 @@ index is good for further commands on the same state: see keyspace/derived.py.
 The edges of the table are remembered, too: `lowest` and `highest`, outside of which nothing lies. Who takes the first
 element again and again, as a queue does, would else step over all that LevelDB has not yet thrown away; or the last
 one, for LevelDB comes to the end of a range by going forward to it from behind. And he finds some of the elements that
-come next read already (`edge`).
+come next read already (`edge`), more of them each time.
 
 Usable for any ordered table of a Collection: the prefix of the elements and a prefix for the index are all it knows.
 """
 
+from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -53,14 +57,24 @@ class Fanout(NamedTuple):
     """Fewer are joined with a neighbour, if both together are at most `new`."""
 
 
-ELEMENTS = Fanout(64, 40, 16)
-"""In an interval of level 0: what a rank costs is a scan of half of them."""
+ELEMENTS = Fanout(128, 80, 32)
+"""In an interval of level 0: what a rank costs at first is a scan of up to half of them."""
 NODES = Fanout(400, 250, 100)
 """Intervals in a node."""
-INTERVAL_EXPECTED = 45
+INTERVAL_EXPECTED = 90
 """About what an interval of level 0 holds on average."""
-EDGE_MAX = 64
+EDGE_MAX = 256
 """Elements at an edge that are read at once."""
+_EDGE_AT_FIRST = 16
+_SUMMED_BITS = 4
+_SUMMED = 1 << _SUMMED_BITS
+"""Intervals whose counts are added up together."""
+_PART_BYTES = 4
+"""Of an element that are kept: an array of unsigned integers holds them."""
+_PARTS_IN_RECORD = 24
+"""So many take as much memory as a record of the index; what holds them as much as two."""
+_REFUSALS = 8
+"""For lack of room, until what was kept longest makes some."""
 _COUNT = Struct(">I")
 _LEVELS = [bytes((level,)) for level in range(256)]
 
@@ -68,9 +82,11 @@ _LEVELS = [bytes((level,)) for level in range(256)]
 class _Node:
     """An interval and the intervals directly below it."""
 
-    __slots__ = ("bounds", "changed", "counts", "kids", "stop")
+    __slots__ = ("bounds", "counts", "kids", "level", "stop", "stored", "sums")
 
-    def __init__(self, bounds: list[bytes], counts: list[int], stop: bytes | None) -> None:
+    def __init__(self, level: int, bounds: list[bytes], counts: list[int], stop: bytes | None) -> None:
+        self.level = level
+        """Of its intervals."""
         self.bounds = bounds
         """Where each interval begins; the first is where the node begins."""
         self.counts = counts
@@ -79,8 +95,10 @@ class _Node:
         """The intervals as nodes, as far as they were read. Always None in a node of level 0."""
         self.stop = stop
         """Where the node ends; None: with the table."""
-        self.changed: set[int] = set()
-        """Intervals that elements have come to or gone from since the last `save`."""
+        self.stored: dict[int, int] = {}
+        """Intervals that elements have come to or gone from since the last `save`, and their counts before that."""
+        self.sums: list[int] = []
+        """Of the counts, _SUMMED at a time; empty: to be made anew."""
 
     def stop_of(self, at: int) -> bytes | None:
         """Where interval `at` ends."""
@@ -88,19 +106,87 @@ class _Node:
 
     def part(self, first: int, stop: int) -> "_Node":
         """The intervals from `first` up to but without `stop`, as a node of its own."""
-        node = _Node(self.bounds[first:stop], self.counts[first:stop], self.stop_of(stop - 1))
+        node = _Node(self.level, self.bounds[first:stop], self.counts[first:stop], self.stop_of(stop - 1))
         node.kids = self.kids[first:stop]
         return node
+
+    def before(self, at: int) -> int:
+        """Elements before interval `at`."""
+        sums = self.sums or self._add_up()
+        whole = at >> _SUMMED_BITS
+        rest = whole << _SUMMED_BITS
+        return sum(sums[:whole]) + sum(self.counts[rest:at])
+
+    def find(self, rank: int) -> tuple[int, int]:
+        """The interval in which the element is that so many lie before, and how many of those are in it too."""
+        counts = self.counts
+        at = 0
+        for elements in self.sums or self._add_up():
+            if rank < elements:
+                break
+            rank -= elements
+            at += _SUMMED
+        while rank >= counts[at]:
+            rank -= counts[at]
+            at += 1
+        return at, rank
+
+    def _add_up(self) -> list[int]:
+        counts = self.counts
+        self.sums = [sum(counts[first : first + _SUMMED]) for first in range(0, len(counts), _SUMMED)]
+        return self.sums
+
+
+class _Inside:
+    """What is known of the elements of an interval of level 0: how they all begin, and some bytes of each behind that.
+    It is of no use any more when there is an element that begins otherwise."""
+
+    __slots__ = ("begin", "parts", "size")
+
+    def __init__(self, keys: list[bytes]) -> None:
+        """`keys`: the elements, in order."""
+        alike = _common(keys[0], keys[-1]) if keys else 0
+        self.begin = keys[0][:alike] if keys else b""
+        self.parts = array("I", [self.part(key) for key in keys])
+        """In order. To elements that end before, zeros are added: equal parts tell nothing of the order."""
+        self.size = 2 + len(keys) // _PARTS_IN_RECORD
+        """In records, about, when it was read."""
+
+    def part(self, key: bytes) -> int:
+        """Of a key that begins as they all do."""
+        skip = len(self.begin)
+        piece = key[skip : skip + _PART_BYTES]
+        part = int.from_bytes(piece, "big")
+        return part if len(piece) == _PART_BYTES else part << 8 * (_PART_BYTES - len(piece))
+
+    def first(self, part: int) -> bytes:
+        """The first key that `part` can be of."""
+        return self.begin + part.to_bytes(_PART_BYTES, "big").rstrip(b"\0")
+
+    def change(self, key: bytes, count: int) -> bool:
+        """`key` has come or gone. Whether this is of use still."""
+        if not key.startswith(self.begin):
+            return False
+        parts, part = self.parts, self.part(key)
+        at = bisect_left(parts, part)
+        if count > 0:
+            parts.insert(at, part)
+        else:
+            assert parts[at] == part, "an element is gone that was not there"
+            del parts[at]
+        return True
 
 
 class _Edge:
     """The first elements of the table, or the last ones: all on one side of `bound`."""
 
-    __slots__ = ("bound", "keys")
+    __slots__ = ("bound", "keys", "size")
 
     def __init__(self, keys: list[bytes], bound: bytes) -> None:
         self.keys = keys
         """In the table's order."""
+        self.size = len(keys)
+        """When they were read."""
         self.bound = bound
         """The first ones are all before it, the last ones it and all behind it."""
 
@@ -132,18 +218,25 @@ class RankIndex:
         """The last element; None: not known."""
         self._first: _Edge | None = None
         self._last: _Edge | None = None
+        self._ahead = _EDGE_AT_FIRST
+        """How many elements are read next at an edge."""
+        self._insides: dict[bytes, _Inside | None] = {}
+        """By the bounds of the intervals, those that were asked of last at the end; None: only once."""
+        self._refused = 0
+        """Intervals that there was no room for."""
+        self._changed: list[_Node] = []
+        """Nodes that have something in `stored`: all that `save` has to look at while no interval has become too large
+        or too small."""
         self._touched: dict[bytes, int | None] = {}
-        """Where records lie that may have to be written, and their counts as stored; None: not there."""
-        self._walked: dict[bytes, tuple[_Node, int]] = {}
-        """Of the same records, the node and the interval in it that `add` has counted in: all that `save` has to look
-        at while no interval has become too large or too small."""
+        """While they are set right: where records lie that may have to be written, and their counts as stored; None:
+        not there."""
         self._unsettled = not height
         """Some interval has."""
         if height:
             self._root = self._read(height - 1, b"", None)
         else:
             self.height = 1
-            self._root = _Node([b""], [0], None)
+            self._root = _Node(0, [b""], [0], None)
             self._touched[self._place(0, b"")] = None
 
     def attach(self, collection: Collection) -> None:
@@ -174,45 +267,64 @@ class RankIndex:
                 edge.bound = edge.keys[-EDGE_MAX]
                 del edge.keys[:-EDGE_MAX]
         node = self._root
-        touched, walked = self._touched, self._walked
-        level = self.height
         while True:
-            level -= 1
             at = bisect_right(node.bounds, key) - 1
-            counts = node.counts
-            place = self._index + _LEVELS[level] + node.bounds[at]
-            if place not in walked:
-                touched.setdefault(place, counts[at])
-                walked[place] = node, at
+            counts, stored, sums = node.counts, node.stored, node.sums
+            if at not in stored:
+                if not stored:
+                    self._changed.append(node)
+                stored[at] = counts[at]
             counts[at] += count
-            if not level:
+            if sums:
+                sums[at >> _SUMMED_BITS] += count
+            if not node.level:
                 break
-            node = node.kids[at] or self._kid(node, at, level)
+            node = node.kids[at] or self._kid(node, at)
         if counts[at] > ELEMENTS.most or (count < 0 and self._joinable(node, at)):
             self._unsettled = True
+        if self._insides:
+            inside = self._insides.get(node.bounds[at])
+            if inside is not None and not inside.change(key, count):
+                self._forget_inside(node.bounds[at])
 
-    def rank(self, key: bytes) -> int:
-        """How many elements lie before `key`, which need not be there. Not between `add` and `save`."""
+    def rank(self, key: bytes, is_there: bool = False, room: int = 0) -> int:
+        """How many elements lie before `key`, which need not be there, or as `is_there` says is. `room`: what may be
+        kept anew, in records. Not between `add` and `save`."""
         node = self._root
-        before = 0
-        for level in range(self.height - 1, -1, -1):
+        at = bisect_right(node.bounds, key) - 1
+        before = node.before(at)
+        while node.level:
+            node = self._kid(node, at)
             at = bisect_right(node.bounds, key) - 1
-            before += sum(node.counts[:at])
-            if level:
-                node = self._kid(node, at, level)
-        return before + self._before(key, node, at)
+            before += node.before(at)
+        inside = self._insides.get(node.bounds[at]) or self._look_inside(node, at, room)
+        if inside is None:
+            return before + self._before(key, node, at)
+        if not key.startswith(inside.begin):
+            return before if key < inside.begin else before + node.counts[at]
+        parts, part = inside.parts, inside.part(key)
+        low = bisect_left(parts, part)
+        alike = bisect_right(parts, part, low) - low
+        before += low
+        if not alike or (is_there and alike == 1):
+            return before
+        first = max(inside.first(part), node.bounds[at], self.lowest)
+        return before if key <= first else before + self._scanned(first, key)
 
     def key_at(self, rank: int) -> bytes:
         """The element before which `rank` others lie; there must be one. Not between `add` and `save`."""
         node = self._root
-        for level in range(self.height - 1, -1, -1):
-            at = 0
-            while rank >= node.counts[at]:
-                rank -= node.counts[at]
-                at += 1
-            if level:
-                node = self._kid(node, at, level)
-        elements = self._elements(node.bounds[at], node.stop_of(at))
+        at, rank = node.find(rank)
+        while node.level:
+            node = self._kid(node, at)
+            at, rank = node.find(rank)
+        start = node.bounds[at]
+        inside = self._insides.get(start)
+        if inside is not None:
+            part = inside.parts[rank]
+            rank -= bisect_left(inside.parts, part)
+            start = max(inside.first(part), start)
+        elements = self._elements(start, node.stop_of(at))
         return next(islice(elements, rank, None))
 
     def edge(self, count: int, reverse: bool) -> list[bytes]:
@@ -221,9 +333,11 @@ class RankIndex:
         edge = self._last if reverse else self._first
         if edge is None or len(edge.keys) < count:
             # The last ones, too, forwards and no step further: behind them lies what was taken off before.
-            first = self.key_at(max(len(self) - EDGE_MAX, 0)) if reverse else self.lowest
-            keys = list(islice(self._elements(first, None), min(EDGE_MAX, len(self))))
-            self.size += len(keys)
+            wanted = max(count, self._ahead)
+            self._ahead = min(2 * self._ahead, EDGE_MAX)
+            first = self.key_at(max(len(self) - wanted, 0)) if reverse else self.lowest
+            keys = list(islice(self._elements(first, None), min(wanted, len(self))))
+            self.size += len(keys) - (0 if edge is None else edge.size)
             if reverse:
                 self.highest = keys[-1]
                 edge = self._last = _Edge(keys, keys[0])
@@ -237,45 +351,47 @@ class RankIndex:
         """Write what has changed."""
         if self._unsettled:
             self._save_settled()
-            self.size += len(self._touched)
+            self._touched.clear()
+            self._unsettled = False
         else:
-            pack, touched = _COUNT.pack, self._touched
-            changed = {}
-            for place, (node, at) in self._walked.items():
-                count = node.counts[at]
-                if count != touched[place]:
-                    changed[place] = pack(count)
-            self._collection.put_all(changed)
-        self._touched.clear()
-        self._walked.clear()
-        self._unsettled = False
+            records = {}
+            for node in self._changed:
+                for at, count in node.stored.items():
+                    if node.counts[at] != count:
+                        records[self._place(node.level, node.bounds[at])] = _COUNT.pack(node.counts[at])
+                node.stored.clear()
+            self._collection.put_all(records)
+        self._changed.clear()
 
     def _save_settled(self) -> None:
         """`save`, the tree set right before."""
         touched = self._touched
-        for node, at in self._walked.values():
-            node.changed.add(at)
-        parts = self._settle(self._root, self.height - 1)
+        for node in self._changed:
+            for at, count in node.stored.items():
+                touched.setdefault(self._place(node.level, node.bounds[at]), count)
+        parts = self._settle(self._root)
         while len(parts) > 1:
-            root = _Node([part.bounds[0] for part in parts], [sum(part.counts) for part in parts], None)
+            bounds = [part.bounds[0] for part in parts]
+            root = _Node(self.height, bounds, [sum(part.counts) for part in parts], None)
             root.kids = list(parts)
-            for bound in root.bounds:
+            for bound in bounds:
                 touched.setdefault(self._place(self.height, bound), None)
+            self.size += len(bounds)
             self.height += 1
             parts = self._divided(root)
         self._root = parts[0]
         while self.height > 1 and len(self._root.bounds) == 1:
             touched.setdefault(self._place(self.height - 1, b""), self._root.counts[0])
-            self._root = self._kid(self._root, 0, self.height - 1)
+            self._root = self._kid(self._root, 0)
             self.height -= 1
         level_at = len(self._index)
         for place, stored in touched.items():
-            count = self._count(place[level_at], place[level_at + 1 :])
-            if count is None:
+            now = self._count(place[level_at], place[level_at + 1 :])
+            if now is None:
                 if stored is not None:
                     self._collection.delete(place)
-            elif count != stored:
-                self._collection.put(place, _COUNT.pack(count))
+            elif now != stored:
+                self._collection.put(place, _COUNT.pack(now))
 
     # -- nodes ---------------------------------------------------------------------------------------------------
 
@@ -294,24 +410,56 @@ class RankIndex:
             counts.append(count)
         self.size += len(bounds)
         assert bounds[:1] == [start], "an interval without a record"
-        return _Node(bounds, counts, stop)
+        return _Node(level, bounds, counts, stop)
 
-    def _kid(self, node: _Node, at: int, level: int) -> _Node:
-        """Interval `at` of `node`, whose intervals are of `level`, as a node."""
+    def _kid(self, node: _Node, at: int) -> _Node:
+        """Interval `at` of `node`, which is not of level 0, as a node."""
         kid = node.kids[at]
         if kid is None:
-            kid = node.kids[at] = self._read(level - 1, node.bounds[at], node.stop_of(at))
+            kid = node.kids[at] = self._read(node.level - 1, node.bounds[at], node.stop_of(at))
         return kid
+
+    def _look_inside(self, node: _Node, at: int, room: int) -> _Inside | None:
+        """What is to be kept of interval `at` of a node of level 0 from now on. None: nothing, as it was not asked of
+        before, or as there is no room; so who asks of ever other intervals pays no more than a scan for each."""
+        insides, bound = self._insides, node.bounds[at]
+        again = bound in insides
+        wanted = 2 + node.counts[at] // _PARTS_IN_RECORD if again else 1
+        if wanted > room:
+            self._refused += 1
+            if self._refused % _REFUSALS:
+                return None
+            room += self.size
+            while insides and self.size + wanted > room:
+                self._forget_inside(next(iter(insides)))
+            if self.size + wanted > room or (again and bound not in insides):
+                return None
+        self._forget_inside(bound)
+        inside = _Inside(list(self._elements(bound, node.stop_of(at)))) if again else None
+        insides[bound] = inside
+        self.size += 1 if inside is None else inside.size
+        return inside
+
+    def _forget_inside(self, bound: bytes) -> None:
+        """The interval is another now, or makes room."""
+        if bound in self._insides:
+            inside = self._insides.pop(bound)
+            self.size -= 1 if inside is None else inside.size
 
     def _before(self, key: bytes, node: _Node, at: int) -> int:
         """How many elements of interval `at` of a node of level 0 lie before `key`. Counts those on the side of it on
         which there seem to be fewer."""
-        table, low, stop = self._table, max(node.bounds[at], self.lowest), node.stop_of(at)
+        low, stop = max(node.bounds[at], self.lowest), node.stop_of(at)
         if key <= low:
             return 0
         if stop is not None and _is_nearer_to_stop(key, low, stop):
-            return node.counts[at] - len(list(self._collection.scan(table + key, table + stop)))
-        return len(list(self._collection.scan(table + low, table + key)))
+            return node.counts[at] - self._scanned(key, stop)
+        return self._scanned(low, key)
+
+    def _scanned(self, start: bytes, stop: bytes) -> int:
+        """How many elements are in [start, stop)."""
+        table = self._table
+        return len(list(self._collection.scan(table + start, table + stop)))
 
     def _end(self) -> bytes:
         """Where the table ends."""
@@ -338,42 +486,46 @@ class RankIndex:
 
     # -- setting right ------------------------------------------------------------------------------------------
 
-    def _settle(self, node: _Node, level: int) -> list[_Node]:
-        """`node`, whose intervals are of `level`, with no interval below it too large or too small; as several nodes
-        if it is too large then."""
-        changed, node.changed = sorted(node.changed, reverse=True), set()
+    def _settle(self, node: _Node) -> list[_Node]:
+        """`node`, with no interval below it too large or too small; as several nodes if it is too large then."""
+        changed = sorted(node.stored, reverse=True)
+        node.stored.clear()
         bounds = [node.bounds[at] for at in changed]
         for at in changed:  # from behind: the others stay where they are
-            if level:
-                parts = self._settle(self._kid(node, at, level), level - 1)
+            if node.level:
+                parts = self._settle(self._kid(node, at))
                 if len(parts) > 1:
                     pieces = [(part.bounds[0], sum(part.counts)) for part in parts]
-                    self._replace(node, level, at, at + 1, pieces, parts)
+                    self._replace(node, at, at + 1, pieces, parts)
             elif node.counts[at] > ELEMENTS.most:
                 pieces = self._cut(node.bounds[at], node.stop_of(at), node.counts[at])
-                self._replace(node, level, at, at + 1, pieces, [None] * len(pieces))
+                self._replace(node, at, at + 1, pieces, [None] * len(pieces))
         for bound in bounds:
-            self._join(node, level, bound)
+            self._join(node, bound)
         return self._divided(node)
 
     def _replace(
         self,
         node: _Node,
-        level: int,
         first: int,
         stop: int,
         pieces: list[tuple[bytes, int]],
         kids: Sequence[_Node | None],
     ) -> None:
         """Put `pieces`, bounds and counts, and their `kids` where the intervals [first, stop) of `node` are."""
-        touched = self._touched
+        touched, level = self._touched, node.level
         for at in range(first, stop):
-            touched.setdefault(self._place(level, node.bounds[at]), node.counts[at])
+            bound = node.bounds[at]
+            touched.setdefault(self._place(level, bound), node.counts[at])
+            if not level:
+                self._forget_inside(bound)
         for bound, _ in pieces:
             touched.setdefault(self._place(level, bound), None)
+        self.size += len(pieces) - (stop - first)
         node.bounds[first:stop] = [bound for bound, _ in pieces]
         node.counts[first:stop] = [count for _, count in pieces]
         node.kids[first:stop] = kids
+        node.sums = []
 
     def _cut(self, start: bytes, stop: bytes | None, count: int) -> list[tuple[bytes, int]]:
         """An interval of level 0 in several, as (bound, count)."""
@@ -389,23 +541,24 @@ class RankIndex:
             last = next(islice(elements, size - 2, None))
         return cuts
 
-    def _join(self, node: _Node, level: int, bound: bytes) -> None:
+    def _join(self, node: _Node, bound: bytes) -> None:
         """Join the interval that `bound` lies in with a neighbour, if it has become small."""
-        new = (NODES if level else ELEMENTS).new
+        new = (NODES if node.level else ELEMENTS).new
         at = bisect_right(node.bounds, bound) - 1
-        while len(node.bounds) > 1 and self._small(node, at, level):
+        while len(node.bounds) > 1 and self._small(node, at):
             at = min(at, len(node.bounds) - 2)
-            if self._size(node, at, level) + self._size(node, at + 1, level) > new:
+            if self._size(node, at) + self._size(node, at + 1) > new:
                 return
             left = None
-            if level:
-                left, right = self._kid(node, at, level), self._kid(node, at + 1, level)
+            if node.level:
+                left, right = self._kid(node, at), self._kid(node, at + 1)
                 left.bounds += right.bounds
                 left.counts += right.counts
                 left.kids += right.kids
                 left.stop = right.stop
+                left.sums = []
             joined = node.bounds[at], node.counts[at] + node.counts[at + 1]
-            self._replace(node, level, at, at + 2, [joined], [left])
+            self._replace(node, at, at + 2, [joined], [left])
 
     def _joinable(self, node: _Node, at: int) -> bool:
         """Whether interval `at` of a node of level 0 has become so small that it can be joined with a neighbour."""
@@ -414,18 +567,18 @@ class RankIndex:
             return not counts[at]
         return counts[at] + counts[at + 1 if at + 1 < len(counts) else at - 1] <= ELEMENTS.new
 
-    def _small(self, node: _Node, at: int, level: int) -> bool:
+    def _small(self, node: _Node, at: int) -> bool:
         """Whether interval `at` is known to be small: one that was not read has not become so."""
         kid = node.kids[at]
         return (
             len(kid.bounds) < NODES.fewest
             if kid is not None
-            else level == 0 and node.counts[at] < ELEMENTS.fewest
+            else node.level == 0 and node.counts[at] < ELEMENTS.fewest
         )
 
-    def _size(self, node: _Node, at: int, level: int) -> int:
+    def _size(self, node: _Node, at: int) -> int:
         """What is directly below interval `at`: nodes or elements."""
-        return len(self._kid(node, at, level).bounds) if level else node.counts[at]
+        return len(self._kid(node, at).bounds) if node.level else node.counts[at]
 
     def _divided(self, node: _Node) -> list[_Node]:
         """`node`, or if it is too large its parts."""
@@ -455,7 +608,11 @@ def _is_nearer_to_stop(key: bytes, low: bytes, stop: bytes) -> bool:
 
 def _between(low: bytes, high: bytes) -> bytes:
     """The shortest key that lies behind `low` and not behind `high`."""
-    same = next(
-        (at for at, (one, other) in enumerate(zip(low, high, strict=False)) if one != other), len(low)
-    )
+    same = _common(low, high)
     return high[: same + 1]
+
+
+def _common(low: bytes, high: bytes) -> int:
+    """How many bytes they have in common, from their beginning."""
+    pairs = enumerate(zip(low, high, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(low), len(high)))

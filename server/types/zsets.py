@@ -8,9 +8,10 @@ Two tables in one collection, and counts for ranks once it is spread:
 
     meta:  members:u64 height:u8                          height of the rank index, 0 while compact
 
-A sortable score is the double's bits, turned so that byte order is numeric order; both zeros are one place. What comes
-after 's' is called a *place* here: places are in the set's order, and every range (of ranks, scores or words, see
-zset_ranges.py) is one of places. While compact the places are made from the members and sorted when they are needed.
+A sortable score is the double's bits, the sign turned, or all of them if it is negative, so that byte order is numeric
+order; both zeros are one place. What comes after 's' is called a *place* here: places are in the set's order, and every
+range (of ranks, scores or words, see zset_ranges.py) is one of places. While compact the places are made from the
+members and sorted when they are needed.
 
 The encoding is how Valkey would hold it in memory: a listpack up to 128 members of 64 bytes (keyspace/limits.py), a
 skiplist beyond and from then on. It shows in OBJECT ENCODING, in ZSCAN's pages, and in that a listpack knows no minus
@@ -27,6 +28,7 @@ from zlib import crc32
 from server.keyspace.breath import paced
 from server.keyspace.collection import Collection
 from server.keyspace.layout import ZSET
+from server.keyspace.store import prefix_end
 from server.keyspace.view import View
 from server.types.crc_order import Table
 from server.types.drawing import choices, sample
@@ -40,15 +42,17 @@ _DRAW_SHARE = 30
 
 _META = Struct(">QB")
 _SCORE = Struct(">d")
-_BITS = Struct(">Q")
 _MEMBER = Struct(">cI")
 _MEMBER_BYTES = _MEMBER.size
 _SORTED, _SORTED_END, _INDEX = b"s", b"t", b"t"
 _MINUS_ZERO = b"-"
-_SIGN = 1 << 63
-_ALL = (1 << 64) - 1
+_SIGN = 0x80
+"""Of a score's first byte."""
+_SIGN_TURNED = [bytes((byte ^ _SIGN,)) for byte in range(256)]
+_ALL_TURNED = bytes(range(255, -1, -1))
+"""To translate bytes with."""
 
-SCORE_BYTES = _BITS.size
+SCORE_BYTES = _SCORE.size
 """Of a place, before the member."""
 _ROW_MEMBER = 1 + SCORE_BYTES
 
@@ -58,15 +62,19 @@ Row = tuple[bytes, bytes]
 
 def place_of_score(score: float, after: bool = False) -> bytes:
     """Where members of `score` begin, or with `after` where they have ended."""
-    bits: int = _BITS.unpack(_SCORE.pack(score + 0.0))[0]  # minus zero plus zero is zero
-    return _BITS.pack((bits ^ _ALL if bits & _SIGN else bits | _SIGN) + after)
+    bits = _SCORE.pack(score + 0.0)  # minus zero plus zero is zero
+    first = bits[0]
+    place = bits.translate(_ALL_TURNED) if first & _SIGN else _SIGN_TURNED[first] + bits[1:]
+    return prefix_end(place) if after else place
 
 
 def pair_of(row: Row) -> tuple[bytes, float]:
     """Member and score."""
     where, value = row
-    bits: int = _BITS.unpack_from(where, 1)[0]
-    score: float = _SCORE.unpack(_BITS.pack(bits ^ _SIGN if bits & _SIGN else bits ^ _ALL))[0]
+    place = where[1:_ROW_MEMBER]
+    first = place[0]
+    bits = _SIGN_TURNED[first] + place[1:] if first & _SIGN else place.translate(_ALL_TURNED)
+    score: float = _SCORE.unpack(bits)[0]
     return where[_ROW_MEMBER:], -0.0 if value == _MINUS_ZERO else score
 
 
@@ -234,13 +242,18 @@ class SortedSet:
     def rank(self, member: bytes) -> int | None:
         """How many members come before `member`, None when it is not there."""
         score = self.score(member)
-        return None if score is None else self.position(place_of_score(score) + member)
+        return None if score is None else self.position(place_of_score(score) + member, is_there=True)
 
-    def position(self, place: bytes) -> int:
-        """How many members lie before `place`."""
-        if self._collection.spread:
-            return self._ranks().rank(place)
-        return bisect_left(self._ordered(), place)
+    def position(self, place: bytes, is_there: bool = False) -> int:
+        """How many members lie before `place`; `is_there`: one lies at it."""
+        if not self._collection.spread:
+            return bisect_left(self._ordered(), place)
+        ranks, derived = self._ranks(), self._view.derived
+        size = ranks.size
+        position = ranks.rank(place, is_there, derived.room())
+        if ranks.size != size:
+            derived.keep(self._collection.id, ranks)
+        return position
 
     def scan(
         self, start: bytes = b"", stop: bytes | None = None, reverse: bool = False

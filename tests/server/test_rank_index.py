@@ -11,16 +11,18 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from server.keyspace.layout import ZSET
 from server.types import rank_index
-from server.types.rank_index import ELEMENTS, NODES, RankIndex
+from server.types.rank_index import NODES, Fanout, RankIndex
 from tests.server.harness import Group
 
 TABLE, INDEX = b"s", b"t"
+NARROW = Fanout(64, 40, 16)
 
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nodes that few elements divide and join."""
-    monkeypatch.setattr(rank_index, "NODES", ELEMENTS)
+    monkeypatch.setattr(rank_index, "NODES", NARROW)
+    monkeypatch.setattr(rank_index, "ELEMENTS", NARROW)
 
 
 class Indexed:
@@ -84,7 +86,7 @@ class Indexed:
             places = [bisect_left(self.model, bound) for bound in bounds] + [len(self.model)]
             assert counts == [stop - start for start, stop in pairwise(places)]
             edges = [bisect_left(below, bound) for bound in bounds] + [len(below)]
-            most = rank_index.NODES.most if level else ELEMENTS.most
+            most = rank_index.NODES.most if level else rank_index.ELEMENTS.most
             assert all(stop - start <= most for start, stop in pairwise(edges))
             assert level == 0 or set(bounds) <= set(below)
             below = bounds
@@ -172,3 +174,93 @@ def test_bounds_are_short_and_nodes_wide(monkeypatch: pytest.MonkeyPatch) -> Non
     indexed.change(set(), {b"%05d and more" % number for number in range(500, 29_000)})
     indexed.check_records()
     assert indexed.height == 1
+
+
+class Kept(Indexed):
+    """The index is kept from command to command, and knows more and more of what is in its intervals."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+        self.index: RankIndex | None = None
+
+    def change(self, added: set[bytes], removed: set[bytes]) -> None:
+        collection = self.group.begin().collection(b"k", ZSET)
+        assert collection is not None
+        if self.index is None:
+            self.index = RankIndex(collection, TABLE, INDEX, 0)
+        index = self.index
+        index.attach(collection)
+        for keys, count in ((added - set(self.model), 1), (removed & set(self.model), -1)):
+            for key in sorted(keys):
+                if count > 0:
+                    collection.put(TABLE + key, b"")
+                else:
+                    collection.delete(TABLE + key)
+                index.add(key, count)
+        index.save()
+        self.model = sorted((set(self.model) | added) - removed)
+        collection.save()
+        self.group.commit()
+
+    def ask(self, key: bytes) -> None:
+        index = self.index
+        assert index is not None
+        collection = self.group.begin().collection(b"k", ZSET)
+        assert collection is not None
+        index.attach(collection)
+        at = bisect_left(self.model, key)
+        is_there = self.model[at : at + 1] == [key]
+        before = index.size
+        assert index.rank(key, is_there, self.room - before) == at
+        assert index.rank(key, False, self.room - index.size) == at
+        assert index.size <= max(before, self.room)
+        if at < len(self.model):
+            assert index.key_at(at) == self.model[at]
+
+
+@pytest.mark.parametrize("room", [0, 150, 10_000])
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_known_of_intervals_follows_every_change(seed: int, room: int) -> None:
+    """Keys that begin alike, end in zeros, or are the beginnings of others: what is kept of them is often the same."""
+    random = Random(seed)
+
+    def some_key() -> bytes:
+        return bytes(random.choice((0, 1, 254, 255)) for _ in range(random.randrange(1, 9)))
+
+    kept = Kept(room)
+    kept.change({some_key() for _ in range(1500)}, set())
+    for _ in range(300):
+        kept.change({some_key()}, {random.choice(kept.model)})
+        for _ in range(6):
+            kept.ask(random.choice((random.choice(kept.model), some_key())))
+    kept.change(set(), set(random.sample(kept.model, len(kept.model) - 100)))
+    kept.change({some_key() for _ in range(900)}, set())
+    for key in kept.model:
+        kept.ask(key)
+
+
+def test_who_asks_again_reads_nothing() -> None:
+    kept = Kept(10_000)
+    kept.change({b"%06d" % number for number in range(3000)}, set())
+    for _ in range(2):
+        for key in kept.model:
+            kept.ask(key)
+    index = kept.index
+    assert index is not None
+    index.attach(None)  # type: ignore[arg-type]
+    assert [index.rank(key, is_there=True) for key in kept.model] == list(range(3000))
+
+
+def test_what_it_takes_does_not_grow_with_what_is_taken_off() -> None:
+    kept = Kept(0)
+    kept.change({b"%06d" % number for number in range(3000)}, set())
+    index = kept.index
+    assert index is not None
+    before = index.size
+    for _ in range(1500):
+        collection = kept.group.begin().collection(b"k", ZSET)
+        assert collection is not None
+        index.attach(collection)
+        kept.change(set(), set(index.edge(1, reverse=False)))
+    assert index.size <= before + rank_index.EDGE_MAX
