@@ -416,7 +416,9 @@ def find(view: View, key: bytes) -> Stream | None:
     known = collection.understood
     if isinstance(known, Stream):
         return known
-    stream = collection.understood = Stream(collection)
+    stream = Stream(collection)
+    if collection.spread:  # else the view does not keep it, and the two would be one more cycle of garbage
+        collection.understood = stream
     return stream
 
 
