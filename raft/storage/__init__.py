@@ -1,4 +1,5 @@
-"""The replicated log on disk: one LevelDB for all groups of a node. See leveldb.py and records.py."""
+"""The replicated log on disk: one LevelDB for all groups of a node, behind a journal. See leveldb.py and
+records.py."""
 
 from raft.storage.errors import (
     LogDamaged,

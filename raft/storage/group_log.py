@@ -5,8 +5,9 @@ when a write is on disk the loop calls LogStore.publish, and only then does the 
 itself may be read while another thread writes.
 
 The tail cache is one list, cut in large steps when it outgrows its bound, so that both appending and reading a range
-are slices. `size_bytes` and the marks give compaction an index for an amount of log without reading it. The terms of
-all entries are known too, as runs: to ask for one never reads an entry, which may be as large as a value.
+are slices. What is in the journal and not yet in LevelDB is always in it. `size_bytes` and the marks give compaction an
+index for an amount of log without reading it. The terms of all entries are known too, as runs: to ask for one never
+reads an entry, which may be as large as a value.
 """
 
 from bisect import bisect_right

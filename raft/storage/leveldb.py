@@ -3,14 +3,15 @@
 Two threads use it. The disk thread calls `persist`, `compact` and `sweep`, one after another; the loop calls `publish`
 when a persist is done, and reads through the GroupLogs. `write` is both for callers with one thread.
 
+Entries and hard states are appended to the table below (table.py): they are synced in its journal, and in LevelDB not
+before its next checkpoint. Nobody reads them there until then, since each GroupLog keeps more of its newest entries in
+memory than the journal holds.
+
 What LevelDB does and does not promise shaped this file:
-- `paranoid_checks`, because without them a flipped bit leaves a silent hole; and even so a lost tail is not noticed,
-  so each entry carries its index, term and checksum, and `group` checks that they follow each other and reach as far
-  as the hard state says. RepairDB is never run: it would make a hole look like a log.
-- After a failed sync nothing is known about what is on disk, so every later write is refused.
+- A lost tail is not noticed, so each entry carries its index, term and checksum, and `group` checks that they follow
+  each other and reach as far as the hard state says.
 - Unsynced batches before a synced one may be lost while the synced one is kept (they can lie in different files). So
   compaction moves the base in a synced batch first, and what it then deletes does not matter.
-- Batches are written explicitly: `with write_batch()` writes even when its block raises.
 
 A new group starts at index 1, term 1, as if entry 1 had been compacted: a node that joins with an empty log can then
 only be caught up by a snapshot, which tells it the configuration that no entry of the log carries.
@@ -20,19 +21,11 @@ import os
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from raft.core.messages import ConfState, Entry, HardState, SnapshotMeta
 from raft.storage.binding import plyvel
-from raft.storage.errors import (
-    REMEDY,
-    LogDamaged,
-    LogFailed,
-    LogForeign,
-    LogLocked,
-    LogMissing,
-    check_refusal,
-)
+from raft.storage.errors import REMEDY, LogDamaged, LogForeign, LogMissing
 from raft.storage.group_log import GroupLog, damaged
 from raft.storage.records import (
     GROUP_MAX,
@@ -54,9 +47,9 @@ from raft.storage.records import (
     seal,
     unseal,
 )
+from raft.storage.table import Changes, Table
 
-FORMAT = b"redraft log 1"
-WRITE_BUFFER_BYTES = 16 << 20  # most entries are compacted away before they leave the memtable and one file
+FORMAT = b"redraft log 2"
 _SWEEP_BATCH_KEYS = 500
 _BEGUN = frozenset(("LOCK", "LOG", "LOG.old", "MANIFEST-000001", "000001.dbtmp"))
 """What LevelDB may leave behind when making a store did not succeed: there was no space, for example."""
@@ -78,11 +71,11 @@ class GroupWrite(NamedTuple):
 class LogStore:
     """All groups' logs in one directory. Make it with `open`; one process at a time."""
 
-    def __init__(self, db: Any, path: str) -> None:
-        self._db = db
+    def __init__(self, table: Table, path: str) -> None:
+        self._table = table
+        self._db = table.db
         self._path = path
         self._logs: dict[int, GroupLog] = {}
-        self._failed: BaseException | None = None
         # What is on disk, as the disk thread knows it: group -> [base index, last index, lowest key not swept].
         self._extent: dict[int, list[int]] = {}
 
@@ -98,29 +91,13 @@ class LogStore:
             raise LogMissing(f"there is no log in {directory}: check the data directory in the configuration")
         if not is_new and not (directory / "CURRENT").exists():
             raise LogForeign(f"{directory} is not empty and holds no log: use another directory")
-        directory.mkdir(parents=True, exist_ok=True)
-        try:
-            db = plyvel.DB(
-                str(directory),
-                create_if_missing=is_new,
-                paranoid_checks=True,
-                write_buffer_size=WRITE_BUFFER_BYTES,
-                compression=None,  # the entries are small, and the disk thread has no time to spare
-            )
-        except plyvel.CorruptionError as damage:
-            raise _unreadable(directory, damage) from damage
-        except plyvel.IOError as error:
-            check_refusal(f"the log in {directory}", error)
-            if "lock" in str(error).lower():
-                raise LogLocked(
-                    f"the log in {directory} is in use by another process: stop that, or use another directory"
-                ) from error
-            raise _unreadable(directory, error) from error
-        store = cls(db, str(directory))
+        table = Table.open(directory, create=is_new)
+        store = cls(table, str(directory))
         try:
             # New, or a crash came before its first record.
-            if create and next(iter(db.iterator()), None) is None:
-                store._put_meta({"incarnation": secrets.token_bytes(16), "format": FORMAT})
+            if create and table.is_empty:
+                table.begin(_sealed({"incarnation": secrets.token_bytes(16), "format": FORMAT}))
+                return store
             found = store.get_meta("format")
             if found is None:
                 raise LogForeign(
@@ -130,14 +107,15 @@ class LogStore:
                 raise LogForeign(
                     f"the log in {directory} has format {found!r}; this version reads only {FORMAT!r}"
                 )
+            table.recover()
         except BaseException:
-            db.close()
+            table.close()
             raise
         return store
 
     def close(self) -> None:
         """Close the files. The threads that use the store must have been joined. Idempotent."""
-        self._db.close()
+        self._table.close()
 
     # Facts about the node
 
@@ -162,20 +140,11 @@ class LogStore:
 
     def put_meta(self, key: str, value: bytes) -> None:
         """Store a fact, synced. Raises LogFailed."""
-        self._put_meta({key: value})
+        self._table.write(_sealed({key: value}))
 
     def delete_meta(self, key: str) -> None:
         """Forget a fact, synced; nothing when it is not there. Raises LogFailed."""
-        batch = self._begin()
-        batch.delete(NODE_PREFIX + key.encode())
-        self._commit(batch)
-
-    def _put_meta(self, facts: dict[str, bytes]) -> None:
-        batch = self._begin()
-        for key, value in facts.items():
-            name = NODE_PREFIX + key.encode()
-            batch.put(name, seal(name, value))
-        self._commit(batch)
+        self._table.write({NODE_PREFIX + key.encode(): None})
 
     # Groups
 
@@ -204,10 +173,12 @@ class LogStore:
         start = 1 if conf.voters else 0
         base = Base(start, start, start, 0, conf)
         hard_state_key, base_key = record_key(group_id, TAG_HARD_STATE), record_key(group_id, TAG_BASE)
-        batch = self._begin()
-        batch.put(hard_state_key, encode_hard_state(hard_state_key, HardState(start, 0, start)))
-        batch.put(base_key, encode_base(base_key, base))
-        self._commit(batch)
+        self._table.write(
+            {
+                hard_state_key: encode_hard_state(hard_state_key, HardState(start, 0, start)),
+                base_key: encode_base(base_key, base),
+            }
+        )
         return self.group(group_id)
 
     def group(self, group_id: int) -> GroupLog:
@@ -253,35 +224,40 @@ class LogStore:
         self.publish(writes)
 
     def persist(self, writes: Sequence[GroupWrite]) -> None:
-        """Write all of it in one synced, atomic batch. DISK THREAD. Raises LogFailed, now and ever after."""
-        batch = self._begin()
+        """Make all of it durable, or nothing. DISK THREAD. Raises LogFailed, now and ever after."""
+        changes: Changes = {}
         extents: dict[int, list[int]] = {}
+        begins_anew = False
         for write in writes:
             group_id = write.group_id
             base_index, last_index, lowest = self._extent[group_id]
             if write.snapshot is not None:
+                begins_anew = True
                 for index in range(lowest, last_index + 1):
-                    batch.delete(entry_key(group_id, index))
+                    changes[entry_key(group_id, index)] = None
                 base_index = last_index = write.snapshot.index
                 lowest = base_index + 1
                 key = record_key(group_id, TAG_BASE)
-                batch.put(key, encode_base(key, _reset_base(write.snapshot, write.consistent_index)))
-                batch.delete(record_key(group_id, TAG_INSTALL))
+                changes[key] = encode_base(key, _reset_base(write.snapshot, write.consistent_index))
+                changes[record_key(group_id, TAG_INSTALL)] = None
             if write.entries:
                 assert base_index < write.entries[0].index <= last_index + 1, (
                     write.entries[0].index,
                     last_index,
                 )
                 for entry in write.entries:
-                    batch.put(entry_key(group_id, entry.index), encode_entry(group_id, entry))
+                    changes[entry_key(group_id, entry.index)] = encode_entry(group_id, entry)
                 for index in range(write.entries[-1].index + 1, last_index + 1):
-                    batch.delete(entry_key(group_id, index))
+                    changes[entry_key(group_id, index)] = None
                 last_index = write.entries[-1].index
             if write.hard_state is not None:
                 key = record_key(group_id, TAG_HARD_STATE)
-                batch.put(key, encode_hard_state(key, write.hard_state))
+                changes[key] = encode_hard_state(key, write.hard_state)
             extents[group_id] = [base_index, last_index, lowest]
-        self._commit(batch)
+        if begins_anew:  # base and install are written past the journal as well, so they must not wait in it
+            self._table.checkpoint(changes)
+        else:
+            self._table.append(changes)
         self._extent.update(extents)
 
     def publish(self, writes: Sequence[GroupWrite]) -> None:
@@ -296,15 +272,11 @@ class LogStore:
         Removed by a GroupWrite with a snapshot, or by forget_install. Found after a crash in GroupLog.installing.
         """
         key = record_key(group_id, TAG_INSTALL)
-        batch = self._begin()
-        batch.put(key, encode_base(key, _reset_base(meta, consistent_index)))
-        self._commit(batch)
+        self._table.write({key: encode_base(key, _reset_base(meta, consistent_index))})
 
     def forget_install(self, group_id: int) -> None:
         """The install that was noted did not happen. Any thread that has the store alone. Raises LogFailed."""
-        batch = self._begin()
-        batch.delete(record_key(group_id, TAG_INSTALL))
-        self._commit(batch)
+        self._table.write({record_key(group_id, TAG_INSTALL): None})
         self._logs[group_id].installing = None
 
     def note_consistent(self, group_id: int, index: int) -> None:
@@ -312,23 +284,20 @@ class LogStore:
         log = self._logs[group_id]
         log.expect_consistent_at(index)
         key = record_key(group_id, TAG_BASE)
-        batch = self._begin()
-        batch.put(key, encode_base(key, log.base))
-        self._commit(batch)
+        self._table.write({key: encode_base(key, log.base)})
 
     def compact(self, group_id: int, base: Base) -> None:
         """Write the base that GroupLog.compacted set, synced. DISK THREAD. Raises LogFailed.
 
-        The entries below it are garbage from here on; `sweep` deletes them. A base that a snapshot has overtaken in
+        The entries below it are garbage from here on; `sweep` deletes them, and none of them comes out of the journal
+        after that. A base that a snapshot has overtaken in
         the meantime is ignored.
         """
         extent = self._extent[group_id]
         if base.index < extent[0]:
             return
         key = record_key(group_id, TAG_BASE)
-        batch = self._begin()
-        batch.put(key, encode_base(key, base))
-        self._commit(batch)
+        self._table.checkpoint({key: encode_base(key, base)})
         extent[0] = base.index
 
     def sweep(self, group_id: int) -> bool:
@@ -340,32 +309,15 @@ class LogStore:
         stop = min(extent[2] + _SWEEP_BATCH_KEYS, extent[0] + 1)
         if stop <= extent[2]:
             return False
-        batch = self._begin(sync=False)
-        for index in range(extent[2], stop):
-            batch.delete(entry_key(group_id, index))
-        self._commit(batch)
+        self._table.write({entry_key(group_id, index): None for index in range(extent[2], stop)}, sync=False)
         extent[2] = stop
         return stop <= extent[0]
 
-    def _begin(self, *, sync: bool = True) -> Any:
-        if self._failed is not None:
-            raise LogFailed(f"the log in {self._path} takes no writes since one failed: {self._failed}")
-        return self._db.write_batch(sync=sync)
 
-    def _commit(self, batch: Any) -> None:
-        try:
-            batch.write()
-        except BaseException as error:
-            self._failed = error
-            raise LogFailed(
-                f"writing the log in {self._path} failed ({error}): see that the disk is healthy and has room, then"
-                " start the node again"
-            ) from error
+def _sealed(facts: dict[str, bytes]) -> Changes:
+    names = {NODE_PREFIX + key.encode(): value for key, value in facts.items()}
+    return {name: seal(name, value) for name, value in names.items()}
 
 
 def _reset_base(meta: SnapshotMeta, consistent_index: int) -> Base:
     return Base(meta.index, meta.term, meta.index, consistent_index, meta.conf)
-
-
-def _unreadable(directory: Path, error: Exception) -> LogDamaged:
-    return LogDamaged(f"the log in {directory} can not be opened ({error}): if the disk is healthy, {REMEDY}")

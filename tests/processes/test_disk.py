@@ -166,8 +166,8 @@ def test_a_node_whose_sync_fails_stops_and_the_cluster_goes_on(tmp_path: Path) -
     with Cluster(tmp_path, groups=groups) as cluster:
         node, other, _ = cluster.servers
         node.stop()
-        node.wrapper = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync"]
-        node.wrapper += ["-e", "inject=fdatasync:error=EIO:when=100+"]
+        node.wrapper = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,pwrite64"]
+        node.wrapper += ["-e", "inject=fdatasync,pwrite64:error=EIO:when=100+"]
         node.start()
         fill(node, other)
         last_words(node)
@@ -177,19 +177,22 @@ def test_a_node_whose_sync_fails_stops_and_the_cluster_goes_on(tmp_path: Path) -
 # -- damage --------------------------------------------------------------------------------------------------
 
 
-def test_a_node_with_a_damaged_log_does_not_start_and_the_cluster_goes_on(cluster: Cluster) -> None:
+@pytest.mark.parametrize(("file", "place"), [("*.log", 0.5), ("journal", 0.00001)])
+def test_a_node_with_a_damaged_log_does_not_start_and_the_cluster_goes_on(
+    cluster: Cluster, file: str, place: float
+) -> None:
     node, other, _ = cluster.servers
     with other.client() as client:
         client.pipeline(*(("set", f"k{number}", "v" * 500) for number in range(500)))
     cluster.wait_agreed()
     node.kill()
-    log = max((node.data / "log").glob("*.log"), key=lambda path: path.stat().st_size)
-    flip(log, 0.5)
+    log = max((node.data / "log").glob(file), key=lambda path: path.stat().st_size)
+    flip(log, place)
     node.start()
     assert node.wait() == 1
     assert "log" in last_words(node)
     write_everywhere(other, "after")
-    flip(log, 0.5)
+    flip(log, place)
     node.start()
     cluster.wait_ready()
 
