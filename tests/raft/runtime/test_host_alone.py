@@ -12,7 +12,7 @@ from raft.core import ConfState, Entry, HardState, NotLeader, ProposalDropped, R
 from raft.runtime import Host
 from raft.storage import GroupWrite, LogDamaged, LogStore
 from tests.raft.runtime.harness import FAST, GROUP, Cluster, KeyValueDisk, KeyValueMachine, until
-from tests.raft.storage.faults import FailingWrites
+from tests.raft.storage.faults import fill_disk
 
 
 async def test_what_is_committed_is_applied_and_is_there_after_kill(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ async def test_a_failed_write_stops_everything_and_nothing_is_acknowledged(tmp_p
     async with cluster.running(1):
         node = await cluster.leader()
         before = node.machine.committed_index
-        node.store._db = FailingWrites(node.store._db)
+        fill_disk(node.store)
         node.group.propose(b"a=1")
         node.host.pump()
         await until(lambda: bool(node.fatal))

@@ -28,7 +28,7 @@ from raft.runtime.wire import (
 from raft.storage import GroupWrite
 from raft.storage.records import Base
 from tests.raft.runtime.harness import FAST, GROUP, Cluster, Node, until
-from tests.raft.storage.faults import FailingWrites
+from tests.raft.storage.faults import fill_disk
 
 SMALL_LOG = replace(
     FAST,
@@ -145,7 +145,7 @@ async def test_a_leader_whose_disk_fails_falls_silent_and_the_others_go_on(tmp_p
     cluster = Cluster(tmp_path, (1, 2, 3))
     async with cluster.running(1, 2, 3):
         old = await cluster.leader()
-        old.store._db = FailingWrites(old.store._db)
+        fill_disk(old.store)
         old.group.propose(b"a=1")
         old.host.pump()
         await until(lambda: bool(old.fatal))

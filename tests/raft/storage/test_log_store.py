@@ -20,7 +20,7 @@ from raft.storage import (
 from raft.storage.binding import plyvel
 from raft.storage.group_log import CACHE_BYTES_MAX
 from raft.storage.records import entry_key
-from tests.raft.storage.faults import FailingWrites
+from tests.raft.storage.faults import fill_disk
 
 CONF = ConfState((1, 2, 3))
 
@@ -391,15 +391,16 @@ def test_a_lost_hard_state_is_noticed(tmp_path: Path) -> None:
     store.close()
 
 
-def test_after_a_failed_write_every_later_one_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("length", [4, 1 << 20])
+def test_after_a_failed_write_every_later_one_is_refused(tmp_path: Path, length: int) -> None:
     """After a failed sync nobody knows what is on the disk."""
     store = filled(tmp_path / "log")
     table = store._table
-    db = table.db
-    table.db = FailingWrites(db)
+    db, journal = table.db, table._journal
+    fill_disk(store)
     with pytest.raises(LogFailed, match="No space left"):
-        store.persist([GroupWrite(5, None, [Entry(11, 1, 0, bytes(1 << 20))])])
-    table.db = db
+        store.persist([GroupWrite(5, None, [Entry(11, 1, 0, bytes(length))])])
+    table.db, table._journal = db, journal
     with pytest.raises(LogFailed, match="takes no writes since one failed"):
         store.persist([GroupWrite(5, None, entries(11, 12))])
     assert store.group(5).last_index == 10
