@@ -22,7 +22,7 @@ ROOMS = {
     "raft/core": "confchange election errors freshness log membership node quorum reads ready replication"
     " state storage tracker",
     "raft/runtime": "frames group host link workers",
-    "raft/storage": "group_log journal leveldb table",
+    "raft/storage": "group_log journal log_store table",
     "server": "errors session",
     "server/commands": "arguments context evals function_calls hashes keys lists script_calls sets stream_arguments"
     " streams string_options strings table zset_pops zset_ranges zsets",

@@ -1,5 +1,4 @@
-"""The replicated log on disk: one LevelDB for all groups of a node, behind a journal. See leveldb.py and
-records.py."""
+"""The replicated log on disk, of all groups of a node. See log_store.py, table.py and journal.py."""
 
 from raft.storage.errors import (
     LogDamaged,
@@ -12,7 +11,7 @@ from raft.storage.errors import (
     check_refusal,
 )
 from raft.storage.group_log import GroupLog
-from raft.storage.leveldb import GroupWrite, LogStore
+from raft.storage.log_store import GroupWrite, LogStore
 
 __all__ = [
     "GroupLog",

@@ -83,7 +83,7 @@ class LogStore:
     def open(cls, path: str | os.PathLike[str], *, create: bool) -> Self:
         """Open the log in directory `path`; with `create`, make it when there is nothing.
 
-        Raises LogMissing (nothing there and not `create`), LogForeign, LogLocked, LogDamaged, SystemRefused.
+        Raises LogMissing (nothing there and not `create`), LogForeign, LogLocked, LogDamaged, LogFailed, SystemRefused.
         """
         directory = Path(path)
         is_new = not directory.exists() or {each.name for each in directory.iterdir()} <= _BEGUN
