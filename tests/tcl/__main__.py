@@ -37,7 +37,7 @@ UNITS = """
 printver dump protocol keyspace scan info-command type/string type/incr type/list type/list-2 type/list-3 type/set
 type/zset type/hash type/stream type/stream-cgroups sort expire other multi quit latency-monitor pubsub slowlog
 scripting functions introspection introspection-2 bitops bitfield geo hyperloglog lazyfree pause querybuf tracking
-networking violations replybufsize
+networking violations replybufsize integration/redis-cli
 """
 """Those that test something in external mode."""
 SILENCE_S = 120
@@ -167,7 +167,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         for unit in options.units or UNITS.split():
             # A server of its own for each unit, since units leave settings behind.
-            name = f"unit/{unit}"
+            name = unit if unit.startswith("integration/") else f"unit/{unit}"
             if options.port:
                 passed, failed, text = run_unit(suite, name, options.port, options.mode, known, options)
             else:

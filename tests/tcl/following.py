@@ -11,6 +11,9 @@ What a client has read is remembered by the node where it has, and told by that 
 all of them, redirects to the same client's connection there, and listens for invalid keys on all. With BCAST every node
 tells of all keys, so that home alone does; and all of them tell when all keys are gone.
 
+What comes first, from whichever client, goes on first: the suite has clients ask without waiting for the reply, and
+expects that to be done before what the next one asks. So all of them run in one thread (`Loop`).
+
 What such a client library or its user would do as well: CLIENT UNBLOCK goes to the node where that client waits, CONFIG
 SET, RESETSTAT and DEBUG SET-ACTIVE-EXPIRE to all, what TRYAGAIN answers is sent again, and of a few counters INFO tells
 the sum.
@@ -21,9 +24,13 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NoReturn
+
+from greenlet import getcurrent, greenlet
 
 from server.commands import all as all_commands
 from server.commands.table import SHARD, lookup
@@ -41,6 +48,7 @@ MOVED = re.compile(rb"-MOVED (\d+) [^:]+:(\d+)\r\n")
 TRIES_MAX = 16
 PIPELINE_MAX = 1000
 TRY_AGAIN_S = 0.05
+GOODBYE_S = 1
 LINE = re.compile(rb"^(\w+):([^\r\n]*)\r", re.MULTILINE)
 SUMMED = re.compile(
     rb"blocked_clients|expired_keys|rdb_changes_since_last_save|tracking_total_(keys|items)|cmdstat_\w+"
@@ -122,21 +130,107 @@ def encode(*words: bytes) -> bytes:
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
 
 
-def _readable(sockets: Sequence[socket.socket]) -> list[socket.socket]:
-    """Those from which something has come, as soon as there are any."""
-    by_number = {each.fileno(): each for each in sockets}
-    poll = select.poll()
-    for number in by_number:
-        poll.register(number, select.POLLIN)
-    return [by_number[number] for number, _ in poll.poll()]
-
-
 def _added(first: bytes, second: bytes) -> bytes:
     """The sums of the numbers in two values of INFO that look alike; an empty one is nothing."""
     if not first or not second:
         return first or second
     numbers = iter(re.findall(rb"\d+", second))
     return re.sub(rb"\d+", lambda found: b"%d" % (int(found[0]) + int(next(numbers))), first)
+
+
+class Loop:
+    """Runs greenlets that wait for sockets, in the order in which those get ready. Made in the thread that runs it.
+
+    The system tells each event once (EPOLLET), or it would put those that it has just told before what came meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._main = getcurrent()
+        self._epoll = select.epoll()
+        self._known: set[int] = set()
+        """To the system."""
+        self._waiting: dict[int, greenlet] = {}
+        """By the socket."""
+        self._ready: set[int] = set()
+        """What nobody waited for when it got ready, or has more than was taken."""
+        self._deadlines_s: dict[greenlet, float] = {}
+        self._new: deque[Callable[[], None]] = deque()
+        self._closing: list[socket.socket] = []
+        """At the end of the round: another one would get the number, of which this round may speak."""
+
+    def start(self, work: Callable[[], None]) -> None:
+        """Run it soon, until it waits for something."""
+        self._new.append(work)
+
+    def run(self) -> None:
+        """Until nothing waits any more."""
+        with self._epoll:
+            while self._new or self._waiting or self._deadlines_s:
+                while self._new:
+                    self._switch(greenlet(self._new.popleft(), self._main))
+                ends_s = min(self._deadlines_s.values(), default=None)
+                left_s = None if ends_s is None else max(ends_s - time.monotonic(), 0)
+                for number, _ in self._epoll.poll(left_s):
+                    if number in self._waiting:
+                        self._switch(self._waiting[number], number)
+                    else:
+                        self._ready.add(number)
+                now_s = time.monotonic()
+                for late in [each for each, at_s in self._deadlines_s.items() if at_s <= now_s]:
+                    self._switch(late, -1)
+                self._close()
+
+    def wait(self, sockets: Iterable[socket.socket], timeout_s: float | None = None) -> socket.socket | None:
+        """The first from which something may have come, or that may take more; None when that takes too long."""
+        me = getcurrent()
+        by_number = {each.fileno(): each for each in sockets}
+        for number in by_number:
+            if number in self._ready:
+                self._ready.remove(number)
+                return by_number[number]
+        for number in by_number:
+            if number not in self._known:
+                self._known.add(number)
+                self._epoll.register(number, select.EPOLLIN | select.EPOLLOUT | select.EPOLLET)
+            self._waiting[number] = me
+        if timeout_s is not None:
+            self._deadlines_s[me] = time.monotonic() + timeout_s
+        ready: int = self._main.switch()
+        for number in by_number:
+            del self._waiting[number]
+        self._deadlines_s.pop(me, None)
+        return by_number.get(ready)
+
+    def receive(self, source: socket.socket, into: bytearray) -> None:
+        """What has come; raises Gone when nothing has, and nothing will."""
+        came = 0
+        with suppress(BlockingIOError):
+            while came < CHUNK_BYTES and (chunk := source.recv(CHUNK_BYTES, socket.MSG_DONTWAIT)):
+                into += chunk
+                came += len(chunk)
+            if not came:
+                raise Gone
+            self._ready.add(source.fileno())
+
+    def close(self, *sockets: socket.socket) -> None:
+        """The other sides see it at once."""
+        for each in sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        self._closing += sockets
+
+    def _close(self) -> None:
+        for each in self._closing:
+            self._known.discard(each.fileno())
+            self._ready.discard(each.fileno())
+            each.close()  # which unregisters it
+        self._closing.clear()
+
+    def _switch(self, to: greenlet, *ready: int) -> None:
+        try:
+            to.switch(*ready)
+        except Exception:
+            traceback.print_exc()  # the others go on
 
 
 class Link:
@@ -158,14 +252,12 @@ class Link:
         del self.input[:end]
         return reply
 
-    def ask(self, *words: bytes) -> bytes:
+    def ask(self, loop: Loop, *words: bytes) -> bytes:
         """Ask, and wait for the reply. Not for a link on which anything else may come."""
         self.socket.sendall(encode(*words))
         while (reply := self.take()) is None:
-            chunk = self.socket.recv(CHUNK_BYTES)
-            if not chunk:
-                raise Gone
-            self.input += chunk
+            loop.wait([self.socket])
+            loop.receive(self.socket, self.input)
         return reply
 
 
@@ -181,12 +273,12 @@ class Shared:
         """By the id at home."""
 
 
-class Client(threading.Thread):
+class Client:
     """One connection to the proxy."""
 
-    def __init__(self, client: socket.socket, shared: Shared) -> None:
-        super().__init__(daemon=True)
+    def __init__(self, client: socket.socket, shared: Shared, loop: Loop) -> None:
         self.client = client
+        self.loop = loop
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.shared = shared
         self.ports = shared.ports
@@ -218,10 +310,7 @@ class Client(threading.Thread):
             pass
         finally:
             self.shared.by_id.pop(self.id, None)
-            for each in (self.client, *(link.socket for link in self.links.values())):
-                with suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
-                each.close()
+            self.loop.close(self.client, *(link.socket for link in self.links.values()))
 
     def _connect(self) -> None:
         for port in self.ports:
@@ -234,39 +323,39 @@ class Client(threading.Thread):
 
     def _wait(self) -> None:
         """Until something has come from anywhere; what nobody asked for is passed on."""
-        sockets = {link.socket: link for link in self.links.values()}
-        for ready in _readable([self.client, *sockets]):
-            chunk = ready.recv(CHUNK_BYTES)
-            if ready is self.client:
-                if not chunk:
-                    raise Gone
-                self.input += chunk
-                continue
-            link = sockets[ready]
-            if not chunk:
-                if link is self.home or link in self.asked:
-                    self._say(link.input)
-                    raise Gone
-                del self.links[link.port]
-                continue
-            link.input += chunk
-            if link not in self.asked:
-                self._pass_on(link)
+        links = {link.socket: link for link in self.links.values()}
+        ready = self.loop.wait([self.client, *links])
+        if ready is None or ready is self.client:
+            self.loop.receive(self.client, self.input)
+            return
+        link = links[ready]
+        try:
+            self.loop.receive(link.socket, link.input)
+        except Gone:
+            if link is self.home or link in self.asked:
+                self._say(link.input)
+                raise
+            del self.links[link.port]
+            self.loop.close(link.socket)
+            return
+        if link not in self.asked:
+            self._pass_on(link)
 
-    def _say(self, data: bytes | bytearray) -> None:
-        """Send to the client, and take what it sends meanwhile: it may read nothing before it has sent all."""
+    def _send(self, to: socket.socket, data: bytes | bytearray, into: bytearray) -> None:
+        """Send, and take what the other side sends meanwhile: it may read nothing before it has sent all."""
         left = memoryview(bytes(data))
         while left:
-            with suppress(BlockingIOError):
-                left = left[self.client.send(left, socket.MSG_DONTWAIT) :]
-                continue
-            poll = select.poll()
-            poll.register(self.client, select.POLLIN | select.POLLOUT)
-            if poll.poll()[0][1] & select.POLLIN:
-                chunk = self.client.recv(CHUNK_BYTES)
-                if not chunk:
-                    raise Gone
-                self.input += chunk
+            try:
+                left = left[to.send(left, socket.MSG_DONTWAIT) :]
+            except BlockingIOError:
+                self.loop.wait([to])
+                self.loop.receive(to, into)
+
+    def _say(self, data: bytes | bytearray) -> None:
+        self._send(self.client, data, self.input)
+
+    def _tell(self, link: Link, raw: bytes | bytearray) -> None:
+        self._send(link.socket, raw, link.input)
 
     def _pass_on(self, link: Link) -> None:
         while (reply := link.take()) is not None:
@@ -292,18 +381,19 @@ class Client(threading.Thread):
 
     def _relay(self) -> NoReturn:
         """From now on there is only the home."""
-        self.home.socket.sendall(self.input)
-        self._say(self.home.input)
         while True:
-            for ready in _readable([self.client, self.home.socket]):
-                chunk = ready.recv(CHUNK_BYTES)
-                if not chunk:
-                    raise Gone
-                (self.home.socket if ready is self.client else self.client).sendall(chunk)
+            request, self.input = self.input, bytearray()
+            self._tell(self.home, request)
+            reply, self.home.input = self.home.input, bytearray()
+            self._say(reply)
+            if self.loop.wait([self.client, self.home.socket]) is self.client:
+                self.loop.receive(self.client, self.input)
+            else:
+                self.loop.receive(self.home.socket, self.home.input)
 
     def _ask(self, link: Link, raw: bytes) -> bytes:
         self.asked = {link}
-        link.socket.sendall(raw)
+        self._tell(link, raw)
         reply = self._reply(link)
         self.asked = set()
         return reply
@@ -324,7 +414,7 @@ class Client(threading.Thread):
         link = self.links.get(port)
         if link is None:
             link = self.links[port] = Link(port)
-            self.ids[port] = link.ask(b"CLIENT", b"ID")[1:-2]
+            self.ids[port] = link.ask(self.loop, b"CLIENT", b"ID")[1:-2]
             for args in self.repeated.values():
                 self._ask(link, self._worded(args, port))
         return link
@@ -375,9 +465,8 @@ class Client(threading.Thread):
         links = [self._guess(args) for _, args in requests]
         self.asked = set(links)
         for link in self.asked:
-            link.socket.sendall(
-                b"".join(raw for (raw, _), other in zip(requests, links, strict=True) if other is link)
-            )
+            raws = [raw for (raw, _), other in zip(requests, links, strict=True) if other is link]
+            self._tell(link, b"".join(raws))
         replies = [self._reply(link) for link in links]
         self.asked = set()
         for request, reply in zip(requests, replies, strict=True):
@@ -390,7 +479,7 @@ class Client(threading.Thread):
         row = lookup(args) if args else None
         name = row.name.encode() if row is not None else b""
         if not args or (name in LISTENING and self.protocol == 3 and self.queue is None):
-            self.home.socket.sendall(raw)  # who knows how many replies that makes
+            self._tell(self.home, raw)  # who knows how many replies that makes
             return
         if name in (b"monitor", b"client|reply") or (name in SUBSCRIBING and self.queue is None):
             self.input[:0] = raw
@@ -425,21 +514,22 @@ class Client(threading.Thread):
             self._pass_on(link)  # what came right behind it
         if name == b"quit":
             self.client.shutdown(socket.SHUT_WR)
-            self.client.settimeout(1)
-            while self.client.recv(CHUNK_BYTES):
-                pass  # or what it has sent behind would reset the connection, and it would not see the reply
+            # What it has sent behind is read, or it would reset the connection, and the reply were not seen.
+            while self.loop.wait([self.client], GOODBYE_S) is not None:
+                self.loop.receive(self.client, self.input)
             raise Gone
 
     def _listen(self) -> NoReturn:
         """From now on whatever is asked is asked at home, and goes on before it is answered."""
         while True:
             raw, args = self._next_request()
-            self.home.socket.sendall(raw)
+            self._tell(self.home, raw)
+            self._pass_on(self.home)  # what had to be taken meanwhile
             row = lookup(args) if args else None
             name = row.name.encode() if row is not None else b""
             if name in REPEATED or name == b"client|reply" or (name in LISTENING and INVALIDATE in args):
                 for link in self._others():
-                    link.socket.sendall(self._worded(args, link.port))
+                    self._tell(link, self._worded(args, link.port))
 
     def _slot(self, args: list[bytes]) -> int | None:
         """The slot of the first key; None when there is no need to look for a node."""
@@ -463,7 +553,7 @@ class Client(threading.Thread):
                 self._ask(link, caching)
             reply = self._ask(link, raw)
             if reply.startswith(b"-TRYAGAIN "):
-                time.sleep(TRY_AGAIN_S)
+                self.loop.wait([], TRY_AGAIN_S)
                 continue
             moved = MOVED.match(reply)
             if moved is None:
@@ -536,15 +626,26 @@ class Client(threading.Thread):
 def following(ports: Sequence[int]) -> Iterator[int]:
     """The proxy before a cluster whose nodes' ports these are; gives its own."""
     shared = Shared(ports)
-    with socket.create_server((HOST, 0), backlog=512) as listener:
+    listener = socket.create_server((HOST, 0), backlog=512)
+
+    def run() -> None:
+        loop = Loop()
 
         def accept() -> None:
-            while True:
-                try:
-                    client, _ = listener.accept()
-                except OSError:
-                    return
-                Client(client, shared).start()
+            listener.setblocking(False)
+            with suppress(OSError):
+                while True:
+                    loop.wait([listener])
+                    with suppress(BlockingIOError):
+                        while True:
+                            loop.start(Client(listener.accept()[0], shared, loop).run)
+            loop.close(listener)
 
-        threading.Thread(target=accept, daemon=True).start()
+        loop.start(accept)
+        loop.run()
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
         yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)  # ends `accept`

@@ -1,9 +1,12 @@
 """The proxy that follows MOVED, before nodes of a few lines each."""
 
+import itertools
+import os
+import select
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from server.keyspace.slots import key_slot
 from tests.tcl.following import HOST, encode, following, read_request
@@ -53,6 +56,43 @@ def node(leads: bool, other: int = 0, refusals: int = 0) -> Iterator[int]:
             listener.shutdown(socket.SHUT_RDWR)  # or `accept` would go on
 
 
+@contextmanager
+def counter() -> Iterator[int]:
+    """A node that answers each request by how many it has had, in the order in which they came."""
+    with socket.create_server((HOST, 0)) as listener, select.epoll() as epoll:
+        epoll.register(listener, select.EPOLLIN)
+        epoll.register(ended := os.eventfd(0), select.EPOLLIN)
+        clients: dict[int, socket.socket] = {}
+        counted = itertools.count()
+
+        def run() -> None:
+            while True:
+                for number, _ in epoll.poll():
+                    if number == ended:
+                        return
+                    if number == listener.fileno():
+                        client, _ = listener.accept()
+                        clients[client.fileno()] = client
+                        epoll.register(client, select.EPOLLIN | select.EPOLLET)  # the first first
+                    elif received := clients[number].recv(1 << 16):
+                        while received:
+                            received = received[read_request(received)[1] :]
+                            clients[number].sendall(b":%d\r\n" % next(counted))
+                    else:
+                        clients.pop(number).close()
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            os.eventfd_write(ended, 1)
+            thread.join()
+            os.close(ended)
+            for client in clients.values():
+                client.close()
+
+
 def asked(proxy: int, *words: bytes) -> bytes:
     """The reply of the proxy to one request; nothing if it closes the connection."""
     with socket.create_connection((HOST, proxy)) as client:
@@ -97,3 +137,25 @@ def test_a_proxy_knows_nothing_of_the_cluster_that_another_one_stood_before() ->
 def test_what_is_to_be_tried_again_is() -> None:
     with node(leads=True, refusals=2) as home, following((home,)) as proxy:
         assert asked(proxy, b"GET", b"key") == b":%d\r\n" % home
+
+
+def test_what_was_asked_first_is_asked_first() -> None:
+    with ExitStack() as stack:
+        proxy = stack.enter_context(following([stack.enter_context(counter())]))
+        first, second = (stack.enter_context(socket.create_connection((HOST, proxy))) for _ in range(2))
+        for _ in range(500):
+            for client in (first, second):
+                client.sendall(encode(b"GET", b"key"))
+            assert int(first.recv(100)[1:]) < int(second.recv(100)[1:])
+
+
+def test_a_client_that_does_not_read_keeps_no_other_waiting() -> None:
+    with ExitStack() as stack:
+        home = stack.enter_context(counter())
+        proxy = stack.enter_context(following([home]))
+        stuck = stack.enter_context(socket.create_connection((HOST, proxy)))
+        stuck.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                stuck.send(1000 * encode(b"GET", b"key"))
+        assert asked(proxy, b"GET", b"key").startswith(b":")
