@@ -79,6 +79,7 @@ META_KEY = b"m"
 TIME_KEY = b"t"
 TIME = Struct(">Q")
 SWEEP_PREFIX = Struct(">cI")
+HEAD = ord("h")
 ELEMENT = ord("e")
 ELEMENT_PREFIX = Struct(">cQ")
 ELEMENT_PREFIX_BYTES = ELEMENT_PREFIX.size
