@@ -7,9 +7,11 @@ one goes into the young generation, and what older ones have of the key stays th
 generations are forgotten from the oldest on. Of a command that fails all is dropped.
 """
 
+from typing import Final
+
 from server.keyspace.uses import LastUses
 
-record_bytes_max = 1024
+record_bytes_max: Final = 1024
 """Larger records are not kept: reading them costs more than finding them."""
 joining_max = 5000
 """Records that join older ones at once: a millisecond or two."""
