@@ -56,17 +56,17 @@ _STAR, _DOLLAR, _CARRIAGE_RETURN, _LINE_FEED = b"*$\r\n"
 _UNKNOWN = -1
 
 # Lines that need no check: their lengths are within all limits.
-_COUNTS = {b"*%d" % count: count for count in range(1, UNAUTHENTICATED_ELEMENTS_MAX + 1)}
-_BULK_LENGTHS = {b"$%d" % size_bytes: size_bytes for size_bytes in range(_LIMITS_BYTES_MIN)}
+_COUNTS: Final = {b"*%d" % count: count for count in range(1, UNAUTHENTICATED_ELEMENTS_MAX + 1)}
+_BULK_LENGTHS: Final = {b"$%d" % size_bytes: size_bytes for size_bytes in range(_LIMITS_BYTES_MIN)}
 
-_SMALL_BYTES_MAX = 128
+_SMALL_BYTES_MAX: Final = 128
 """The most that is taken for one small request: were it a pipeline, dividing it would have been for nothing."""
-_DIVIDED_BYTES_MAX = 1 << 14
+_DIVIDED_BYTES_MAX: Final = 1 << 14
 """The most that is looked at for one request of many arguments: what comes behind it is copied."""
-_ARGUMENT_BYTES_MIN = len(b"$0\r\n\r\n")
-_LINES = {line: 2 * count + 2 for line, count in _COUNTS.items()}
+_ARGUMENT_BYTES_MIN: Final = len(b"$0\r\n\r\n")
+_LINES: Final = {line: 2 * count + 2 for line, count in _COUNTS.items()}
 """First line of a request to how many lines it has, with the empty one behind the last CR LF."""
-_BULK_LINES = tuple(b"$%d" % size_bytes for size_bytes in range(_LIMITS_BYTES_MIN))
+_BULK_LINES: Final = tuple(b"$%d" % size_bytes for size_bytes in range(_LIMITS_BYTES_MIN))
 
 _LENGTH = re.compile(rb"0|-?[1-9][0-9]{0,18}")
 """An integer as Valkey reads it: no sign but minus, no leading zero. To be checked against int64

@@ -29,7 +29,7 @@ can not.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, IntFlag
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from server.errors import SYNTAX, CommandError, wrong_arity
 from server.keyspace.breath import begin_attempt, end_attempt
@@ -266,9 +266,9 @@ class Command:
 _ABOUT_ITSELF = frozenset(("connection", "transactions"))
 """Groups of commands that change or tell of their own connection."""
 
-COMMANDS: dict[bytes, Command] = {}
+COMMANDS: Final[dict[bytes, Command]] = {}
 """Lower-case name to command."""
-PLAIN: dict[bytes, Command] = {}
+PLAIN: Final[dict[bytes, Command]] = {}
 """Commands that clients may call and that have no subcommands, under the two spellings that they use."""
 
 _GROUP_CATEGORIES = {

@@ -6,6 +6,7 @@ What is left to do here is to count, and to look at the lease, once for all requ
 
 from itertools import islice
 from time import perf_counter_ns
+from typing import Final
 
 from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
 from resp import encode
@@ -15,10 +16,10 @@ from server.session import Session
 from server.shard.clock import TurnClock, boot_time_us
 from server.shard.router import Router
 
-_NULL = {protocol: encode(None, protocol) for protocol in (2, 3)}
-HOT: dict[bytes, Command] = {}
+_NULL: Final = {protocol: encode(None, protocol) for protocol in (2, 3)}
+HOT: Final[dict[bytes, Command]] = {}
 """What `HotAnswers` answers, as clients spell it: GET, and what is `kept`."""
-_GET = frozenset((b"GET", b"get"))
+_GET: Final = frozenset((b"GET", b"get"))
 hot_ns_max = 20_000
 """What `HotAnswers` answers has not taken longer, and is in no slow log that asks for more."""
 found_bytes_max = 1 << 18

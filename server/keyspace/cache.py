@@ -2,12 +2,16 @@
 
 Generations: what is used moves to the young one; at the end of a period (uses.py) that joins the one before, or when
 they are many becomes it, and the oldest are forgotten. Nearly as good as LRU, and a hit costs one look into a dict.
-Only the leader's view has one, and keeps it true: whatever changes a record drops it here.
+Only the leader's view has one, and keeps it true: whatever changes a record puts the new one here, or drops it. The new
+one goes into the young generation, and what older ones have of the key stays there: the youngest is what counts, and
+generations are forgotten from the oldest on. Of a command that fails all is dropped.
 """
+
+from typing import Final
 
 from server.keyspace.uses import LastUses
 
-record_bytes_max = 1024
+record_bytes_max: Final = 1024
 """Larger records are not kept: reading them costs more than finding them."""
 joining_max = 5000
 """Records that join older ones at once: a millisecond or two."""
@@ -19,7 +23,7 @@ class RecordCache:
     __slots__ = ("_limit", "_middle", "_old", "uses", "young")
 
     def __init__(self, limit: int) -> None:
-        """`limit`: records in each generation, at least 1; a command's go into the same one."""
+        """`limit`: records in each generation, at least 1."""
         self.young: dict[bytes, bytes] = {}
         """What was used in this period. The hot path looks in here by itself."""
         self._middle: dict[bytes, bytes] = {}
@@ -42,20 +46,37 @@ class RecordCache:
 
     def keep(self, key: bytes, record: bytes, now_ms: int) -> None:
         """Remember a record that is used."""
-        self.keep_all({key: record}, now_ms)
+        uses = self.uses
+        if uses.counting:
+            uses.count_all((key,), now_ms)
+        uses.noted[key] = uses.period
+        if len(record) <= record_bytes_max:
+            if len(self.young) >= self._limit:
+                self._shift()
+            self.young[key] = record
 
-    def keep_all(self, records: dict[bytes, bytes], now_ms: int) -> None:
-        """Remember what a command has written."""
-        if len(self.young) >= self._limit:
-            self._shift()
+    def put(self, key: bytes, record: bytes, now_ms: int) -> None:
+        """A command has written the record of `key`, which is used thereby."""
         young, uses = self.young, self.uses
         if uses.counting:
-            uses.count_all(records, now_ms)
-        noted, period = uses.noted, uses.period
-        for key, record in records.items():
-            noted[key] = period
-            if len(record) <= record_bytes_max:
-                young[key] = record
+            uses.count_all((key,), now_ms)
+        if len(record) > record_bytes_max:
+            self.pass_by(key)
+        elif key in young:
+            young[key] = record
+        else:
+            uses.noted[key] = uses.period
+            if len(young) >= self._limit:
+                self._shift()
+                young = self.young
+            young[key] = record
+
+    def pass_by(self, key: bytes) -> None:
+        """Likewise, and the record is not to be kept."""
+        self.drop(key)
+        uses = self.uses
+        uses.noted[key] = uses.period
+        uses.tidy()
 
     def keep_unused(self, key: bytes, record: bytes) -> None:
         """Remember a record that was looked at."""
@@ -64,11 +85,11 @@ class RecordCache:
                 self._old, self._middle = self._middle, {}
             self._middle[key] = record
 
-    def take(self, key: bytes) -> bytes | None:
-        """Forget the record of `key`, which is about to change, and return it if it was kept."""
-        old = self._old.pop(key, None)
-        old = self._middle.pop(key, old)
-        return self.young.pop(key, old)
+    def drop(self, key: bytes) -> None:
+        """Forget the record of `key`."""
+        self._old.pop(key, None)
+        self._middle.pop(key, None)
+        self.young.pop(key, None)
 
     def end_period(self, now_ms: int) -> None:
         """What is used from now on is noted again."""

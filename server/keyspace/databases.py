@@ -6,7 +6,7 @@ exchanges two, so both cost the same however many keys there are.
 What is kept of the keys goes with them: a RecordCache for each space, the node's HotReplies for each number.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from server.keyspace.cache import RecordCache
 from server.keyspace.deletions import Deletions
@@ -17,6 +17,7 @@ from server.keyspace.layout import (
     EXPIRE_AT,
     EXPIRE_OFFSET,
     EXPIRES,
+    HEAD,
     HEAD_PREFIX,
     HEAD_PREFIX_BYTES,
     META_KEY,
@@ -39,7 +40,6 @@ class Databases(Layer):
         "_cache_limit",
         "_caches",
         "_deleted",
-        "_fresh",
         "_hot",
         "_parts",
         "_replies",
@@ -72,8 +72,6 @@ class Databases(Layer):
         self._cache_limit = cache_limit
         self._caches: dict[int, RecordCache] = {}
         """By space."""
-        self._fresh: dict[bytes, bytes] = {}
-        """Key to head that this command has put in the present space, for the cache."""
         self._space = -1
         self._cache: RecordCache
         self._enter(meta.databases[0].space)
@@ -89,9 +87,6 @@ class Databases(Layer):
         """Go on in `space`."""
         if space != self._space:
             self._space = space
-            if self._fresh:
-                self._cache.uses.note(self._fresh)
-                self._fresh.clear()
             if space not in self._caches:
                 if len(self._caches) >= DATABASES:
                     self._caches.clear()  # spaces that were flushed
@@ -167,14 +162,22 @@ class Databases(Layer):
 
     def rollback(self) -> None:
         """See Layer."""
+        self._drop_cached(self.written_since_keep())
         super().rollback()
         self.ledger.restore()
-        self._fresh.clear()
         self._enter(self.ledger.meta.databases[self.db].space)
 
     def abandon(self) -> None:
         """See Layer."""
+        self._drop_cached(self.effects)
         super().abandon()
         self.ledger.restore_all()
-        self._fresh.clear()
         self._enter(self.ledger.meta.databases[self.db].space)
+
+    def _drop_cached(self, places: Iterable[bytes]) -> None:
+        """What was written there did not happen."""
+        for where in places:
+            if where[0] == HEAD:
+                cache = self._caches.get(_decode_prefix(where)[1])
+                if cache is not None:
+                    cache.drop(where[HEAD_PREFIX_BYTES:])

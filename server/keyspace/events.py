@@ -3,35 +3,35 @@
 https://redis.io/docs/latest/develop/use/keyspace-notifications/
 """
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 Event: TypeAlias = tuple[int, bytes, int, bytes]
 """(class, name, database, key)."""
 
-PUBLISHED = 0
+PUBLISHED: Final = 0
 """The class of a message that a script publishes: (PUBLISHED, message, kind, channel). It waits for the commit like
 an event, and goes to everybody whatever the setting."""
 
-KEYSPACE = 1 << 0
-KEYEVENT = 1 << 1
-GENERIC = 1 << 2
-STRING = 1 << 3
-LIST = 1 << 4
-SET = 1 << 5
-HASH = 1 << 6
-ZSET = 1 << 7
-EXPIRED = 1 << 8
-EVICTED = 1 << 9
-STREAM = 1 << 10
-KEY_MISS = 1 << 11
-MODULE = 1 << 13
-NEW = 1 << 14
-MONITORED = 1 << 15
+KEYSPACE: Final = 1 << 0
+KEYEVENT: Final = 1 << 1
+GENERIC: Final = 1 << 2
+STRING: Final = 1 << 3
+LIST: Final = 1 << 4
+SET: Final = 1 << 5
+HASH: Final = 1 << 6
+ZSET: Final = 1 << 7
+EXPIRED: Final = 1 << 8
+EVICTED: Final = 1 << 9
+STREAM: Final = 1 << 10
+KEY_MISS: Final = 1 << 11
+MODULE: Final = 1 << 13
+NEW: Final = 1 << 14
+MONITORED: Final = 1 << 15
 """The class of a script's command while somebody MONITORs: (MONITORED, its words as MONITOR shows them, database, b"").
 Not for subscribers."""
-TRACKED = 1 << 16
+TRACKED: Final = 1 << 16
 """For client-side caching (server/pubsub/tracking.py): (TRACKED, who changed it or nothing, database, key)."""
-FLUSHED = 1 << 17
+FLUSHED: Final = 1 << 17
 """The same: everything may have changed. (FLUSHED, …, …, …)."""
 
 LETTERS = {

@@ -20,6 +20,7 @@ from server.keyspace.layout import (
     EXPIRE_AT,
     EXPIRE_OFFSET,
     EXPIRES,
+    HEAD,
     HEADER,
     HEADER_BYTES,
     ID,
@@ -42,9 +43,8 @@ from server.keyspace.layout import (
 from server.keyspace.meta import Meta
 from server.keyspace.store import Store
 
-fresh_max = 4096
-"""A command that writes more heads leaves none in the cache: they would drive out all others."""
-_HEAD = ord("h")
+kept_max = 4096
+"""What a command writes beyond so many records is not kept in the cache: it would drive out all others."""
 _REVISION_BYTES = slice(REVISION_OFFSET, REVISION_OFFSET + REVISION_AT.size)
 
 
@@ -90,9 +90,7 @@ class Heads(Databases):
             if record is None and self.notify & KEY_MISS:
                 self.events.append((KEY_MISS, b"keymiss", self.db, key))
         elif self._pending:
-            index = REVISION_AT.unpack_from(record, REVISION_OFFSET)[0] >> 16
-            if index > self._base.observed:
-                self._base.observed = index
+            self._observe(record)
         if (
             record is not None
             and record[1] & EXPIRES
@@ -112,12 +110,17 @@ class Heads(Databases):
             if record is None:
                 return None
         elif self._pending:
-            index = REVISION_AT.unpack_from(record, REVISION_OFFSET)[0] >> 16
-            if index > self._base.observed:
-                self._base.observed = index
+            self._observe(record)
         if record[0] != type_:
             raise CommandError(WRONG_TYPE)
         return record
+
+    def _observe(self, record: bytes) -> None:
+        """A record of the cache was seen, which may not be applied yet. What this very command has written is nothing
+        to wait for: should the command fail, it will never be."""
+        revision = REVISION_AT.unpack_from(record, REVISION_OFFSET)[0]
+        if revision >> 16 > self._base.observed and revision != self.revision:
+            self._base.observed = revision >> 16
 
     def head(self, key: bytes, quiet: bool = False) -> Head | None:
         """The head of `key`, decoded, None when there is no such key. `quiet`: as in `record`."""
@@ -176,7 +179,8 @@ class Heads(Databases):
                 self.due_ms = expire_ms
             encoding |= EXPIRES
         record = HEADER.pack(type_, encoding, self.revision, expire_ms) + payload
-        effects[where] = self._fresh[key] = record
+        effects[where] = record
+        self._keep(key, record)
         if encoding & ELEMENTS_EXPIRE:
             effects[row := elements_expiry_key(record, where)] = b""
             self.elements_due_ms = min(self.elements_due_ms, expiry_time(row))
@@ -203,28 +207,29 @@ class Heads(Databases):
             self._replies.pop(key, None)
             if self._parts:
                 self._parts.pop(key, None)
-            self._cache.take(key)
         if self.notify & TRACKED:
             self.events.append((TRACKED, self.origin, self.db, key))
         record = HEADER.pack(collection.type, encoding, self.revision, 0) + payload
-        effects[where] = self._fresh[key] = collection.record = record
+        effects[where] = collection.record = record
+        self._keep(key, record)
 
     def put_strings(self, keys: list[bytes], values: list[bytes]) -> None:
         """`put` of plain strings that do not expire, many at once; while nobody listens to events."""
         assert not self.notify
-        effects, fresh, take = self.effects, self._fresh, self._take
+        effects = self.effects
         header = HEADER.pack(STRING, 0, self.revision, 0)
         added = 0
         for key, where, value in paced(
             zip(keys, head_keys(self._space, paced(iter(keys))), values, strict=True)
         ):
-            old = take(key, where)
+            old = self._take(key, where)
             if old is None:
                 added += 1
             elif old[1] & ATTACHED:
                 self.put(key, STRING, value)
                 continue
-            effects[where] = fresh[key] = header + value
+            effects[where] = record = header + value
+            self._keep(key, record)
         if added:
             self.ledger.count(self.db, added, 0)
 
@@ -245,7 +250,7 @@ class Heads(Databases):
         if self.notify & TRACKED:
             self.events.append((TRACKED, self.origin, self.db, key))
         effects[where] = None
-        self._fresh.pop(key, None)
+        self._cache.drop(key)
         self.ledger.count(self.db, -1, -1 if old[1] & EXPIRES else 0)
         for row in expiry_rows(old, where):
             effects[row] = None
@@ -266,8 +271,15 @@ class Heads(Databases):
         self._replies.pop(key, None)
         if self._parts:
             self._parts.pop(key, None)
-        record = self._cache.take(key)
+        record = self._cache.peek(key)
         return self._base.get(where) if record is None and where != self._absent else record
+
+    def _keep(self, key: bytes, record: bytes) -> None:
+        """`record` is the newest of `key`, written by this command."""
+        if len(self.effects) <= kept_max:
+            self._cache.put(key, record, self.now_ms)
+        else:
+            self._cache.pass_by(key)
 
     # -- for the executor ------------------------------------------------------------------------------------
 
@@ -278,13 +290,6 @@ class Heads(Databases):
         self.effects = {}
         self._absent = b""
         self._order = None
-        fresh = self._fresh
-        if fresh:
-            if len(fresh) <= fresh_max:
-                self._cache.keep_all(fresh, self.now_ms)
-            else:
-                self._cache.uses.note(fresh)
-            fresh.clear()
         if self.ledger.is_open:
             self.ledger.take(self.revision >> 16)
         self._kept_events = 0
@@ -297,10 +302,9 @@ class Heads(Databases):
         effects = self.effects
         for where, record in effects.items():
             breathe()
-            if record is not None and where[0] == _HEAD and record[_REVISION_BYTES] == before:
+            if record is not None and where[0] == HEAD and record[_REVISION_BYTES] == before:
+                self._drop_cached((where,))
                 dict.__setitem__(
                     effects, where, record[:REVISION_OFFSET] + after + record[_REVISION_BYTES.stop :]
                 )
-        self._cache.uses.note(self._fresh)
-        self._fresh.clear()
         self._deleted.restamp(old, revision)

@@ -7,7 +7,7 @@ A handler that raises has done nothing, so both are dropped (`rollback`). A scri
 is there when `keep` is called stays.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from server.keyspace.breath import breathe, paced
 from server.keyspace.events import Event
@@ -76,6 +76,11 @@ class Layer:
         elif effects:
             self.effects = _Kept(effects)
         self._kept_events = len(self.events)
+
+    def written_since_keep(self) -> Iterable[bytes]:
+        """Where something was written since the last `keep`, or since all was taken."""
+        effects = self.effects
+        return [where for where, _, _ in effects.undo] if isinstance(effects, _Kept) else effects
 
     def rollback(self) -> None:
         """Forget what was done since the last `keep`, or since all was taken: the handler raised."""

@@ -39,37 +39,42 @@ raise it with every change that makes what was written before unreadable, here o
 from binascii import crc32
 from collections.abc import Iterable
 from struct import Struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from server.keyspace.slots import key_slot
 
 LAYOUT = 1
 """The number of this layout."""
 
-STRING, LIST, SET, ZSET, HASH, STREAM = range(6)
+STRING: Final = 0
+LIST: Final = 1
+SET: Final = 2
+ZSET: Final = 3
+HASH: Final = 4
+STREAM: Final = 5
 TYPE_NAMES = (b"string", b"list", b"set", b"zset", b"hash", b"stream")
 
-EXPIRES = 0x80
+EXPIRES: Final = 0x80
 """Bit of a record's flags byte: expire_ms is not 0."""
-SPREAD = 0x40
+SPREAD: Final = 0x40
 """Bit of a record's flags byte: the value's elements are records of their own. To types it is part of the encoding."""
-ELEMENTS_EXPIRE = 0x20
+ELEMENTS_EXPIRE: Final = 0x20
 """Bit of a record's flags byte: some of the value's elements expire. To types it is part of the encoding."""
-ENCODING_MASK = 0x7F
-ATTACHED = EXPIRES | SPREAD | ELEMENTS_EXPIRE
+ENCODING_MASK: Final = 0x7F
+ATTACHED: Final = EXPIRES | SPREAD | ELEMENTS_EXPIRE
 """A head with one of these has more than its record."""
 
-HEADER = Struct(">BBQQ")
-HEADER_BYTES = HEADER.size
-EXPIRE_AT = Struct(">Q")
-EXPIRE_OFFSET = 10
-REVISION_AT = Struct(">Q")
-REVISION_OFFSET = 2
+HEADER: Final = Struct(">BBQQ")
+HEADER_BYTES: Final = HEADER.size
+EXPIRE_AT: Final = Struct(">Q")
+EXPIRE_OFFSET: Final = 10
+REVISION_AT: Final = Struct(">Q")
+REVISION_OFFSET: Final = 2
 
-HEAD_PREFIX = Struct(">cIHI")
+HEAD_PREFIX: Final = Struct(">cIHI")
 SPACE_PREFIX = Struct(">cI")
 """What the heads of a space begin with."""
-HEAD_PREFIX_BYTES = HEAD_PREFIX.size
+HEAD_PREFIX_BYTES: Final = HEAD_PREFIX.size
 EXPIRY_PREFIX = Struct(">cQ")
 EXPIRY_PREFIX_BYTES = EXPIRY_PREFIX.size
 
@@ -79,16 +84,17 @@ META_KEY = b"m"
 TIME_KEY = b"t"
 TIME = Struct(">Q")
 SWEEP_PREFIX = Struct(">cI")
-ELEMENT = ord("e")
-ELEMENT_PREFIX = Struct(">cQ")
-ELEMENT_PREFIX_BYTES = ELEMENT_PREFIX.size
-ID = Struct(">Q")
-ID_BYTES = ID.size
-_ID_END = HEADER_BYTES + ID_BYTES
+HEAD: Final = ord("h")
+ELEMENT: Final = ord("e")
+ELEMENT_PREFIX: Final = Struct(">cQ")
+ELEMENT_PREFIX_BYTES: Final = ELEMENT_PREFIX.size
+ID: Final = Struct(">Q")
+ID_BYTES: Final = ID.size
+_ID_END: Final = HEADER_BYTES + ID_BYTES
 NO_COLLECTION = -1
 """No collection's id. That of one whose elements lie in the head is 0."""
 HASH_BITS = 32
-COMPACT_META_BYTES = 2
+COMPACT_META_BYTES: Final = 2
 """A compact collection's payload begins with the length of its meta, see collection.py."""
 
 

@@ -5,27 +5,38 @@ https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-
 """
 
 from binascii import crc_hqx
+from typing import Final
 
 SLOTS = 16384
-_OPENING = ord("{")
+_OPENING: Final = ord("{")
 """As a number: to look for one takes a tenth of the time."""
 
-_last_key = b""
-_last_slot = 0
-"""What was asked for last, on the loop: routing and the view ask for the same object one after the other."""
+
+class _Last:
+    """What was asked for last, on the loop: routing and the view ask for the same object one after the other."""
+
+    __slots__ = ("key", "slot")
+
+    def __init__(self) -> None:
+        self.key = b""
+        self.slot = 0
+
+
+_last: Final = _Last()
 
 
 def key_slot(key: bytes) -> int:
     """The slot of `key`, 0 to 16383."""
-    global _last_key, _last_slot
-    if key is _last_key:
-        return _last_slot
+    last = _last
+    if key is last.key:
+        return last.slot
     hashed = key
     if _OPENING in key:
         start = key.index(b"{") + 1
         end = key.find(b"}", start)
         if end > start:
             hashed = key[start:end]
-    _last_slot = crc_hqx(hashed, 0) & 16383
-    _last_key = key
-    return _last_slot
+    slot = crc_hqx(hashed, 0) & 16383
+    last.slot = slot
+    last.key = key
+    return slot

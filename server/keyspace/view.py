@@ -171,7 +171,7 @@ class View(Heads):
 
     def set_idle(self, key: bytes, idle_ms: int) -> None:
         """Let it be as if `key`, which this command has written, was not used for so long."""
-        self._fresh.pop(key, None)
+        self._cache.drop(key)
         self._cache.uses.put(key, self.now_ms - idle_ms)
 
     def use_count(self, key: bytes) -> int:

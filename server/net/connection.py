@@ -16,7 +16,7 @@ import select
 import socket
 from collections import deque
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from resp import Error, ProtocolError, QueryBufferOverflow, RequestParser, encode
 from server.dispatch.hot import HOT
@@ -31,22 +31,23 @@ if TYPE_CHECKING:
 
     from server.net.reactor import Reactor
 
-read_bytes = 64 * 1024
+read_bytes: Final = 64 * 1024
 """One read: enough for the deepest usual pipelines, little enough to keep a turn under about 10 ms."""
 read_large_bytes = 1 << 20
 """One read while a large argument is arriving; many small ones take long to parse."""
 long_request_bytes = 16 << 20
 """A request that was so long is run in the next turn: its arguments had to be copied, and will be again."""
-requests_between_looks_at_the_clock = 32
+requests_between_looks_at_the_clock: Final = 32
 """One read may bring thousands, each of which may take some milliseconds."""
-output_pause_bytes = 1 << 20
+output_pause_bytes: Final = 1 << 20
 """No more of a client's commands are run while this much of its replies has not been taken."""
-waiting_min, waiting_max = 64, 4096
+waiting_min: Final = 64
+waiting_max: Final = 4096
 """So many replies may be due to a client before no more of its commands are run. It begins with the first, doubles each
 time that all have come, and shrinks when they are large: see `waiting_bytes_max`."""
-waiting_bytes_max = 16 << 20
+waiting_bytes_max: Final = 16 << 20
 """About so much may come in for a client that does not take it, from another node or a commit."""
-READABLE = select.EPOLLIN
+READABLE: Final = select.EPOLLIN
 
 
 class Pending:

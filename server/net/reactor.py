@@ -20,7 +20,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import count
 from math import inf
-from typing import Any
+from typing import Any, Final
 
 import trio
 
@@ -44,7 +44,7 @@ turn_events_max = 128
 """Reads in one turn."""
 turn_looks_max = 4
 """Times that a turn looks for what is ready: one that is fed without end does not go on for ever."""
-_reads_between_looks_at_the_clock = 8
+_reads_between_looks_at_the_clock: Final = 8
 turns_in_a_row_max = 8
 """Turns without a look at the other tasks: going through Trio costs like some commands."""
 linger_s = 0.001
@@ -53,7 +53,9 @@ accepts_per_turn_max = 64
 """Clients accepted in one go, some milliseconds; the others are there at the next turn."""
 backlog = 1024
 """Clients that wait to be accepted; further ones try again by themselves."""
-_IN, _OUT, _GONE = select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP
+_IN: Final = select.EPOLLIN
+_OUT: Final = select.EPOLLOUT
+_GONE: Final = select.EPOLLRDHUP
 TOO_MANY = b"ERR max number of clients reached"
 
 

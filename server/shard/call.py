@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from itertools import count
-from typing import Protocol
+from typing import Final, Protocol
 
 from server.access.caller import Caller
 from server.commands.table import MANY_ARGUMENTS, Args, Command
@@ -10,7 +10,7 @@ from server.keyspace.notes import ScriptNotes
 from server.shard.receipts import Sent
 from server.telemetry.stats import Stats
 
-_order = count(1)
+_order: Final = count(1)
 
 
 class Changes(Protocol):

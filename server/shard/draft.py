@@ -6,6 +6,7 @@ the replies wait for that index.
 """
 
 from itertools import islice
+from typing import Final
 
 import msgspec
 
@@ -18,7 +19,7 @@ Written = dict[bytes, bytes | None]
 
 _PIECE_RECORDS = 512
 """Of what is encoded at a time."""
-_RECORD_BYTES = 10
+_RECORD_BYTES: Final = 10
 """What a record takes in an entry besides key and value, about; a receipt twice as much."""
 
 

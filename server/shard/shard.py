@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from operator import itemgetter
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from raft.core.errors import EntryTooLarge, NotLeader, ProposalDropped
 from raft.core.messages import ConfChange, Entry
@@ -50,11 +50,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("redraft.shard")
 
-entry_bytes_max = 1 << 20
+entry_bytes_max: Final = 1 << 20
 """An entry is closed when it has grown past this; one command's effects are never divided."""
-entry_commands_max = 0xF000
+entry_commands_max: Final = 0xF000
 """The number of a command within its entry is the low half of its revision."""
-overlay_keys_max = 500_000
+overlay_keys_max: Final = 500_000
 """Effects that are committed but not applied; the leader takes no more commands above it until the store
 catches up."""
 

@@ -1,6 +1,10 @@
 """Numbers as text: how Redis reads an integer, be it an argument or a counter's value."""
 
+from typing import Final
+
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+_SURE_BYTES: Final = 18
+"""What is no longer is in range: to compare it with numbers that are larger than a compiled integer takes long."""
 
 
 def parse_int64(text: bytes) -> int | None:
@@ -12,4 +16,4 @@ def parse_int64(text: bytes) -> int | None:
     if not digits.isdigit() or (digits[0] == 48 and length > 1):
         return None
     value = int(text)
-    return value if INT64_MIN <= value <= INT64_MAX else None
+    return value if length <= _SURE_BYTES or INT64_MIN <= value <= INT64_MAX else None

@@ -324,11 +324,40 @@ def test_an_error_after_a_swap_does_not_undo_it() -> None:
     assert group.meta.databases[0].space == 1
 
 
+def test_what_a_failed_command_wrote_is_not_seen_again() -> None:
+    group = Group()
+    group.begin().put(b"k", STRING, b"before")
+    group.commit()
+    view = group.begin()
+    view.put(b"k", STRING, b"failed")
+    view.put(b"other", STRING, b"failed")
+    view.rollback()
+    assert view.payload(b"k", STRING) == b"before"
+    assert view.payload(b"other", STRING) is None
+    view.put(b"k", STRING, b"kept")
+    view.keep()
+    view.put(b"k", STRING, b"failed")
+    view.rollback()
+    assert view.payload(b"k", STRING) == b"kept"
+
+
 class TestReplyWaitsFor:
     """`observed` names the entry that a reply has seen and so waits for."""
 
     def setup_method(self) -> None:
         self.group = Group()
+
+    def test_what_a_command_has_written_itself_is_nothing_to_wait_for(self) -> None:
+        """It may fail, and then nobody proposes that entry."""
+        self.group.store.pending[b"other"] = (1, None)
+        view = self.begin(7)
+        view.put(b"k", STRING, b"v")
+        assert view.payload(b"k", STRING) == b"v"
+        assert view.exists(b"k")
+        assert self.group.store.observed == 0
+        self.group.commit()
+        assert self.begin(8).payload(b"k", STRING) == b"v"
+        assert self.group.store.observed == 7
 
     def test_a_missing_key_that_came_and_went_is_not_the_same(self) -> None:
         """Valkey fails the EXEC of a client that WATCHes a missing key when another one makes and deletes it."""
