@@ -2,7 +2,9 @@
 
 What a run leaves behind must not make the next one another measurement. An operation that takes away what is there
 says how to put it back, and as many as a run is going to take are put back before it (`refill`). One that is to find
-nothing there has the number of the run in its key (RUN).
+nothing there has the number of the run in its key (RUN). And no two runs draw the same numbers, as then a ZADD would
+find each member with the score that it gives it: redis-benchmark begins with the time and the number of its process,
+one turned by the other, which now and then is what it was before. So each run has a range of its own, one shorter.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +29,7 @@ class Operation:
 
     words: tuple[str, ...]
     numbers: int = RANDOM_KEYS
-    """NUMBER is below this."""
+    """NUMBER is below this, less the number of the run."""
     refill: tuple[str, ...] = ()
     """The command that puts back what one of this takes away; none: it takes nothing away."""
 
@@ -78,5 +80,6 @@ class CommandBenchmark:
         self, words: Sequence[str], numbers: int, requests: int, connections: int, pipeline: int
     ) -> Row:
         arguments = [self._program, "-h", HOST, "-p", str(self._port), "--csv", "--precision", "3"]
-        arguments += ["-n", str(requests), "-c", str(connections), "-P", str(pipeline), "-r", str(numbers)]
+        arguments += ["-n", str(requests), "-c", str(connections), "-P", str(pipeline)]
+        arguments += ["-r", str(numbers - self._runs)]
         return run_benchmark([*arguments, *(word.replace(RUN, str(self._runs)) for word in words)])

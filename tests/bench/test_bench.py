@@ -105,7 +105,7 @@ class TestCommands:
         return sent
 
     def test_what_a_run_takes_away_is_put_back_before_it(self, sent: list[list[str]]) -> None:
-        driver = CommandBenchmark(0, {"LPOP": Operation(("LPOP", "k"), 7, ("RPUSH", "k", "v"))})
+        driver = CommandBenchmark(0, {"LPOP": Operation(("LPOP", "k"), 9, ("RPUSH", "k", "v"))})
         cell = Cell("LPOP", 5)
         driver.prepare(cell)
         for _ in range(2):
@@ -114,8 +114,8 @@ class TestCommands:
         probe = str(command_load.probe_requests)
         for number, (there, taken) in enumerate(zip(sent[::2], sent[1::2], strict=True)):
             count = "300" if number else probe
-            assert there == [count, "-c", "5", "-P", "50", "-r", "7", "RPUSH", "k", "v"]
-            assert taken == [count, "-c", "5", "-P", "1", "-r", "7", "LPOP", "k"]
+            assert there == [count, "-c", "5", "-P", "50", "-r", str(9 - number), "RPUSH", "k", "v"]
+            assert taken == [count, "-c", "5", "-P", "1", "-r", str(8 - number), "LPOP", "k"]
 
     def test_what_adds_finds_a_key_that_is_not_there(self, sent: list[list[str]]) -> None:
         driver = CommandBenchmark(0, {"SADD": Operation(("SADD", f"set:{RUN}", "m"))})
