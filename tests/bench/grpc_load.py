@@ -105,6 +105,10 @@ class H2Load:
         """Find out the rate. Raises ServerFailed."""
         self._rates[cell.name] = self._run(cell, max(probe_requests, 4 * cell.connections)).throughput_per_s
 
+    def refill(self, cell: Cell, seconds: float) -> bool:
+        """Nothing is taken away."""
+        return False
+
     def run(self, cell: Cell, seconds: float) -> Load:
         """Load it for about so long. Raises ServerFailed."""
         load = self._run(cell, max(cell.connections, int(self._rates[cell.name] * seconds)))

@@ -4,16 +4,26 @@ All services of a comparison run at the same time, idle but for one. Each cell (
 connections) is measured in rounds, each service once a round: ABC ABC ABC. What disturbs the machine for longer
 than a cell then hits all alike, so a ratio is the median of the ratios within each round, and not the ratio of
 medians. Processor time a operation is measured too: it does not grow when the machine is shared.
+
+All rounds of a cell are to measure the same: what an operation takes away is put back before each, outside of what is
+measured, and the service has come to rest when it begins.
 """
 
 import math
 import statistics
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from tests.bench.progress import Progress
 from tests.bench.servers import Deployment
+
+idle_share = 0.05
+"""Of one processor: with less, a server has done what loading has left behind, such as compaction."""
+look_s = 0.5
+"""Longer than a server puts off what it has to do, or waits for the disk in the middle of it."""
+settle_s_max = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,10 @@ class Driver(Protocol):
 
     def prepare(self, cell: Cell) -> None:
         """Find out how fast the service is, and warm it up."""
+        ...
+
+    def refill(self, cell: Cell, seconds: float) -> bool:
+        """Put back what a run of so long takes away; False when that is nothing."""
         ...
 
     def run(self, cell: Cell, seconds: float) -> Load:
@@ -144,6 +158,8 @@ def compare(
             subject.driver.prepare(cell)
         for number in range(rounds):
             for subject in subjects:
+                if subject.driver.refill(cell, seconds):
+                    settle(subject.deployment)
                 sample = _sample(subject, cell, seconds)
                 samples[subject.name].append(sample)
                 progress.step(
@@ -153,6 +169,16 @@ def compare(
         result.samples[cell.name] = samples
         result.rss_bytes[cell.name] = {subject.name: subject.deployment.rss_bytes for subject in subjects}
     return result
+
+
+def settle(deployment: Deployment) -> None:
+    """Wait until the servers have nothing to do, or for settle_s_max."""
+    deadline_s = time.monotonic() + settle_s_max
+    while time.monotonic() < deadline_s:
+        before_s = deployment.cpu_s
+        time.sleep(look_s)
+        if deployment.cpu_s - before_s < idle_share * look_s:
+            return
 
 
 def _sample(subject: Subject, cell: Cell, seconds: float) -> Sample:

@@ -96,6 +96,10 @@ class RedisBenchmark:
         for command, row in zip(commands, rows, strict=True):
             self._rates[cell.name, command] = row.throughput_per_s
 
+    def refill(self, cell: Cell, seconds: float) -> bool:
+        """Nothing is taken away."""
+        return False
+
     def run(self, cell: Cell, seconds: float) -> Load:
         """Load the service for about so long. Raises ServerFailed."""
         commands = _commands(cell)

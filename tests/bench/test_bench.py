@@ -5,18 +5,21 @@ import json
 import math
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from tests.bench import cluster, grpc_load, redis_load, report, standalone
+from tests.bench import cluster, command_load, grpc_load, measure, redis_load, report, standalone, types
 from tests.bench.__main__ import PARTS, main
+from tests.bench.command_load import RUN, CommandBenchmark, Operation
 from tests.bench.failover import longest_gap_s
-from tests.bench.measure import Cell, Comparison, Sample, median_ratio, percentile
-from tests.bench.servers import ServerFailed, cpu_clock
+from tests.bench.measure import Cell, Comparison, Load, Sample, Subject, median_ratio, percentile
+from tests.bench.progress import Progress
+from tests.bench.servers import Deployment, ServerFailed, cpu_clock
 
 REDIS_BENCHMARK_CSV = """\
 WARNING: Could not fetch server CONFIG
@@ -83,6 +86,87 @@ class TestRedisBenchmark:
             len({data[at : at + 16] for at in range(data.index(b"key:"), len(data), len(data) // keys)})
             == keys
         )
+
+
+class TestCommands:
+    """Rounds that measure the same."""
+
+    @pytest.fixture
+    def sent(self, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+        """What redis-benchmark would have been started with, from -n on; it does 100 in a second."""
+        sent: list[list[str]] = []
+
+        def run_benchmark(arguments: Sequence[str]) -> redis_load.Row:
+            sent.append(list(arguments[arguments.index("-n") + 1 :]))
+            return redis_load.Row("", 100.0, 1.0, 1.0)
+
+        monkeypatch.setattr(command_load, "run_benchmark", run_benchmark)
+        monkeypatch.setattr(command_load, "need", lambda program, _: program)
+        return sent
+
+    def test_what_a_run_takes_away_is_put_back_before_it(self, sent: list[list[str]]) -> None:
+        driver = CommandBenchmark(0, {"LPOP": Operation(("LPOP", "k"), 9, ("RPUSH", "k", "v"))})
+        cell = Cell("LPOP", 5)
+        driver.prepare(cell)
+        for _ in range(2):
+            assert driver.refill(cell, 3.0)
+            driver.run(cell, 3.0)
+        probe = str(command_load.probe_requests)
+        for number, (there, taken) in enumerate(zip(sent[::2], sent[1::2], strict=True)):
+            count = "300" if number else probe
+            assert there == [count, "-c", "5", "-P", "50", "-r", str(9 - number), "RPUSH", "k", "v"]
+            assert taken == [count, "-c", "5", "-P", "1", "-r", str(8 - number), "LPOP", "k"]
+
+    def test_what_adds_finds_a_key_that_is_not_there(self, sent: list[list[str]]) -> None:
+        driver = CommandBenchmark(0, {"SADD": Operation(("SADD", f"set:{RUN}", "m"))})
+        cell = Cell("SADD", 5)
+        driver.prepare(cell)
+        assert not driver.refill(cell, 1.0)
+        driver.run(cell, 1.0)
+        driver.run(cell, 1.0)
+        assert [words[-2] for words in sent] == ["set:1", "set:2", "set:3"]
+
+    def test_nothing_of_that_is_measured_and_a_round_begins_at_rest(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        done: list[str] = []
+
+        class Server:
+            """Stands for one that works when it is told to."""
+
+            cpu_s = 0.0
+            rss_bytes = 0
+
+        class Driver:
+            def prepare(self, cell: Cell) -> None: ...
+
+            def refill(self, cell: Cell, seconds: float) -> bool:
+                Server.cpu_s += 5
+                done.append("refill")
+                return True
+
+            def run(self, cell: Cell, seconds: float) -> Load:
+                Server.cpu_s += 1
+                done.append("run")
+                return Load(1000, 1.0, 1.0, 1.0)
+
+        def sleep(_: float) -> None:
+            busy = done[-1] == "refill"
+            Server.cpu_s += 2 if busy else 0
+            done.append("busy" if busy else "at rest")
+
+        monkeypatch.setattr(measure.time, "sleep", sleep)
+        subject = Subject("one", cast(Deployment, Server), Driver())
+        with Progress() as progress:
+            result = measure.compare([subject], [CELL], 2, 1.0, progress)
+        assert done == ["refill", "busy", "at rest", "run"] * 2
+        assert [one.cpu_us_per_op for one in result.samples[CELL.name]["one"]] == [1000.0, 1000.0]
+
+    def test_every_command_that_takes_away_puts_back(self) -> None:
+        for name, (operation, _) in types.OPERATIONS.items():
+            assert bool(operation.refill) == ("POP" in operation.words[0]), name
+            if operation.refill:
+                assert operation.refill[1] == operation.words[1], "the same key"
 
 
 class TestEtcd:
