@@ -10,6 +10,7 @@ from raft.storage.errors import (
     SystemRefused,
     check_refusal,
 )
+from raft.storage.files import sync_path
 from raft.storage.group_log import GroupLog
 from raft.storage.log_store import GroupWrite, LogStore
 
@@ -25,4 +26,5 @@ __all__ = [
     "StorageError",
     "SystemRefused",
     "check_refusal",
+    "sync_path",
 ]

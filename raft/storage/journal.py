@@ -26,6 +26,7 @@ from struct import Struct
 from typing import Final, NamedTuple
 from zlib import crc32
 
+from raft.storage.files import sync_path
 from raft.storage.records import BadRecord
 
 PAGE_BYTES: Final = 4096
@@ -78,7 +79,7 @@ class Journal:
         descriptor = os.open(path, _FLAGS | os.O_CREAT | os.O_TRUNC, 0o644)
         try:
             os.fsync(descriptor)
-            _sync_directory(os.path.dirname(path))
+            sync_path(os.path.dirname(path))
         except BaseException:
             os.close(descriptor)
             raise
@@ -155,11 +156,3 @@ def _record(content: bytes, place: int, epoch: Epoch | None) -> bytes | None:
     payload = content[start : start + length]
     head = content[place : start - 4]
     return payload if len(payload) == length and crc32(payload, crc32(head)) == checksum else None
-
-
-def _sync_directory(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -21,13 +21,12 @@ saved.
 No explicit snapshots (`db.snapshot()`): compaction bugs in LevelDB 1.22 and 1.23. Short iterators only.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from struct import Struct
 from typing import Any
 
-from raft.storage import StorageError, check_refusal
+from raft.storage import StorageError, check_refusal, sync_path
 from raft.storage.binding import plyvel
 from server.keyspace.store import prefix_end
 
@@ -147,10 +146,10 @@ class DataStore:
         try:
             for log in self.path.glob("*.log"):
                 try:
-                    _sync_file(log)
+                    sync_path(log)
                 except FileNotFoundError:
                     continue  # its contents were moved into a table, which LevelDB syncs itself
-            _sync_file(self.path)
+            sync_path(self.path)
         except OSError as error:
             raise self._failed("syncing", error) from error
 
@@ -184,14 +183,6 @@ class SparseStore(DataStore):
                     return
                 yield row
                 iterator.seek(row[0] + b"\0")
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def data_prefix(group: int, generation: int) -> bytes:
