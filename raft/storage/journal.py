@@ -1,9 +1,9 @@
 """The journal: the newest writes of the log store, each synced in a file that is written over and over.
 
 A synced write to a file that grows has the file system write its own journal too, for the new size; one to bytes that
-are there already is the write alone: about half the time and, with several nodes on one disk, no waiting for each
-other. So the log store syncs here, keeps in memory what that was, and moves it to LevelDB in one synced batch when the
-file is full: a checkpoint. Then the file is written from its beginning again.
+are there already is the write alone, in half to three quarters of the time (ext4). So the log store syncs here, keeps
+in memory what that was, and moves it to LevelDB in one synced batch when the file is full: a checkpoint. Then the file
+is written from its beginning again.
 
     record    epoch u64 | salt u64 | length u32 | crc32 u32 | payload
 
