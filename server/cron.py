@@ -22,8 +22,9 @@ expire_pause_s = 0.005
 """Between two bounded rounds of expiry while there is more to delete."""
 clients_period_s = 1.0
 balance_period_s = 2.0
-balance_after_s = 5.0
-"""A node takes no part in balancing this soon after its start."""
+"""More than a node takes to end that has handed over."""
+balance_after_s = 3.0
+"""A node takes no part in balancing this soon after its start; and then only looks, the first time."""
 members_period_s = 1.0
 disk_period_s = 1.0
 sweep_period_s = 0.5

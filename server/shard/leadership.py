@@ -1,7 +1,8 @@
 """Which node leads which group, as far as this one can decide it: it gives leaderships away, and takes none.
 
 Each group has a replica that should lead it, so that every node has its part of the work. A node that ends gives away
-all that it leads first: then nobody has to find out that it is gone.
+all that it leads first: then nobody has to find out that it is gone. Who was given a group by the one that should lead
+it must not give it back at once, since that one may be about to end.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,6 +33,8 @@ class Leadership:
         self._shards = shards
         self._heartbeat_s = heartbeat_s
         self._end_turn = end_turn
+        self._led: dict[int, int] = {}
+        """Group to term, of what this node led at the last look of `balance`."""
 
     async def hand_over(self, timeout_s: float = 2.0) -> None:
         """Give every leadership to a replica that has caught up; what can not be given in time is kept.
@@ -75,12 +78,18 @@ class Leadership:
         return True
 
     def balance(self) -> None:
-        """Hand groups to the replica that should lead them, if that one is there and has caught up."""
+        """Hand groups to the replica that should lead them, if that one is there and has caught up.
+
+        To be called now and then, in which time a node that hands over has ended: what this one did not lead at the
+        last call, it keeps.
+        """
+        led, self._led = self._led, {}
         for shard in self._shards.values():
             preferred = self._topology.groups[shard.number].replicas[0]
             if shard.ready and preferred != self._topology.me:
                 raft = shard.group.status().raft
-                if any(
+                self._led[shard.number] = raft.term
+                if led.get(shard.number) == raft.term and any(
                     peer.id == preferred and peer.recent_active and raft.commit - peer.match < balance_lag_max
                     for peer in raft.peers
                 ):
