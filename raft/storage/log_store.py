@@ -290,8 +290,7 @@ class LogStore:
         """Write the base that GroupLog.compacted set, synced. DISK THREAD. Raises LogFailed.
 
         The entries below it are garbage from here on; `sweep` deletes them, and none of them comes out of the journal
-        after that. A base that a snapshot has overtaken in
-        the meantime is ignored.
+        after that. A base that a snapshot has overtaken in the meantime is ignored.
         """
         extent = self._extent[group_id]
         if base.index < extent[0]:

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from raft.storage.binding import plyvel
-from raft.storage.errors import REMEDY, LogDamaged, LogFailed, LogLocked, SystemRefused, check_refusal
+from raft.storage.errors import REMEDY, LogDamaged, LogFailed, LogLocked, check_refusal
 from raft.storage.journal import RECORD_BYTES_MAX, Epoch, Journal
 from raft.storage.records import NODE_PREFIX, BadRecord, seal, unseal
 
@@ -32,7 +32,8 @@ _decoder = msgspec.msgpack.Decoder(Changes)
 
 
 class Table:
-    """Open it, then `begin` a new one or `recover` one that was there. `write` and `append` by one thread at a time."""
+    """Open it, then `begin` a new one or `recover` one that was there. `append` and `checkpoint` by one thread at a
+    time."""
 
     def __init__(self, directory: Path, db: Any) -> None:
         """Made by `open`."""
@@ -73,11 +74,11 @@ class Table:
         return next(iter(self.db.iterator(include_value=False)), None) is None
 
     def begin(self, first: Changes) -> None:
-        """Write the first records of an empty table. Raises LogFailed, SystemRefused."""
+        """Write the first records of an empty table. Raises LogDamaged, LogFailed, SystemRefused."""
         try:
             self._journal = Journal.create(self._journal_path)
         except OSError as error:
-            raise self._refused(error) from error
+            raise self._not_opened(error) from error
         self.checkpoint(first)
 
     def recover(self) -> None:
@@ -97,8 +98,8 @@ class Table:
                 raise
         except FileNotFoundError as missing:
             raise self._damaged("its journal is missing") from missing
-        except OSError as refusal:
-            raise self._refused(refusal) from refusal
+        except OSError as error:
+            raise self._not_opened(error) from error
         except (BadRecord, msgspec.DecodeError) as damage:
             raise self._damaged(str(damage)) from damage
         journal.begin(epoch)
@@ -106,11 +107,6 @@ class Table:
         self._waiting = waiting
         if waiting:
             self.checkpoint({})
-
-    def get(self, key: bytes) -> bytes | None:
-        """A record that `write` wrote."""
-        record: bytes | None = self.db.get(key)
-        return record
 
     # Writing: all of these raise LogFailed, now and ever after
 
@@ -185,11 +181,9 @@ class Table:
     def _journal_path(self) -> str:
         return str(self._directory / "journal")
 
-    def _refused(self, error: OSError) -> SystemRefused:
-        return SystemRefused(
-            f"the journal of the log in {self._directory} can not be opened: {error.strerror}; nothing is wrong with"
-            " the data, start again when that is mended"
-        )
+    def _not_opened(self, error: OSError) -> LogDamaged:
+        check_refusal(f"the journal of the log in {self._directory}", error)
+        return _unreadable(self._directory, error)
 
     def _damaged(self, fact: str) -> LogDamaged:
         return LogDamaged(f"the log in {self._directory} is damaged ({fact}): {REMEDY}")

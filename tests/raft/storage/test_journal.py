@@ -354,6 +354,21 @@ def test_a_journal_that_the_system_keeps_is_no_damage(path: Path, monkeypatch: p
     LogStore.open(path, create=False).close()
 
 
+def test_a_journal_that_can_not_be_read_is_no_matter_of_the_system(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    founded(path).close()
+
+    def fail(*_: object) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pread", fail)
+        with pytest.raises(LogDamaged, match=r"Input/output error.*if the disk is healthy.*rebuild"):
+            LogStore.open(path, create=False)
+    LogStore.open(path, create=False).close()
+
+
 def test_a_start_that_came_to_nothing_is_made_good(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
