@@ -128,6 +128,27 @@ def in_range(source: dict[bytes, Value], start: bytes, stop: bytes, reverse: boo
     return iter(sorted([key for key in source if start <= key < stop], reverse=reverse))
 
 
+def united(first: Iterator[bytes], second: Iterator[bytes], reverse: bool) -> Iterator[bytes]:
+    """The keys of both, each once; both go in one direction."""
+    one, other = next(first, None), next(second, None)
+    while one is not None and other is not None:
+        if one == other:
+            yield one
+            one, other = next(first, None), next(second, None)
+        elif (one > other) if reverse else (one < other):
+            yield one
+            one = next(first, None)
+        else:
+            yield other
+            other = next(second, None)
+    if one is not None:
+        yield one
+        yield from first
+    elif other is not None:
+        yield other
+        yield from second
+
+
 def tails(keys: Iterable[bytes], cut: int) -> Iterator[bytes]:
     """The keys without their first `cut` bytes."""
     for key in keys:

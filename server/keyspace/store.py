@@ -1,7 +1,7 @@
 """The ordered store under a view, as an interface, and its in-memory twin for tests."""
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from typing import Protocol
 
 
@@ -19,8 +19,10 @@ class Store(Protocol):
     """
 
     observed: int
-    pending: dict[bytes, tuple[int, bytes | None]]
-    """Key to (index, value) of what is not applied yet; always the same object, for the view to glance at."""
+
+    @property
+    def pending(self) -> Sized:
+        """What is not applied yet; always the same object, for the view to glance at."""
 
     def get(self, key: bytes) -> bytes | None:
         """The value at `key`, or None."""
@@ -41,7 +43,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.observed = 0
-        self.pending: dict[bytes, tuple[int, bytes | None]] = {}
+        self.pending: list[object] = []
         self._values: dict[bytes, bytes] = {}
         self._keys: list[bytes] = []
 

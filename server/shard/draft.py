@@ -1,10 +1,10 @@
 """The entry in the making: what the commands of a turn have written, until it is proposed as one entry of the log.
 
-What several commands have written to one record is in it once, as the last of them has left it. The same effects go
-into the pending records of the overlay, under the index that the entry will have: the next command is to see them, and
-the replies wait for that index.
+What several commands have written to one record is in it once, as the last of them has left it. The overlay shows the
+effects to the next command as soon as they are in here.
 """
 
+from collections.abc import Callable
 from itertools import islice
 from typing import Final
 
@@ -12,10 +12,8 @@ import msgspec
 
 from server.keyspace.breath import breathe
 from server.shard.effects import encode_effects, encode_piece
+from server.shard.overlay import Written
 from server.shard.receipts import Receipt, reply_bytes_max
-
-Written = dict[bytes, bytes | None]
-"""Record to its new value, None for a delete."""
 
 _PIECE_RECORDS = 512
 """Of what is encoded at a time."""
@@ -50,29 +48,27 @@ class Draft:
         self.size_bytes = 0
         self._pieces = []
 
-    def take(self, effects: Written, pending: dict[bytes, tuple[int, bytes | None]]) -> None:
-        """Add what a command has written, and to the pending records too."""
-        index = self.index
+    def take(self, effects: Written) -> None:
+        """Add what a command has written."""
         size = self.size_bytes
         self.effects.update(effects)
         if self._pieces:
             self._last.update(effects)
         for key, value in effects.items():
-            pending[key] = (index, value)
             size += len(key) + (len(value) if value is not None else 0) + _RECORD_BYTES
         self.size_bytes = size
 
-    def take_in_slices(self, effects: Written, pending: dict[bytes, tuple[int, bytes | None]]) -> None:
-        """As `take`, of a command that takes long."""
+    def take_in_slices(self, effects: Written, taken: Callable[[Written], None]) -> None:
+        """As `take`, of a command that takes long; `taken`: is told of each piece."""
         assert not self.effects, "what came before was not proposed"
-        index, mine = self.index, self.effects
+        mine = self.effects
         size = 0
         records = iter(effects.items())
         while some := dict(islice(records, _PIECE_RECORDS)):
             self._pieces.append(encode_piece(some))
             mine.update(some)
+            taken(some)
             for key, value in some.items():
-                pending[key] = (index, value)
                 size += len(key) + (len(value) if value is not None else 0) + _RECORD_BYTES
             breathe()
         self.size_bytes = size

@@ -331,7 +331,9 @@ class Evaluator:
             effects = self.view.take_effects()
             if not draft.effects:
                 self._leader.on_written()
-            draft.take(effects, self.base.pending)
+                self.base.begin(draft.index, draft.effects)
+            draft.take(effects)
+            self.base.put(effects)
             if self.waiters.keys:
                 self.waiters.note(effects, self._meta.databases)
         self.wrote = True
@@ -342,7 +344,8 @@ class Evaluator:
         proposed meanwhile."""
         self._catch_up()
         effects = self.view.take_effects()
-        self.draft.take_in_slices(effects, self.base.pending)
+        self.base.begin(self.draft.index, self.draft.effects)
+        self.draft.take_in_slices(effects, self.base.put)
         if self._turn != self._clock.turn:
             index, _ = self._leader.begin_turn()
             if index != self.draft.index:
@@ -367,8 +370,7 @@ class Evaluator:
         """Make what was evaluated since the last entry the next one. Raises EntryTooLarge, NotLeader, ProposalDropped;
         then it did not happen, and is to be forgotten."""
         draft, view = self.draft, self.view
-        effects = draft.effects
-        changes = len(effects)
+        changes = len(draft.effects)
         meta = self._meta_proposed
         if view.ledger.changed:
             meta = self._meta.encode()
@@ -377,7 +379,7 @@ class Evaluator:
         assert index == draft.index, "effects were evaluated for another index"
         view.ledger.changed = False
         self._meta_proposed = meta
-        self.base.proposed(index, effects)
+        self.base.proposed()
         self._stats.evaluated_batches += 1
         self._stats.unsaved_changes += changes
         draft.begin()

@@ -47,7 +47,7 @@ class Replica:
         self.writes = 0
         """Grows before and after each change of what is stored, so that it is odd during one."""
         self.observed = 0
-        self.pending: dict[bytes, tuple[int, bytes | None]] = {}
+        self.pending = ()
         """See Store: what is applied is committed."""
         self.sweep_due = True
         """There may be something to sweep, see sweeper.py."""

@@ -69,7 +69,7 @@ NAMES = st.integers(0, 300).map(lambda number: b"%03d" % number)
     steps=st.lists(
         st.one_of(
             st.tuples(
-                st.just("write"),
+                st.sampled_from(["write", "write", "forget"]),
                 st.dictionaries(NAMES, st.sampled_from([None, b"v"]), min_size=1, max_size=60),
             ),
             st.tuples(st.just("apply"), st.integers(1, 3)),
@@ -91,25 +91,49 @@ def test_elements_that_are_not_applied_yet_lie_over_those_that_are(
     state = MemoryStore()
     entries: deque[tuple[int, dict[bytes, bytes | None]]] = deque()
     index = 0
+
+    def apply_one() -> None:
+        if not entries:
+            return
+        at, effects = entries.popleft()
+        for key, each in effects.items():
+            if each is None:
+                store.db.delete(b"group" + key)
+            else:
+                store.db.put(b"group" + key, each)
+        overlay.applied(at)
+
     for what, value in steps:
-        if what == "write":
+        if what in ("write", "forget"):
             index += 1
             effects = {ELEMENTS + name: each and each + b"%d" % index for name, each in value.items()}
-            for key, each in effects.items():
-                overlay.pending[key] = (index, each)
-            overlay.proposed(index, effects)
-            entries.append((index, effects))
-            state.write(effects)
+            made: dict[bytes, bytes | None] = {}
+            overlay.begin(index, made)
+            for number, (key, each) in enumerate(
+                [*dict.fromkeys(effects, b"first").items(), *effects.items()]
+            ):
+                if number % 7 == 6:  # others may be applied while this one is in the making
+                    apply_one()
+                made[key] = each
+                overlay.put({key: each})
+            if what == "forget":
+                overlay.forget()
+            else:
+                overlay.proposed()
+                entries.append((index, dict(effects)))
+                state.write(effects)
+            assert len(overlay) == sum(len(each) for _, each in entries)
         elif what == "apply":
-            for _ in range(min(value, len(entries))):
-                at, effects = entries.popleft()
-                for key, each in effects.items():
-                    if each is None:
-                        store.db.delete(b"group" + key)
-                    else:
-                        store.db.put(b"group" + key, each)
-                overlay.applied(at)
+            for _ in range(value):
+                apply_one()
+        overlay.tidy()
+        for name in (b"000", b"001", b"150"):
+            assert overlay.get(ELEMENTS + name) == state.get(ELEMENTS + name)
         start, stop, reverse = value if what == "read" else (b"", None, False)
         for end in (stop, None):
             found = list(overlay.scan_under(ELEMENTS, start, end, reverse))
             assert found == list(state.scan_under(ELEMENTS, start, end, reverse))
+    while entries:
+        apply_one()
+    assert not overlay._young, "what is applied takes no memory"
+    assert not overlay._old

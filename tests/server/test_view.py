@@ -349,7 +349,7 @@ class TestReplyWaitsFor:
 
     def test_what_a_command_has_written_itself_is_nothing_to_wait_for(self) -> None:
         """It may fail, and then nobody proposes that entry."""
-        self.group.store.pending[b"other"] = (1, None)
+        self.group.store.pending.append("another entry")
         view = self.begin(7)
         view.put(b"k", STRING, b"v")
         assert view.payload(b"k", STRING) == b"v"
