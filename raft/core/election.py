@@ -88,7 +88,7 @@ def tick_leader(state: State) -> None:
             peer.recent_active = False
     if state.transfer_target:
         state.transfer_elapsed += 1
-        if state.transfer_elapsed >= config.election_ticks:
+        if state.transfer_elapsed >= _transfer_ticks_max(state):
             state.transfer_target = 0
     state.heartbeat_elapsed += 1
     if state.heartbeat_elapsed >= config.heartbeat_ticks:
@@ -98,6 +98,13 @@ def tick_leader(state: State) -> None:
             reads.heartbeat(state, peer)
     elif state.commit_untold:
         replication.tell_commit(state)
+
+
+def _transfer_ticks_max(state: State) -> int:
+    """How long a transfer may take, in ticks. A target that does not catch up, since its disk stalls for example, has
+    not been told anything: to give it up costs nothing, and proposals have waited for two heartbeats."""
+    is_told = state.progress[state.transfer_target].match == state.log.last_index
+    return state.config.election_ticks if is_told else 2 * state.config.heartbeat_ticks
 
 
 def _quorum_active(state: State) -> bool:

@@ -302,8 +302,9 @@ class RaftNode:
     def transfer_leadership(self, target: int, now_us: int) -> None:
         """Hand leadership to the voter `target`: let it catch up, then tell it to campaign at once.
 
-        Proposals are dropped meanwhile. Aborted after an election timeout. To ourselves: ends a running
-        transfer. Raises NotLeader, and ConfChangeInvalid if `target` is not a voter.
+        Proposals are dropped meanwhile. Aborted when the target has not caught up within two heartbeats, or does not
+        lead within an election timeout. To ourselves: ends a running transfer. Raises NotLeader, and ConfChangeInvalid
+        if `target` is not a voter.
         """
         state = self._leading(now_us)
         if target not in state.conf.voters and target not in state.conf.voters_outgoing:

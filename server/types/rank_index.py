@@ -64,7 +64,9 @@ NODES = Fanout(400, 250, 100)
 INTERVAL_EXPECTED = 90
 """About what an interval of level 0 holds on average."""
 EDGE_MAX = 256
-"""Elements at an edge that are read at once."""
+"""Elements that can be asked for at an edge at once."""
+AHEAD_MAX = 1024
+"""Elements at an edge that are read at once: each time it takes a look at all that is not applied yet."""
 _EDGE_AT_FIRST = 16
 _SUMMED_BITS = 4
 _SUMMED = 1 << _SUMMED_BITS
@@ -257,15 +259,15 @@ class RankIndex:
         edge = self._first
         if edge is not None and key < edge.bound:
             edge.change(key, count)
-            if len(edge.keys) > 2 * EDGE_MAX:
-                edge.bound = edge.keys[EDGE_MAX]
-                del edge.keys[EDGE_MAX:]
+            if len(edge.keys) > 2 * AHEAD_MAX:
+                edge.bound = edge.keys[AHEAD_MAX]
+                del edge.keys[AHEAD_MAX:]
         edge = self._last
         if edge is not None and key >= edge.bound:
             edge.change(key, count)
-            if len(edge.keys) > 2 * EDGE_MAX:
-                edge.bound = edge.keys[-EDGE_MAX]
-                del edge.keys[:-EDGE_MAX]
+            if len(edge.keys) > 2 * AHEAD_MAX:
+                edge.bound = edge.keys[-AHEAD_MAX]
+                del edge.keys[:-AHEAD_MAX]
         node = self._root
         while True:
             at = bisect_right(node.bounds, key) - 1
@@ -334,7 +336,7 @@ class RankIndex:
         if edge is None or len(edge.keys) < count:
             # The last ones, too, forwards and no step further: behind them lies what was taken off before.
             wanted = max(count, self._ahead)
-            self._ahead = min(2 * self._ahead, EDGE_MAX)
+            self._ahead = min(2 * self._ahead, AHEAD_MAX)
             first = self.key_at(max(len(self) - wanted, 0)) if reverse else self.lowest
             keys = list(islice(self._elements(first, None), min(wanted, len(self))))
             self.size += len(keys) - (0 if edge is None else edge.size)

@@ -263,4 +263,4 @@ def test_what_it_takes_does_not_grow_with_what_is_taken_off() -> None:
         assert collection is not None
         index.attach(collection)
         kept.change(set(), set(index.edge(1, reverse=False)))
-    assert index.size <= before + rank_index.EDGE_MAX
+    assert index.size <= before + rank_index.AHEAD_MAX
