@@ -40,7 +40,6 @@ class _Heads(dict[int, bytes]):
 
 _BULK_HEADS: Final = _Heads(b"$", b"\r\n")
 _LIST_HEADS: Final = _Heads(b"*", b"")
-_bulk_head: Final = _BULK_HEADS.__getitem__
 _BULK_HEADERS: Final = tuple(b"$%d\r\n" % size_bytes for size_bytes in range(1024))
 _INTEGERS: Final = tuple(b":%d\r\n" % number for number in range(1024))
 _BULK_HEADERS_COUNT: Final = len(_BULK_HEADERS)
@@ -120,9 +119,15 @@ def _joined(
     return bytes(out)
 
 
-def _bulks(strings: list[bytes]) -> Iterable[bytes]:
+def _bulks(strings: list[Any]) -> list[bytes]:
     """The pieces of nothing but bytes. Raises TypeError for what is not."""
-    return chain.from_iterable(zip(map(_bulk_head, map(len, strings)), strings, strict=True))
+    pieces: list[bytes] = []
+    for each in strings:
+        if type(each) is not bytes:
+            raise TypeError
+        pieces.append(_BULK_HEADS[len(each)])
+        pieces.append(each)
+    return pieces
 
 
 def _rows(rows: list[list[Any]]) -> Iterable[bytes]:
