@@ -208,7 +208,7 @@ class Services:
     def unswept_groups(self) -> int:
         """See Protocol."""
         return sum(
-            shard.replica.sweep_due or shard.applied_index < shard.group.last_index
+            shard.replica.has_leftovers or shard.applied_index < shard.group.last_index
             for shard in self.shards.values()
         )
 

@@ -51,6 +51,8 @@ class Replica:
         """See Store: what is applied is committed."""
         self.sweep_due = True
         """There may be something to sweep, see sweeper.py."""
+        self.sweeping = False
+        """It is looked for, or deleted, right now."""
         self.swept_to = b""
         """Before this key of the store nothing is left of what is being swept. Of one worker thread, as the next."""
         self.swept_values = 0
@@ -91,6 +93,11 @@ class Replica:
         """The applied range, see Store."""
         return self._store.scan_under(self.prefix + prefix, start, stop, reverse)
 
+    @property
+    def has_leftovers(self) -> bool:
+        """There is something to sweep, as far as known."""
+        return self.sweep_due or self.sweeping
+
     # -- applying (worker thread) ----------------------------------------------------------------------------
 
     def apply(self, entries: list[Entry]) -> None:
@@ -114,13 +121,14 @@ class Replica:
                                 self.deletions.note(key, entry.index)
         batch = self._store.batch()
         put, delete, prefix = batch.put, batch.delete, self.prefix
+        leaves_some = False
         for key, value in newest.items():
             if value is None:
                 delete(prefix + key)
             else:
                 put(prefix + key, value)
                 if not value and key[0] in b"iq":  # elements or a space were left behind
-                    self.sweep_due = True
+                    leaves_some = True
                     if key[0] == _SPACE:
                         self._note_flush(key, written)
         applied = max(self.applied_index, entries[-1].index)
@@ -129,6 +137,8 @@ class Replica:
         self.writes += 1
         self._store.write(batch)
         self.writes += 1
+        if leaves_some:
+            self.sweep_due = True  # after the write: a sweep that looks before it does not find the note
         if self.changes is not None:
             self.changes.append(newest)
         self.applied_index = applied

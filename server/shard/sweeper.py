@@ -34,6 +34,14 @@ def sweep(store: DataStore, replica: Replica, *, consistent: bool = True) -> boo
     was called. Blocks: for a worker thread."""
     if not replica.sweep_due:
         return False
+    replica.sweeping = True
+    try:
+        return _sweep_some(store, replica, consistent)
+    finally:
+        replica.sweeping = False
+
+
+def _sweep_some(store: DataStore, replica: Replica, consistent: bool) -> bool:
     replica.sweep_due = False  # before the look: what is added meanwhile sets it again
     for note, _ in store.scan(
         DATA_PREFIX.pack(b"g", replica.group, 0), APPLIED_KEY.pack(b"g", replica.group + 1)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -193,6 +194,52 @@ def test_a_flushed_database_is_swept_with_its_expiry_index(make_copy: Callable[[
     assert not sweep(copy.store, copy.replica)
 
 
+def spread_set(view: View) -> None:
+    members = [b"member%d" % number for number in range(1000)]
+    found = sets.find_to_add(view, b"k", members)
+    found.add_all(members)
+    found.save()
+
+
+def test_what_is_left_behind_while_a_sweep_looks_is_swept_later(
+    make_copy: Callable[[], Copy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep has a thread of its own, and may look just before the note of it is written."""
+    copy = make_copy()
+    copy.replica.apply([entry(2, copy, spread_set)])
+    write = copy.store.write
+
+    def write_late(batch: Any) -> None:
+        monkeypatch.undo()
+        assert not sweep(copy.store, copy.replica)
+        write(batch)
+
+    monkeypatch.setattr(copy.store, "write", write_late)
+    copy.replica.apply([entry(3, copy, lambda view: view.delete(b"k"))])
+    assert sweep(copy.store, copy.replica)
+
+
+def test_while_a_sweep_looks_there_may_be_something_left(
+    make_copy: Callable[[], Copy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = make_copy()
+    copy.replica.apply([entry(2, copy, spread_set)])
+    copy.replica.apply([entry(3, copy, lambda view: view.delete(b"k"))])
+    scan = copy.store.scan
+    seen = []
+
+    def noted(start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        seen.append(copy.replica.has_leftovers)
+        return scan(start, stop, reverse)
+
+    monkeypatch.setattr(copy.store, "scan", noted)
+    while sweep(copy.store, copy.replica):
+        assert copy.replica.has_leftovers
+    assert seen
+    assert all(seen)
+    assert not copy.replica.has_leftovers
+
+
 def test_a_sweep_does_not_walk_again_over_what_it_has_deleted(
     make_copy: Callable[[], Copy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,14 +283,7 @@ def test_what_a_replica_notes_is_not_swept_before_its_data_is_one_state(
     """A restart applies again what may not be on disk: until it is through, a flushed database may hold a key that was
     moved out of it, and the elements of that are another key's."""
     copy = make_copy()
-
-    def fill(view: View) -> None:
-        members = [b"member%d" % number for number in range(1000)]
-        found = sets.find_to_add(view, b"k", members)
-        found.add_all(members)
-        found.save()
-
-    changes = (fill, lambda view: keys.move(view, b"k", 1), lambda view: view.flush())
+    changes = (spread_set, lambda view: keys.move(view, b"k", 1), lambda view: view.flush())
     log = []
     for index, change in enumerate((put(b"other", b"v"), *changes), start=2):
         log.append(entry(index, copy, change))
