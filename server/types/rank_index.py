@@ -67,6 +67,8 @@ EDGE_MAX = 256
 """Elements that can be asked for at an edge at once."""
 AHEAD_MAX = 1024
 """Elements at an edge that are read at once: each time it takes a look at all that is not applied yet."""
+_AHEAD_BYTES_MAX = 1 << 20
+"""About so much of them, where they are large."""
 _EDGE_AT_FIRST = 16
 _SUMMED_BITS = 4
 _SUMMED = 1 << _SUMMED_BITS
@@ -336,9 +338,12 @@ class RankIndex:
         if edge is None or len(edge.keys) < count:
             # The last ones, too, forwards and no step further: behind them lies what was taken off before.
             wanted = max(count, self._ahead)
-            self._ahead = min(2 * self._ahead, AHEAD_MAX)
             first = self.key_at(max(len(self) - wanted, 0)) if reverse else self.lowest
             keys = list(islice(self._elements(first, None), min(wanted, len(self))))
+            if sum(map(len, keys)) <= _AHEAD_BYTES_MAX // 2:
+                self._ahead = min(2 * self._ahead, AHEAD_MAX)
+            else:
+                self._ahead = max(self._ahead // 2, 1)
             self.size += len(keys) - (0 if edge is None else edge.size)
             if reverse:
                 self.highest = keys[-1]

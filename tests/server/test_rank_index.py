@@ -264,3 +264,17 @@ def test_what_it_takes_does_not_grow_with_what_is_taken_off() -> None:
         index.attach(collection)
         kept.change(set(), set(index.edge(1, reverse=False)))
     assert index.size <= before + rank_index.AHEAD_MAX
+
+
+def test_large_elements_are_not_read_far_ahead() -> None:
+    kept = Kept(0)
+    kept.change({b"%06d" % number + b"x" * 50_000 for number in range(400)}, set())
+    index = kept.index
+    assert index is not None
+    for _ in range(300):
+        collection = kept.group.begin().collection(b"k", ZSET)
+        assert collection is not None
+        index.attach(collection)
+        kept.change(set(), set(index.edge(1, reverse=False)))
+        assert index._first is not None
+        assert sum(map(len, index._first.keys)) < 2 << 20
