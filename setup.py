@@ -21,7 +21,7 @@ ROOMS = {
     "resp": "inline replies requests values",
     "raft/core": "confchange election errors freshness log membership node quorum reads ready replication"
     " state storage tracker",
-    "raft/runtime": "frames group host link workers",
+    "raft/runtime": "disk frames group host link workers",
     "raft/storage": "group_log journal log_store table",
     "server": "errors session",
     "server/commands": "arguments context evals function_calls hashes keys lists script_calls sets stream_arguments"

@@ -3,9 +3,9 @@
 One turn
 --------
 Something happens: proposals of a reactor turn, frames, a tick, a completion. It marks groups. `pump` then collects what
-is due of the marked groups only, sends one frame per peer with all groups' messages, hands one batch with all groups'
-writes to the disk thread if that is idle (else they wait for it: that is the group commit), and committed entries to
-the apply thread likewise. It never waits. When the host itself made the turn it calls `on_turn_end` after it.
+is due of the marked groups only, sends one frame per peer with all groups' messages, begins one write of all groups'
+entries if none is under way (else they wait for it: that is the group commit), and hands committed entries to the apply
+thread likewise. It never waits. When the host itself made the turn it calls `on_turn_end` after it.
 
 Order
 -----
@@ -38,6 +38,7 @@ import trio
 from raft.core import RaftConfig, RaftNode, Ready
 from raft.core.messages import ConfState, Entry, HardState, Message, MessageKind, SnapshotMeta
 from raft.runtime.compaction import Compaction
+from raft.runtime.disk import Disk
 from raft.runtime.frames import FrameError, Payload
 from raft.runtime.group import Group
 from raft.runtime.link import Link
@@ -106,7 +107,7 @@ class Host:
         self._rest_until_s = 0.0
         self._applying = False
         self._completions = Completions()
-        self.disk = Worker("raft-disk", self._completions, self.fail)
+        self.disk = Disk(store, self._completions, self.fail)
         self.bulk = Worker("raft-bulk", self._completions, self.fail)
         self._apply = Worker("raft-apply", self._completions, self.fail, patient=True)
         self.snapshots = Snapshots(self, links)
@@ -199,6 +200,7 @@ class Host:
             return
         self._pumping = True
         try:
+            self.disk.look()
             self._completions.drain()
             while self._marked and not self.has_failed:
                 marked, self._marked = self._marked, set()
@@ -264,14 +266,14 @@ class Host:
         return [envelope for envelope in envelopes if envelope[1].kind not in _PULSES]
 
     def save(self, group: Group, ready: Ready, write: GroupWrite) -> None:
-        """Have the disk thread write this with the next batch."""
+        """Have this written with the next batch."""
         self._to_save.append((group, ready, write))
 
     def _flush_disk(self) -> None:
         batch, self._to_save = self._to_save, []
         writes = [write for _group, _ready, write in batch]
         self._saving = True
-        self.disk.submit(partial(self.store.persist, writes), lambda _: self._saved(batch, writes))
+        self.disk.persist(writes, lambda: self._saved(batch, writes))
 
     def _saved(self, batch: list[tuple[Group, Ready, GroupWrite]], writes: list[GroupWrite]) -> None:
         self._saving = False

@@ -94,16 +94,7 @@ class Worker:
 
     async def call(self, job: Callable[[], T]) -> T:
         """Run job() on the thread and wait for its result. Cancelled: the job still runs."""
-        ready = trio.Event()
-        results: list[T] = []
-
-        def done(result: T) -> None:
-            results.append(result)
-            ready.set()
-
-        self.submit(job, done)
-        await ready.wait()
-        return results[0]
+        return await awaited(self.submit, job)
 
     def join(self) -> None:
         """Finish the jobs that were submitted, then end. Blocks; call it in a thread. Idempotent."""
@@ -128,3 +119,17 @@ class Worker:
                 if self._completions.waiting:
                     self._completions.wake()
         return self._jobs.get()
+
+
+async def awaited(submit: Callable[[Callable[[], T], Callable[[T], None]], None], job: Callable[[], T]) -> T:
+    """submit(job, ...), and wait for the result."""
+    ready = trio.Event()
+    results: list[T] = []
+
+    def done(result: T) -> None:
+        results.append(result)
+        ready.set()
+
+    submit(job, done)
+    await ready.wait()
+    return results[0]

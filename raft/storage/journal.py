@@ -12,20 +12,25 @@ counts checkpoints; epoch and salt are in LevelDB with what the checkpoint moved
 newer than itself. The salt is random: what lies behind the last record is old payload, clients choose payloads, and
 none of them is to look like a record.
 
-The file is open with O_DSYNC: a write returns when it is on disk, and the thread does not have to get the interpreter's
-lock again between writing and syncing.
+The file is open with O_DSYNC: a write is done when it is on disk. It is open with O_DIRECT too where the file system
+can do that, and always written by whole pages: so the kernel may do a write without a thread of ours (aio.py). `append`
+is for a thread; `begin_append` and `end_append` are for the loop, and may be refused.
 
 A record is written when the one before it is on disk. So the first that is not whole is the end, a write that nobody
 was told of; but with a whole one behind it, it is damage, and so is a file whose first record is of an epoch that
 LevelDB does not know yet: that has lost a checkpoint.
 """
 
+import fcntl
 import os
+from contextlib import suppress
+from mmap import mmap
 from secrets import randbits
 from struct import Struct
 from typing import Final, NamedTuple
 from zlib import crc32
 
+from raft.storage.aio import AioWriter
 from raft.storage.files import sync_path
 from raft.storage.records import BadRecord
 
@@ -69,21 +74,29 @@ class Journal:
     def __init__(self, descriptor: int, size_bytes: int) -> None:
         """Made by `create` and `open`."""
         self._descriptor = descriptor
-        self._size_bytes = size_bytes
+        self._size_bytes = size_bytes // PAGE_BYTES * PAGE_BYTES
         self._epoch = Epoch(0, 0)
         self._end = 0
+        self._buffer = mmap(-1, _pages(RECORD_BYTES_MAX))
+        """Of the record that is being written, from its beginning. What lies behind that does not matter: it can not
+        come to lie at the beginning of a page of the file that a record does not begin or cover."""
+        self._view = memoryview(self._buffer)
+        self._aio = self._direct()
+        self._begun_length = 0
+        """Of the record that `begin_append` writes, in whole pages; 0: there is none."""
 
     @classmethod
     def create(cls, path: str) -> "Journal":
         """An empty file, in the place of one that a start left behind that came to nothing. Raises OSError."""
         descriptor = os.open(path, _FLAGS | os.O_CREAT | os.O_TRUNC, 0o644)
         try:
+            os.pwrite(descriptor, bytes(_GROW_BYTES), 0)
             os.fsync(descriptor)
             sync_path(os.path.dirname(path))
         except BaseException:
             os.close(descriptor)
             raise
-        return cls(descriptor, 0)
+        return cls(descriptor, _GROW_BYTES)
 
     @classmethod
     def open(cls, path: str) -> "Journal":
@@ -91,9 +104,24 @@ class Journal:
         descriptor = os.open(path, _FLAGS)
         return cls(descriptor, os.fstat(descriptor).st_size)
 
+    def _direct(self) -> AioWriter | None:
+        """Go round the page cache from here on, if file system and disk can do that with our pages."""
+        flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL)
+        try:
+            fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags | os.O_DIRECT)
+            os.preadv(self._descriptor, [self._view[:PAGE_BYTES]], 0)
+            # A write round pages that are in the cache would have to wait until those are gone.
+            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            return AioWriter(self._descriptor, self._buffer)
+        except OSError:
+            fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags)
+            return None
+
     def read(self, epoch: Epoch) -> list[bytes]:
         """The payloads of `epoch`, in the order in which they were appended. Raises BadRecord (damage), OSError."""
-        content = os.pread(self._descriptor, self._size_bytes, 0)
+        size_bytes = os.fstat(self._descriptor).st_size
+        pages = mmap(-1, max(-(-size_bytes // PAGE_BYTES), 1) * PAGE_BYTES)
+        content = pages[: os.preadv(self._descriptor, [pages], 0)]
         if _record(content, 0, None) is not None and _HEAD.unpack_from(content)[0] > epoch.number:
             raise BadRecord("what was moved from its journal is missing")
         payloads: list[bytes] = []
@@ -122,22 +150,74 @@ class Journal:
 
     def append(self, payload: bytes) -> None:
         """Write one record; it is on disk when this returns. Raises OSError: nothing is known of it then."""
-        end = self._end + _pages(len(payload))
-        while end > self._size_bytes:
-            os.pwrite(self._descriptor, bytes(_GROW_BYTES), self._size_bytes)
+        length = self._lay(payload)
+        while self._end + length > self._size_bytes:
+            os.pwrite(self._descriptor, mmap(-1, _GROW_BYTES), self._size_bytes)
             self._size_bytes += _GROW_BYTES
-        head = _HEAD.pack(*self._epoch, len(payload), 0)[:-4]
-        record = head + crc32(payload, crc32(head)).to_bytes(4, "big") + payload
-        written = os.pwrite(self._descriptor, record, self._end)
-        if written != len(record):
-            raise OSError(f"only {written} of {len(record)} bytes were written")
-        self._end = end
+        self._written(os.pwrite(self._descriptor, self._view[:length], self._end), length)
+
+    def begin_append(self, payload: bytes, eventfd: int) -> bool:
+        """Begin to write one record, and have the kernel add to `eventfd` when it is on disk; `end_append` comes next.
+        False: it takes `append`, nothing was done."""
+        if self._aio is None:
+            return False
+        length = self._lay(payload)
+        if self._end + length > self._size_bytes:
+            return False
+        try:
+            self._aio.begin(length, self._end, eventfd)
+        except BlockingIOError:
+            return False
+        except OSError:
+            self._give_up_aio()
+            return False
+        self._begun_length = length
+        return True
+
+    def end_append(self, *, wait: bool = False) -> bool | None:
+        """Whether what was begun is on disk; None: not yet, unless `wait`; False: nothing is written, it takes
+        `append`. Raises OSError: nothing is known of it then."""
+        assert self._aio is not None
+        try:
+            written = self._aio.end(wait=wait)
+        except BlockingIOError:
+            self._begun_length = 0
+            return False
+        if written is None:
+            return None
+        length, self._begun_length = self._begun_length, 0
+        self._written(written, length)
+        return True
+
+    @property
+    def has_begun(self) -> bool:
+        """Something was begun and not ended."""
+        return self._begun_length > 0
 
     def close(self) -> None:
         """Close the file. Idempotent."""
         if self._descriptor >= 0:
+            self._give_up_aio()
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def _lay(self, payload: bytes) -> int:
+        """Put a record into the buffer. Returns its length in whole pages."""
+        head = _HEAD.pack(*self._epoch, len(payload), 0)[:-4]
+        record = head + crc32(payload, crc32(head)).to_bytes(4, "big") + payload
+        self._view[: len(record)] = record
+        return _pages(len(payload))
+
+    def _written(self, written: int, length: int) -> None:
+        if written != length:
+            raise OSError(f"only {written} of {length} bytes were written")
+        self._end += length
+
+    def _give_up_aio(self) -> None:
+        if self._aio is not None:
+            with suppress(OSError):
+                self._aio.close()
+            self._aio = None
 
 
 def _pages(length: int) -> int:

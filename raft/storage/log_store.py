@@ -1,7 +1,8 @@
 """The log store: one LevelDB for the logs of all groups of a node, so that one sync covers them all.
 
 Two threads use it. The disk thread calls `persist`, `compact` and `sweep`, one after another; the loop calls `publish`
-when a persist is done, and reads through the GroupLogs. `write` is both for callers with one thread.
+when a persist is done, and reads through the GroupLogs. `write` is both for callers with one thread. `begin_persist`
+and `end_persist` are a `persist` that needs no thread, where the system can do that.
 
 Entries and hard states are appended to the table below (table.py): they are synced in its journal, and in LevelDB not
 before its next checkpoint. Nobody reads them there until then, since each GroupLog keeps more of its newest entries in
@@ -78,6 +79,7 @@ class LogStore:
         self._logs: dict[int, GroupLog] = {}
         # What is on disk, as the disk thread knows it: group -> [base index, last index, lowest key not swept].
         self._extent: dict[int, list[int]] = {}
+        self._begun_extents: dict[int, list[int]] = {}
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, create: bool) -> Self:
@@ -225,6 +227,35 @@ class LogStore:
 
     def persist(self, writes: Sequence[GroupWrite]) -> None:
         """Make all of it durable, or nothing. DISK THREAD. Raises LogFailed, now and ever after."""
+        changes, extents, begins_anew = self._changes(writes)
+        if begins_anew:  # base and install are written past the journal as well, so they must not wait in it
+            self._table.checkpoint(changes)
+        else:
+            self._table.append(changes)
+        self._extent.update(extents)
+
+    def begin_persist(self, writes: Sequence[GroupWrite], eventfd: int) -> bool:
+        """Begin to make all of it durable without a thread; `eventfd` is added to when it is, and `end_persist` comes
+        next, before any call for the DISK THREAD. LOOP, while that has nothing to do here.
+
+        False: it takes `persist`, nothing was done. Raises LogFailed, now and ever after.
+        """
+        changes, extents, begins_anew = self._changes(writes)
+        if begins_anew or not self._table.begin_append(changes, eventfd):
+            return False
+        self._begun_extents = extents
+        return True
+
+    def end_persist(self, *, wait: bool = False) -> bool | None:
+        """Whether what was begun is durable; None: not yet, unless `wait`; False: it takes `persist`, nothing was done.
+        Raises LogFailed, now and ever after."""
+        done = self._table.end_append(wait=wait)
+        if done:
+            self._extent.update(self._begun_extents)
+        return done
+
+    def _changes(self, writes: Sequence[GroupWrite]) -> tuple[Changes, dict[int, list[int]], bool]:
+        """The records of `writes`, what `_extent` will be of their groups, and whether a log begins anew."""
         changes: Changes = {}
         extents: dict[int, list[int]] = {}
         begins_anew = False
@@ -254,11 +285,7 @@ class LogStore:
                 key = record_key(group_id, TAG_HARD_STATE)
                 changes[key] = encode_hard_state(key, write.hard_state)
             extents[group_id] = [base_index, last_index, lowest]
-        if begins_anew:  # base and install are written past the journal as well, so they must not wait in it
-            self._table.checkpoint(changes)
-        else:
-            self._table.append(changes)
-        self._extent.update(extents)
+        return changes, extents, begins_anew
 
     def publish(self, writes: Sequence[GroupWrite]) -> None:
         """Show the readers what `persist` wrote. LOOP."""

@@ -2,7 +2,8 @@
 
 `append` is for what is written all the time: it is synced in the journal (journal.py) and goes to LevelDB with the next
 checkpoint. It is not read before, nor written by `write`, which goes to LevelDB at once. `checkpoint` moves what waits,
-together with changes of its own, in one atomic batch.
+together with changes of its own, in one atomic batch. `begin_append` and `end_append` are an `append` that needs no
+thread, where the system can do that; nothing else may be asked of the table between them but `write` and reading.
 
 What LevelDB does and does not promise shaped this file:
 - `paranoid_checks`, because without them a flipped bit leaves a silent hole. RepairDB is never run: it would make a
@@ -43,6 +44,8 @@ class Table:
         self._journal: Journal | None = None
         self._waiting: Changes = {}
         """What is in the journal and not yet in LevelDB."""
+        self._begun: Changes = {}
+        """What `begin_append` is writing."""
         self._failed: BaseException | None = None
 
     @classmethod
@@ -113,17 +116,39 @@ class Table:
     def append(self, changes: Changes) -> None:
         """Make these durable, all or nothing; they are in LevelDB later."""
         journal = self._writable()
-        # What is large is neither encoded nor written twice.
-        if sum(len(record) for record in changes.values() if record is not None) <= RECORD_BYTES_MAX:
-            payload = _encoder.encode(changes)
-            if journal.has_room(len(payload)):
-                try:
-                    journal.append(payload)
-                except BaseException as error:
-                    raise self._fail(error) from error
-                self._waiting.update(changes)
-                return
-        self.checkpoint(changes)
+        payload = _payload(changes)
+        if payload is None or not journal.has_room(len(payload)):
+            self.checkpoint(changes)
+            return
+        try:
+            journal.append(payload)
+        except BaseException as error:
+            raise self._fail(error) from error
+        self._waiting.update(changes)
+
+    def begin_append(self, changes: Changes, eventfd: int) -> bool:
+        """Begin to make these durable without a thread; `eventfd` is added to when they are, and `end_append` comes
+        next. False: it takes `append`, nothing was done."""
+        journal = self._writable()
+        payload = _payload(changes)
+        if payload is None or not journal.has_room(len(payload)):
+            return False
+        if not journal.begin_append(payload, eventfd):
+            return False
+        self._begun = changes
+        return True
+
+    def end_append(self, *, wait: bool = False) -> bool | None:
+        """Whether what was begun is durable; None: not yet, unless `wait`; False: it takes `append`, nothing was
+        done."""
+        journal = self._writable()
+        try:
+            done = journal.end_append(wait=wait)
+        except BaseException as error:
+            raise self._fail(error) from error
+        if done:
+            self._waiting.update(self._begun)
+        return done
 
     def checkpoint(self, changes: Changes) -> None:
         """Make these durable together with what waits; all of it is in LevelDB."""
@@ -155,8 +180,10 @@ class Table:
         When that fails nothing is lost: it is in the journal.
         """
         if self._journal is not None:
-            if self._failed is None and self._waiting:
-                with suppress(LogFailed):
+            with suppress(LogFailed):
+                if self._journal.has_begun:
+                    self.end_append(wait=True)
+                if self._failed is None and self._waiting:
                     self.checkpoint({})
             self._journal.close()
             self._journal = None
@@ -187,6 +214,13 @@ class Table:
 
     def _damaged(self, fact: str) -> LogDamaged:
         return LogDamaged(f"the log in {self._directory} is damaged ({fact}): {REMEDY}")
+
+
+def _payload(changes: Changes) -> bytes | None:
+    """Of a record of the journal; None: these are so large that they are neither to be encoded nor written twice."""
+    if sum([len(record) for record in changes.values() if record is not None]) > RECORD_BYTES_MAX:
+        return None
+    return _encoder.encode(changes)
 
 
 def _unreadable(directory: Path, error: Exception) -> LogDamaged:

@@ -55,9 +55,9 @@ from server.cluster.identity import PeerCheck
 from server.cluster.topology import Topology
 
 if TYPE_CHECKING:
+    from raft.runtime.disk import Disk
     from raft.runtime.group import Group
     from raft.runtime.links import Links
-    from raft.runtime.workers import Worker
 
 promote_lag_max = 1000
 """Entries that a learner may lack and still be made a voter: they are there in a moment."""
@@ -118,7 +118,7 @@ class Membership:
         shards: Mapping[int, Shard],
         links: "Links",
         peers: PeerCheck,
-        disk: "Worker",
+        disk: "Disk",
     ) -> None:
         """`disk`: the thread that owns the log store's writes."""
         self._topology = topology

@@ -166,8 +166,9 @@ def test_a_node_whose_sync_fails_stops_and_the_cluster_goes_on(tmp_path: Path) -
     with Cluster(tmp_path, groups=groups) as cluster:
         node, other, _ = cluster.servers
         node.stop()
-        node.wrapper = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,pwrite64"]
-        node.wrapper += ["-e", "inject=fdatasync,pwrite64:error=EIO:when=100+"]
+        node.wrapper = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,pwrite64,io_submit"]
+        # What the kernel does not take (io_submit) a thread writes (pwrite64), whose errors count.
+        node.wrapper += ["-e", "inject=fdatasync,pwrite64,io_submit:error=EIO:when=100+"]
         node.start()
         fill(node, other)
         last_words(node)

@@ -21,6 +21,9 @@ class _FullJournal(Journal):
     def __init__(self, journal: Journal) -> None:
         super().__init__(journal._descriptor, journal._size_bytes)
 
+    def begin_append(self, payload: bytes, eventfd: int) -> bool:
+        return False
+
     def append(self, payload: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -4,6 +4,7 @@ leaves behind."""
 import fcntl
 import os
 import shutil
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -34,9 +35,37 @@ def founded(path: Path) -> LogStore:
     return store
 
 
-def write(store: LogStore, index: int, data: bytes = b"data", group_id: int = 5) -> None:
+def entry(index: int, data: bytes = b"data", group_id: int = 5) -> list[GroupWrite]:
     """One entry, which is the last one then, and committed."""
-    store.write([GroupWrite(group_id, HardState(1, 2, index), [Entry(index, 1, 0, data)])])
+    return [GroupWrite(group_id, HardState(1, 2, index), [Entry(index, 1, 0, data)])]
+
+
+def write(store: LogStore, index: int, data: bytes = b"data", group_id: int = 5) -> None:
+    """See `entry`."""
+    store.write(entry(index, data, group_id))
+
+
+@pytest.fixture
+def eventfd() -> Iterator[int]:
+    descriptor = os.eventfd(0, os.EFD_CLOEXEC)
+    yield descriptor
+    os.close(descriptor)
+
+
+def forget_pages(store: LogStore) -> None:
+    """What was read or copied by way of the page cache the kernel would have to wait for."""
+    os.posix_fadvise(store._table._journal._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)  # type: ignore[union-attr]
+
+
+def begun(store: LogStore, writes: list[GroupWrite], eventfd: int) -> None:
+    """Without a thread, to its end. Skips the test where the file system can not do that."""
+    if store._table._journal._aio is None:  # type: ignore[union-attr]
+        pytest.skip("no writes without a thread: the file system has no direct input and output; CI's has it")
+    forget_pages(store)
+    assert store.begin_persist(writes, eventfd)
+    assert os.eventfd_read(eventfd) == 1  # waits for it
+    assert store.end_persist() is True
+    store.publish(writes)
 
 
 def crashed(path: Path) -> Path:
@@ -68,7 +97,10 @@ def in_leveldb(store: LogStore, index: int) -> bool:
 STEPS = st.lists(
     st.one_of(
         st.tuples(
-            st.just("append"), st.sampled_from((5, 6)), st.integers(1, 3), st.sampled_from((0, 9, 5000))
+            st.sampled_from(("append", "begun")),
+            st.sampled_from((5, 6)),
+            st.integers(1, 3),
+            st.sampled_from((0, 9, 5000)),
         ),
         st.tuples(st.just("append"), st.just(5), st.just(1), st.just(RECORD_BYTES_MAX)),
         st.tuples(st.just("replace"), st.sampled_from((5, 6)), st.integers(1, 4), st.just(7)),
@@ -87,6 +119,7 @@ def test_whenever_it_crashes_everything_written_is_there(
 ) -> None:
     path = tmp_path_factory.mktemp("journal") / "log"
     store = founded(path)
+    eventfd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
     term = 1
     kept: dict[int, tuple[HardState, list[Entry]]] = {
         5: (HardState(1, 0, 1), []),
@@ -94,7 +127,7 @@ def test_whenever_it_crashes_everything_written_is_there(
     }
     for step, group_id, number, length in steps:
         log = store.group(group_id) if group_id else None
-        if step in ("append", "replace"):
+        if step in ("append", "begun", "replace"):
             assert log is not None
             state, entries = kept[group_id]
             if step == "replace":
@@ -103,7 +136,11 @@ def test_whenever_it_crashes_everything_written_is_there(
             first = entries[-1].index + 1 if entries else log.first_index
             new = [Entry(first + n, term, 0, bytes([n]) * length) for n in range(number)]
             state = HardState(term, 0, 1 if step == "replace" else state.commit)
-            store.write([GroupWrite(group_id, state, new)])
+            writes = [GroupWrite(group_id, state, new)]
+            if step == "begun" and store.begin_persist(writes, eventfd) and store.end_persist(wait=True):
+                store.publish(writes)
+            else:
+                store.write(writes)
             kept[group_id] = (state, entries + new)
         elif step == "snapshot":
             assert log is not None
@@ -133,6 +170,7 @@ def test_whenever_it_crashes_everything_written_is_there(
             found = store.group(each)
             assert (found.hard_state, content(found)) == (state, entries)
     store.close()
+    os.close(eventfd)
 
 
 def test_a_write_is_in_the_journal_first_and_in_leveldb_after_a_checkpoint(path: Path) -> None:
@@ -359,11 +397,11 @@ def test_a_journal_that_can_not_be_read_is_no_matter_of_the_system(
 ) -> None:
     founded(path).close()
 
-    def fail(*_: object) -> bytes:
+    def fail(*_: object) -> int:
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patched:
-        patched.setattr(os, "pread", fail)
+        patched.setattr(os, "preadv", fail)
         with pytest.raises(LogDamaged, match=r"Input/output error.*if the disk is healthy.*rebuild"):
             LogStore.open(path, create=False)
     LogStore.open(path, create=False).close()
@@ -412,9 +450,178 @@ def test_a_write_that_was_cut_short_has_failed(path: Path, monkeypatch: pytest.M
     store = founded(path)
     write(store, 2)
     whole = os.pwrite
-    monkeypatch.setattr(os, "pwrite", lambda fd, data, place: whole(fd, data[:10], place))
-    with pytest.raises(LogFailed, match="only 10 of"):
-        write(store, 3)
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, place: whole(fd, data[:PAGE_BYTES], place))
+    with pytest.raises(LogFailed, match="only 4096 of 8192 bytes"):
+        write(store, 3, bytes(5000))
     store.close()
     monkeypatch.undo()
     assert last_index(path) == 2
+
+
+# Writes without a thread
+
+
+def test_what_the_kernel_wrote_is_there_after_a_crash(path: Path, eventfd: int) -> None:
+    store = founded(path)
+    for index in range(2, 30):
+        (begun if index % 3 else lambda store, writes, _: store.write(writes))(
+            store, entry(index, bytes([index]) * 300 * index), eventfd
+        )
+        assert not in_leveldb(store, index)
+    copy = crashed(path)
+    store.close()
+    store = LogStore.open(copy, create=False)
+    assert [each.data for each in content(store.group(5))] == [bytes([n]) * 300 * n for n in range(2, 30)]
+    store.close()
+
+
+def test_what_the_kernel_writes_is_not_done_before_it_says_so(path: Path, eventfd: int) -> None:
+    store = founded(path)
+    begun(store, entry(2), eventfd)
+    aio = store._table._journal._aio  # type: ignore[union-attr]
+    answers = iter((None, None))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(aio, "end", lambda *, wait: next(answers))
+        assert store.begin_persist(entry(3), eventfd)
+        assert store.end_persist() is None
+        assert store.end_persist() is None
+    assert store._extent[5][1] == 2
+    assert store.end_persist(wait=True) is True
+    assert store._extent[5][1] == 3
+    store.close()
+
+
+def test_a_store_that_is_closed_waits_for_what_the_kernel_writes(path: Path, eventfd: int) -> None:
+    store = founded(path)
+    begun(store, entry(2), eventfd)
+    assert store.begin_persist(entry(3), eventfd)
+    store.close()
+    assert last_index(path) == 3
+
+
+@pytest.mark.parametrize("what", ["snapshot", "large", "the file is full", "the file is to grow"])
+def test_what_is_not_for_the_kernel_is_refused(path: Path, eventfd: int, what: str) -> None:
+    store = founded(path)
+    begun(store, entry(2), eventfd)
+    writes = entry(3, bytes(RECORD_BYTES_MAX + 1) if what == "large" else b"data")
+    if what == "snapshot":
+        writes = [GroupWrite(5, HardState(1, 2, 9), (), SnapshotMeta(9, 1, CONF), 9)]
+    elif what == "the file is full":
+        store._table._journal._end = BYTES_MAX  # type: ignore[union-attr]
+    elif what == "the file is to grow":
+        store._table._journal._end = store._table._journal._size_bytes  # type: ignore[union-attr]
+    assert not store.begin_persist(writes, eventfd)
+    store.write(writes)
+    index = store.group(5).last_index
+    assert index == writes[0].hard_state.commit  # type: ignore[union-attr]
+    begun(store, entry(index + 1), eventfd)
+    store.close()
+    assert last_index(path) == index + 1
+
+
+def test_what_the_kernel_would_have_to_wait_for_is_written_by_a_thread(path: Path, eventfd: int) -> None:
+    """At once or when it has begun; the next one it may do again."""
+    store = founded(path)
+    begun(store, entry(2), eventfd)
+    aio = store._table._journal._aio  # type: ignore[union-attr]
+
+    def would_wait(*_: object, **__: object) -> None:
+        raise BlockingIOError
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(aio, "begin", would_wait)
+        assert not store.begin_persist(entry(3), eventfd)
+    store.write(entry(3))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(aio, "begin", lambda *_: None)
+        patched.setattr(aio, "end", would_wait)
+        assert store.begin_persist(entry(4), eventfd)
+        assert store.end_persist() is False
+    assert last_index(crashed(path)) == 3
+    store.write(entry(4))
+    begun(store, entry(5), eventfd)
+    store.close()
+    assert last_index(path) == 5
+
+
+def test_a_kernel_that_can_not_is_not_asked_again(path: Path, eventfd: int) -> None:
+    store = founded(path)
+    begun(store, entry(2), eventfd)
+    journal = store._table._journal
+    assert journal is not None
+
+    def refuse(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(journal._aio, "begin", refuse)
+        assert not store.begin_persist(entry(3), eventfd)
+    assert journal._aio is None
+    assert not store.begin_persist(entry(3), eventfd)
+    store.write(entry(3))
+    store.close()
+    assert last_index(path) == 3
+
+
+@pytest.mark.parametrize("written", [PAGE_BYTES, OSError(5, "Input/output error")])
+def test_after_a_write_of_the_kernel_failed_every_later_one_is_refused(
+    path: Path, eventfd: int, written: int | OSError
+) -> None:
+    store = founded(path)
+    begun(store, entry(2), eventfd)
+    aio = store._table._journal._aio  # type: ignore[union-attr]
+
+    def end(*, wait: bool) -> int:
+        if isinstance(written, OSError):
+            raise written
+        return written
+
+    assert store.begin_persist(entry(3, bytes(5000)), eventfd)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(aio, "end", end)
+        with pytest.raises(LogFailed, match=r"(4096 of 8192|output error).*see that the disk is healthy"):
+            store.end_persist()
+    for attempt in (
+        lambda: store.begin_persist(entry(3), eventfd),
+        lambda: write(store, 3),
+        lambda: store.compact(5, store.group(5).base),
+    ):
+        with pytest.raises(LogFailed, match="takes no writes since one failed"):
+            attempt()
+    assert store.group(5).last_index == 2
+    store.close()
+    assert last_index(path) in (2, 3), "nothing is known of the write that failed"
+
+
+def test_a_file_system_that_has_no_direct_input_and_output_does_without(
+    path: Path, monkeypatch: pytest.MonkeyPatch, eventfd: int
+) -> None:
+    whole = fcntl.fcntl
+
+    def without(descriptor: int, command: int, flags: int = 0) -> int:
+        if flags & os.O_DIRECT:
+            raise OSError(22, "Invalid argument")
+        return whole(descriptor, command, flags)
+
+    monkeypatch.setattr(fcntl, "fcntl", without)
+    store = founded(path)
+    assert not store.begin_persist(entry(2), eventfd)
+    write(store, 2)
+    assert not in_leveldb(store, 2)
+    copy = crashed(path)
+    store.close()
+    assert last_index(copy) == 2
+
+
+def test_a_file_that_does_not_end_with_a_page_grows_by_whole_ones(path: Path) -> None:
+    store = founded(path)
+    write(store, 2)
+    store.close()
+    with (path / "journal").open("r+b") as file:
+        file.truncate(PAGE_BYTES + 100)
+    store = LogStore.open(path, create=False)
+    store.group(5)
+    for index in range(3, 9):
+        write(store, index)
+    assert last_index(crashed(path)) == 8
+    store.close()
