@@ -121,7 +121,8 @@ class Journal:
         """The payloads of `epoch`, in the order in which they were appended. Raises BadRecord (damage), OSError."""
         size_bytes = os.fstat(self._descriptor).st_size
         pages = mmap(-1, max(-(-size_bytes // PAGE_BYTES), 1) * PAGE_BYTES)
-        content = pages[: os.preadv(self._descriptor, [pages], 0)]
+        found_bytes = os.preadv(self._descriptor, [pages], 0)
+        content = pages[:found_bytes]
         if _record(content, 0, None) is not None and _HEAD.unpack_from(content)[0] > epoch.number:
             raise BadRecord("what was moved from its journal is missing")
         payloads: list[bytes] = []
