@@ -103,9 +103,10 @@ class AioWriter:
         self._call(*self._submit)
 
     def end(self, *, wait: bool = False) -> int | None:
-        """How many bytes were written by what was begun; None while it is not done, unless `wait`.
+        """How many bytes were written by what was begun; None while it is not done, unless `wait`. Fewer than all: the
+        rest would have had to be waited for.
 
-        Raises OSError when it has failed; BlockingIOError: nothing is written, it would have had to be waited for.
+        Raises OSError when it has failed; BlockingIOError: nothing is written, likewise.
         """
         if not self._call(*(self._wait if wait else self._look)):
             return None

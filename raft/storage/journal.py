@@ -155,7 +155,10 @@ class Journal:
         while self._end + length > self._size_bytes:
             os.pwrite(self._descriptor, mmap(-1, _GROW_BYTES), self._size_bytes)
             self._size_bytes += _GROW_BYTES
-        self._written(os.pwrite(self._descriptor, self._view[:length], self._end), length)
+        written = os.pwrite(self._descriptor, self._view[:length], self._end)
+        if written != length:
+            raise OSError(f"only {written} of {length} bytes were written")
+        self._end += length
 
     def begin_append(self, payload: bytes, eventfd: int) -> bool:
         """Begin to write one record, and have the kernel add to `eventfd` when it is on disk; `end_append` comes next.
@@ -176,18 +179,19 @@ class Journal:
         return True
 
     def end_append(self, *, wait: bool = False) -> bool | None:
-        """Whether what was begun is on disk; None: not yet, unless `wait`; False: nothing is written, it takes
-        `append`. Raises OSError: nothing is known of it then."""
+        """Whether what was begun is on disk; None: not yet, unless `wait`; False: it is not, or not all of it, as the
+        kernel would have had to wait: it takes `append`. Raises OSError: nothing is known of it then."""
         assert self._aio is not None
         try:
             written = self._aio.end(wait=wait)
         except BlockingIOError:
-            self._begun_length = 0
-            return False
+            written = 0
         if written is None:
             return None
         length, self._begun_length = self._begun_length, 0
-        self._written(written, length)
+        if written < length:
+            return False
+        self._end += length
         return True
 
     @property
@@ -208,11 +212,6 @@ class Journal:
         record = head + crc32(payload, crc32(head)).to_bytes(4, "big") + payload
         self._view[: len(record)] = record
         return _pages(len(payload))
-
-    def _written(self, written: int, length: int) -> None:
-        if written != length:
-            raise OSError(f"only {written} of {length} bytes were written")
-        self._end += length
 
     def _give_up_aio(self) -> None:
         if self._aio is not None:

@@ -247,8 +247,8 @@ class LogStore:
         return True
 
     def end_persist(self, *, wait: bool = False) -> bool | None:
-        """Whether what was begun is durable; None: not yet, unless `wait`; False: it takes `persist`, nothing was done.
-        Raises LogFailed, now and ever after."""
+        """Whether what was begun is durable; None: not yet, unless `wait`; False: it takes `persist`, it is
+        not. Raises LogFailed, now and ever after."""
         done = self._table.end_append(wait=wait)
         if done:
             self._extent.update(self._begun_extents)

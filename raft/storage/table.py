@@ -139,8 +139,8 @@ class Table:
         return True
 
     def end_append(self, *, wait: bool = False) -> bool | None:
-        """Whether what was begun is durable; None: not yet, unless `wait`; False: it takes `append`, nothing was
-        done."""
+        """Whether what was begun is durable; None: not yet, unless `wait`; False: it takes `append`,
+        they are not."""
         journal = self._writable()
         try:
             done = journal.end_append(wait=wait)

@@ -532,6 +532,7 @@ def test_what_the_kernel_would_have_to_wait_for_is_written_by_a_thread(path: Pat
         patched.setattr(aio, "begin", would_wait)
         assert not store.begin_persist(entry(3), eventfd)
     store.write(entry(3))
+    assert last_index(crashed(path)) == 3
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(aio, "begin", lambda *_: None)
         patched.setattr(aio, "end", would_wait)
@@ -563,23 +564,42 @@ def test_a_kernel_that_can_not_is_not_asked_again(path: Path, eventfd: int) -> N
     assert last_index(path) == 3
 
 
-@pytest.mark.parametrize("written", [PAGE_BYTES, OSError(5, "Input/output error")])
-def test_after_a_write_of_the_kernel_failed_every_later_one_is_refused(
-    path: Path, eventfd: int, written: int | OSError
+@pytest.mark.parametrize("written", [0, PAGE_BYTES])
+def test_what_the_kernel_wrote_a_part_of_is_written_by_a_thread(
+    path: Path, eventfd: int, written: int
 ) -> None:
+    store = founded(path)
+    begun(store, entry(2), eventfd)
+    journal = store._table._journal
+    assert journal is not None
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(journal._aio, "begin", lambda *_: None)
+        patched.setattr(journal._aio, "end", lambda *, wait: written)
+        assert store.begin_persist(entry(3, bytes(5000)), eventfd)
+        os.pwrite(journal._descriptor, journal._view[:written], journal._end)
+        assert store.end_persist() is False
+    assert last_index(crashed(path)) == 2
+    store.write(entry(3, bytes(6000)))
+    begun(store, entry(4), eventfd)
+    copy = crashed(path)
+    store.close()
+    store = LogStore.open(copy, create=False)
+    assert [len(each.data) for each in content(store.group(5))] == [4, 6000, 4]
+    store.close()
+
+
+def test_after_a_write_of_the_kernel_failed_every_later_one_is_refused(path: Path, eventfd: int) -> None:
     store = founded(path)
     begun(store, entry(2), eventfd)
     aio = store._table._journal._aio  # type: ignore[union-attr]
 
-    def end(*, wait: bool) -> int:
-        if isinstance(written, OSError):
-            raise written
-        return written
+    def fail(**_: object) -> int:
+        raise OSError(5, "Input/output error")
 
     assert store.begin_persist(entry(3, bytes(5000)), eventfd)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(aio, "end", end)
-        with pytest.raises(LogFailed, match=r"(4096 of 8192|output error).*see that the disk is healthy"):
+        patched.setattr(aio, "end", fail)
+        with pytest.raises(LogFailed, match=r"output error.*see that the disk is healthy"):
             store.end_persist()
     for attempt in (
         lambda: store.begin_persist(entry(3), eventfd),
