@@ -4,10 +4,7 @@ leaves behind."""
 import fcntl
 import os
 import shutil
-import time
-from collections.abc import Iterator
 from itertools import count
-from mmap import mmap
 from pathlib import Path
 
 import pytest
@@ -16,7 +13,6 @@ from hypothesis import strategies as st
 
 from raft.core.messages import ConfState, Entry, HardState, SnapshotMeta
 from raft.storage import GroupLog, GroupWrite, LogDamaged, LogFailed, LogStore, SystemRefused
-from raft.storage.aio import AioWriter
 from raft.storage.binding import plyvel
 from raft.storage.group_log import CACHE_BYTES_MAX
 from raft.storage.journal import BYTES_MAX, PAGE_BYTES, RECORD_BYTES_MAX, Epoch, Journal
@@ -46,31 +42,6 @@ def entry(index: int, data: bytes = b"data", group_id: int = 5) -> list[GroupWri
 def write(store: LogStore, index: int, data: bytes = b"data", group_id: int = 5) -> None:
     """See `entry`."""
     store.write(entry(index, data, group_id))
-
-
-@pytest.fixture
-def eventfd(tmp_path: Path) -> Iterator[int]:
-    """For tests of writes without a thread: skips them where the system has none."""
-    eventfd = os.eventfd(0, os.EFD_CLOEXEC)
-    page = mmap(-1, PAGE_BYTES)
-    probe = os.open(tmp_path / "probe", os.O_RDWR | os.O_CREAT | os.O_DSYNC)
-    try:
-        os.write(probe, page)
-        os.posix_fadvise(probe, 0, 0, os.POSIX_FADV_DONTNEED)
-        fcntl.fcntl(probe, fcntl.F_SETFL, fcntl.fcntl(probe, fcntl.F_GETFL) | os.O_DIRECT)
-        writer = AioWriter(probe, page)
-        for _ in range(2):
-            time.sleep(0.02)  # XFS refuses when the time of the last write is to change
-            writer.begin(PAGE_BYTES, 0, eventfd)
-            assert writer.end(wait=True) == PAGE_BYTES
-            assert os.eventfd_read(eventfd) == 1
-        writer.close()
-    except OSError as error:
-        pytest.skip(f"no writes without a thread here ({error.strerror}); ext4 has them")
-    finally:
-        os.close(probe)
-    yield eventfd
-    os.close(eventfd)
 
 
 def forget_pages(store: LogStore) -> None:
@@ -516,6 +487,18 @@ def test_a_store_that_is_closed_waits_for_what_the_kernel_writes(path: Path, eve
     assert store.begin_persist(entry(3), eventfd)
     store.close()
     assert last_index(path) == 3
+
+
+def test_pages_that_are_in_the_cache_at_the_start_do_not_make_the_kernel_wait(
+    path: Path, eventfd: int
+) -> None:
+    founded(path).close()
+    (path / "journal").read_bytes()
+    store = LogStore.open(path, create=False)
+    store.group(5)
+    assert store.begin_persist(entry(2), eventfd)
+    assert store.end_persist(wait=True) is True
+    store.close()
 
 
 @pytest.mark.parametrize("what", ["snapshot", "large", "the file is full", "the file is to grow"])
