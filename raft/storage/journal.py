@@ -121,8 +121,10 @@ class Journal:
         """The payloads of `epoch`, in the order in which they were appended. Raises BadRecord (damage), OSError."""
         size_bytes = os.fstat(self._descriptor).st_size
         pages = mmap(-1, max(-(-size_bytes // PAGE_BYTES), 1) * PAGE_BYTES)
-        found_bytes = os.preadv(self._descriptor, [pages], 0)
-        content = pages[:found_bytes]
+        read_bytes = os.preadv(self._descriptor, [pages], 0)
+        if read_bytes < size_bytes:  # of a bad sector: what is behind it may be acknowledged
+            raise OSError(f"only {read_bytes} of {size_bytes} bytes of its journal were read")
+        content = pages[:size_bytes]
         if _record(content, 0, None) is not None and _HEAD.unpack_from(content)[0] > epoch.number:
             raise BadRecord("what was moved from its journal is missing")
         payloads: list[bytes] = []

@@ -31,6 +31,7 @@ def eventfd(tmp_path: Path) -> Iterator[int]:
             assert os.eventfd_read(eventfd) == 1
         writer.close()
     except OSError as error:
+        os.close(eventfd)
         pytest.skip(f"no writes without a thread here ({error.strerror}); ext4 has them")
     finally:
         os.close(probe)

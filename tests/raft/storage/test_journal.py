@@ -397,6 +397,23 @@ def test_a_journal_that_can_not_be_read_is_no_matter_of_the_system(
     LogStore.open(path, create=False).close()
 
 
+def test_a_journal_that_is_read_in_part_does_not_end_there(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to a bad sector, behind which acknowledged records may lie."""
+    store = founded(path)
+    for index in (2, 3):
+        write(store, index)
+    copy = crashed(path)
+    store.close()
+    whole = os.preadv
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "preadv", lambda *words: min(whole(*words), PAGE_BYTES))
+        with pytest.raises(LogDamaged, match=r"only 4096 of 262144 bytes.*if the disk is healthy"):
+            LogStore.open(copy, create=False)
+    assert last_index(copy) == 3
+
+
 def test_a_start_that_came_to_nothing_is_made_good(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -409,6 +426,21 @@ def test_a_start_that_came_to_nothing_is_made_good(path: Path, monkeypatch: pyte
     write(store, 2)
     store.close()
     assert last_index(path) == 2
+
+
+def assert_refuses_all(store: LogStore, path: Path) -> None:
+    """After the write of entry 3 has failed."""
+    for attempt in (
+        lambda: write(store, 3),
+        lambda: store.begin_persist(entry(3), -1),
+        lambda: store.put_meta("a", b"b"),
+        lambda: store.compact(5, store.group(5).base),
+    ):
+        with pytest.raises(LogFailed, match="takes no writes since one failed"):
+            attempt()
+    assert store.group(5).last_index == 2
+    store.close()
+    assert last_index(path) in (2, 3), "nothing is known of the write that failed"
 
 
 def test_after_a_failed_write_of_the_journal_every_later_one_is_refused(
@@ -424,16 +456,7 @@ def test_after_a_failed_write_of_the_journal_every_later_one_is_refused(
         patched.setattr(os, "pwrite", fail)
         with pytest.raises(LogFailed, match=r"Input/output error.*see that the disk is healthy"):
             write(store, 3)
-    for attempt in (
-        lambda: write(store, 3),
-        lambda: store.put_meta("a", b"b"),
-        lambda: store.compact(5, store.group(5).base),
-    ):
-        with pytest.raises(LogFailed, match="takes no writes since one failed"):
-            attempt()
-    assert store.group(5).last_index == 2
-    store.close()
-    assert last_index(path) in (2, 3), "nothing is known of the write that failed"
+    assert_refuses_all(store, path)
 
 
 def test_a_write_that_was_cut_short_has_failed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -603,16 +626,7 @@ def test_after_a_write_of_the_kernel_failed_every_later_one_is_refused(path: Pat
         patched.setattr(aio, "end", fail)
         with pytest.raises(LogFailed, match=r"output error.*see that the disk is healthy"):
             store.end_persist()
-    for attempt in (
-        lambda: store.begin_persist(entry(3), eventfd),
-        lambda: write(store, 3),
-        lambda: store.compact(5, store.group(5).base),
-    ):
-        with pytest.raises(LogFailed, match="takes no writes since one failed"):
-            attempt()
-    assert store.group(5).last_index == 2
-    store.close()
-    assert last_index(path) in (2, 3), "nothing is known of the write that failed"
+    assert_refuses_all(store, path)
 
 
 def test_a_file_system_that_has_no_direct_input_and_output_does_without(
