@@ -43,8 +43,8 @@ from server.keyspace.meta import DATABASES, Meta
 from server.keyspace.notes import ScriptNotes
 from server.keyspace.store import Store
 
-derived_size_max = 100_000
-"""Records that Derived stands for: about ten megabytes."""
+derived_size_max = 200_000
+"""Records that Derived stands for: about twenty megabytes."""
 opened_max = 64
 """Collections that are kept as they are, see collection.py."""
 _NULL_BYTES_MAX = 5

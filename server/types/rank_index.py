@@ -6,19 +6,20 @@ keeps counts of intervals, in levels: a B+ tree whose leaves are the table itsel
     level 0      bound -> count     elements in [bound, next bound of level 0)
     level 1      bound -> count     elements in [bound, next bound of level 1), which is some 280 intervals of level 0
     …
-    the root     not stored         the intervals of the highest level
+    the root     not stored         the intervals of the highest level, up to 20,000
 
     record: index prefix, level:u8, bound -> count:u32, in the same collection
 
 The first bound of every level is empty, and the bounds of a level are bounds of the level below too: each interval is
 divided by those below it and never cut by them. A bound is the shortest key that lies between two elements, as it is
 written whenever something near it comes or goes. A node is an interval with the intervals directly below it, wide so
-that there are few levels, each of which is a record more to write. How many there are is `height`, which the owner of
-the index keeps with its own meta (1 for a new one).
+that there are few levels, each of which is a record more to write; widest the root, which is read once: to more than a
+million elements level 0 is enough. How many levels there are is `height`, which the owner of the index keeps with its
+own meta (1 for a new one).
 
 Nodes are read when they are walked through, one range of records each, and changed in memory: `add` only counts. Within
-an interval of level 0 a scan of the table counts; of one that is asked for again some bytes of each element are kept,
-which mostly tell it from the others (`_Inside`), as far as the owner of the index gives room.
+an interval of level 0 a scan of the table counts; of what it reads some bytes of each element are kept, which mostly
+tell it from the others (`_Inside`), as far as the owner of the index gives room.
 
 `save` sets right what has grown or shrunk. An interval of level 0 with too many elements is read once and cut into as
 many parts as it takes (which is also how an index over a table that was there already is built: `add` all of it to
@@ -40,7 +41,9 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from operator import itemgetter
 from struct import Struct
+from sys import byteorder
 from typing import NamedTuple
+from zlib import crc32
 
 from server.keyspace.collection import Collection
 from server.keyspace.order import tails
@@ -61,6 +64,8 @@ ELEMENTS = Fanout(128, 80, 32)
 """In an interval of level 0: what a rank costs at first is a scan of up to half of them."""
 NODES = Fanout(400, 250, 100)
 """Intervals in a node."""
+ROOT_MAX = 20_000
+"""Intervals in the root, which is divided as any other node if there are more. To read them takes some 10 ms."""
 INTERVAL_EXPECTED = 90
 """About what an interval of level 0 holds on average."""
 EDGE_MAX = 256
@@ -70,13 +75,18 @@ AHEAD_MAX = 1024
 _AHEAD_BYTES_MAX = 1 << 20
 """About so much of them, where they are large."""
 _EDGE_AT_FIRST = 16
-_SUMMED_BITS = 4
-_SUMMED = 1 << _SUMMED_BITS
-"""Intervals whose counts are added up together."""
+_SUM_BITS = 5
+_SUM = 1 << _SUM_BITS
+"""So many counts are added up together, and so many sums of counts."""
+_TOTAL_BITS = 2 * _SUM_BITS
 _PART_BYTES = 4
 """Of an element that are kept: an array of unsigned integers holds them."""
-_PARTS_IN_RECORD = 24
-"""So many take as much memory as a record of the index; what holds them as much as two."""
+_MARK_BITS = 16
+"""Of a checksum of an element."""
+_NOT_KNOWN = 0
+"""No element's mark."""
+_PARTS_IN_RECORD = 16
+"""So many, with their marks, take as much memory as a record of the index; what holds them as much as two."""
 _REFUSALS = 8
 """For lack of room, until what was kept longest makes some."""
 _COUNT = Struct(">I")
@@ -86,7 +96,7 @@ _LEVELS = [bytes((level,)) for level in range(256)]
 class _Node:
     """An interval and the intervals directly below it."""
 
-    __slots__ = ("bounds", "counts", "kids", "level", "stop", "stored", "sums")
+    __slots__ = ("bounds", "counts", "kids", "level", "stop", "stored", "sums", "totals")
 
     def __init__(self, level: int, bounds: list[bytes], counts: list[int], stop: bytes | None) -> None:
         self.level = level
@@ -102,7 +112,9 @@ class _Node:
         self.stored: dict[int, int] = {}
         """Intervals that elements have come to or gone from since the last `save`, and their counts before that."""
         self.sums: list[int] = []
-        """Of the counts, _SUMMED at a time; empty: to be made anew."""
+        """Of _SUM counts each, the first ones; those that are not there are to be made."""
+        self.totals: list[int] = []
+        """Of _SUM sums each, likewise."""
 
     def stop_of(self, at: int) -> bytes | None:
         """Where interval `at` ends."""
@@ -116,45 +128,79 @@ class _Node:
 
     def before(self, at: int) -> int:
         """Elements before interval `at`."""
-        sums = self.sums or self._add_up()
-        whole = at >> _SUMMED_BITS
-        rest = whole << _SUMMED_BITS
-        return sum(sums[:whole]) + sum(self.counts[rest:at])
+        counts, sums, totals = self.counts, self.sums, self.totals
+        if len(totals) << _TOTAL_BITS < len(counts):
+            self._add_up()
+        first, second = at >> _TOTAL_BITS, at >> _SUM_BITS
+        return (
+            sum(totals[:first])
+            + sum(sums[first << _SUM_BITS : second])
+            + sum(counts[second << _SUM_BITS : at])
+        )
 
     def find(self, rank: int) -> tuple[int, int]:
         """The interval in which the element is that so many lie before, and how many of those are in it too."""
-        counts = self.counts
+        if len(self.totals) << _TOTAL_BITS < len(self.counts):
+            self._add_up()
         at = 0
-        for elements in self.sums or self._add_up():
-            if rank < elements:
-                break
-            rank -= elements
-            at += _SUMMED
-        while rank >= counts[at]:
-            rank -= counts[at]
-            at += 1
+        for counts in (self.totals, self.sums, self.counts):
+            at <<= _SUM_BITS
+            while rank >= counts[at]:
+                rank -= counts[at]
+                at += 1
         return at, rank
 
-    def _add_up(self) -> list[int]:
-        counts = self.counts
-        self.sums = [sum(counts[first : first + _SUMMED]) for first in range(0, len(counts), _SUMMED)]
-        return self.sums
+    def change(self, at: int, count: int) -> None:
+        """`count` elements (negative: fewer) have come to interval `at`."""
+        counts, sums, totals = self.counts, self.sums, self.totals
+        counts[at] += count
+        if at >> _SUM_BITS < len(sums):
+            sums[at >> _SUM_BITS] += count
+            if at >> _TOTAL_BITS < len(totals):
+                totals[at >> _TOTAL_BITS] += count
+
+    def replaced(self, first: int) -> None:
+        """The intervals from `first` on are others."""
+        del self.sums[first >> _SUM_BITS :]
+        del self.totals[first >> _TOTAL_BITS :]
+
+    def _add_up(self) -> None:
+        counts, sums, totals = self.counts, self.sums, self.totals
+        for first in range(len(sums) << _SUM_BITS, len(counts), _SUM):
+            sums.append(sum(counts[first : first + _SUM]))
+        for first in range(len(totals) << _SUM_BITS, len(sums), _SUM):
+            totals.append(sum(sums[first : first + _SUM]))
 
 
 class _Inside:
-    """What is known of the elements of an interval of level 0: how they all begin, and some bytes of each behind that.
-    It is of no use any more when there is an element that begins otherwise."""
+    """What is known of the elements of an interval of level 0: how they all begin, and some bytes of each behind that,
+    its part. Where several have the same part a mark tells which of them an element is, if it is known to be one of
+    them; or else they are read. It is of no use any more when there is an element that begins otherwise."""
 
-    __slots__ = ("begin", "parts", "size")
+    __slots__ = ("begin", "marks", "parts", "size")
 
     def __init__(self, keys: list[bytes]) -> None:
         """`keys`: the elements, in order."""
         alike = _common(keys[0], keys[-1]) if keys else 0
         self.begin = keys[0][:alike] if keys else b""
-        self.parts = array("I", [self.part(key) for key in keys])
+        self.parts = self._parts(keys)
         """In order. To elements that end before, zeros are added: equal parts tell nothing of the order."""
+        differ = len(set(self.parts)) == len(keys)
+        self.marks = array("H", bytes(2 * len(keys)) if differ else [_mark(key) for key in keys])
+        """Of the same elements, if they are known: they need not be where no other one has the part."""
         self.size = 2 + len(keys) // _PARTS_IN_RECORD
         """In records, about, when it was read."""
+
+    def _parts(self, keys: list[bytes]) -> "array[int]":
+        skip = len(self.begin)
+        pieces = [key[skip : skip + _PART_BYTES] for key in keys]
+        joined = b"".join(pieces)
+        if len(joined) < _PART_BYTES * len(pieces):
+            joined = b"".join([piece.ljust(_PART_BYTES, b"\0") for piece in pieces])
+        parts = array("I", joined)
+        if byteorder == "little":
+            parts.byteswap()
+        return parts
 
     def part(self, key: bytes) -> int:
         """Of a key that begins as they all do."""
@@ -167,17 +213,39 @@ class _Inside:
         """The first key that `part` can be of."""
         return self.begin + part.to_bytes(_PART_BYTES, "big").rstrip(b"\0")
 
+    def marked(self, key: bytes, low: int, stop: int) -> int | None:
+        """Which of [low, stop), all those with the part of `key`, is `key`; it is one of them. None: not known."""
+        marks = self.marks[low:stop]
+        if marks.count(_NOT_KNOWN):
+            return None
+        mark = _mark(key)
+        return low + marks.index(mark) if marks.count(mark) == 1 else None
+
+    def learn(self, keys: list[bytes], low: int) -> None:
+        """These are the elements from `low` on that have one part."""
+        for at, key in enumerate(keys, low):
+            self.marks[at] = _mark(key)
+
     def change(self, key: bytes, count: int) -> bool:
         """`key` has come or gone. Whether this is of use still."""
         if not key.startswith(self.begin):
             return False
-        parts, part = self.parts, self.part(key)
-        at = bisect_left(parts, part)
+        parts, marks, part = self.parts, self.marks, self.part(key)
+        low = bisect_left(parts, part)
+        stop = bisect_right(parts, part, low)
         if count > 0:
-            parts.insert(at, part)
-        else:
-            assert parts[at] == part, "an element is gone that was not there"
-            del parts[at]
+            parts.insert(low, part)
+            marks.insert(low, _NOT_KNOWN)
+            for at in range(low, stop + 1):
+                marks[at] = _NOT_KNOWN
+            return True
+        assert low < stop, "an element is gone that was not there"
+        found = low if low + 1 == stop else self.marked(key, low, stop)
+        if found is None:
+            found = low
+            for at in range(low, stop):
+                marks[at] = _NOT_KNOWN
+        del parts[found], marks[found]
         return True
 
 
@@ -224,8 +292,8 @@ class RankIndex:
         self._last: _Edge | None = None
         self._ahead = _EDGE_AT_FIRST
         """How many elements are read next at an edge."""
-        self._insides: dict[bytes, _Inside | None] = {}
-        """By the bounds of the intervals, those that were asked of last at the end; None: only once."""
+        self._insides: dict[bytes, _Inside] = {}
+        """By the bounds of the intervals, those that were read last at the end."""
         self._refused = 0
         """Intervals that there was no room for."""
         self._changed: list[_Node] = []
@@ -249,7 +317,8 @@ class RankIndex:
 
     def __len__(self) -> int:
         """How many elements there are."""
-        return sum(self._root.counts)
+        root = self._root
+        return root.before(len(root.counts))
 
     def add(self, key: bytes, count: int = 1) -> None:
         """`count` elements (negative: fewer) have come to the interval of `key`: one at `key` itself, or any number
@@ -273,18 +342,16 @@ class RankIndex:
         node = self._root
         while True:
             at = bisect_right(node.bounds, key) - 1
-            counts, stored, sums = node.counts, node.stored, node.sums
+            stored = node.stored
             if at not in stored:
                 if not stored:
                     self._changed.append(node)
-                stored[at] = counts[at]
-            counts[at] += count
-            if sums:
-                sums[at >> _SUMMED_BITS] += count
+                stored[at] = node.counts[at]
+            node.change(at, count)
             if not node.level:
                 break
             node = node.kids[at] or self._kid(node, at)
-        if counts[at] > ELEMENTS.most or (count < 0 and self._joinable(node, at)):
+        if node.counts[at] > ELEMENTS.most or (count < 0 and self._joinable(node, at)):
             self._unsettled = True
         if self._insides:
             inside = self._insides.get(node.bounds[at])
@@ -308,12 +375,18 @@ class RankIndex:
             return before if key < inside.begin else before + node.counts[at]
         parts, part = inside.parts, inside.part(key)
         low = bisect_left(parts, part)
-        alike = bisect_right(parts, part, low) - low
-        before += low
-        if not alike or (is_there and alike == 1):
-            return before
-        first = max(inside.first(part), node.bounds[at], self.lowest)
-        return before if key <= first else before + self._scanned(first, key)
+        if is_there and (low + 1 == len(parts) or parts[low + 1] != part):
+            return before + low
+        stop = bisect_right(parts, part, low)
+        if low == stop:
+            return before + low
+        found = inside.marked(key, low, stop) if is_there else None
+        if found is None:
+            first = max(inside.first(part), node.bounds[at])
+            alike = list(islice(self._elements(first, None), stop - low))
+            inside.learn(alike, low)
+            found = low + bisect_left(alike, key)
+        return before + found
 
     def key_at(self, rank: int) -> bytes:
         """The element before which `rank` others lie; there must be one. Not between `add` and `save`."""
@@ -376,7 +449,7 @@ class RankIndex:
         for node in self._changed:
             for at, count in node.stored.items():
                 touched.setdefault(self._place(node.level, node.bounds[at]), count)
-        parts = self._settle(self._root)
+        parts = self._settle(self._root, ROOT_MAX)
         while len(parts) > 1:
             bounds = [part.bounds[0] for part in parts]
             root = _Node(self.height, bounds, [sum(part.counts) for part in parts], None)
@@ -385,7 +458,7 @@ class RankIndex:
                 touched.setdefault(self._place(self.height, bound), None)
             self.size += len(bounds)
             self.height += 1
-            parts = self._divided(root)
+            parts = self._divided(root, ROOT_MAX)
         self._root = parts[0]
         while self.height > 1 and len(self._root.bounds) == 1:
             touched.setdefault(self._place(self.height - 1, b""), self._root.counts[0])
@@ -427,31 +500,29 @@ class RankIndex:
         return kid
 
     def _look_inside(self, node: _Node, at: int, room: int) -> _Inside | None:
-        """What is to be kept of interval `at` of a node of level 0 from now on. None: nothing, as it was not asked of
-        before, or as there is no room; so who asks of ever other intervals pays no more than a scan for each."""
-        insides, bound = self._insides, node.bounds[at]
-        again = bound in insides
-        wanted = 2 + node.counts[at] // _PARTS_IN_RECORD if again else 1
+        """What is to be kept of interval `at` of a node of level 0 from now on. None: nothing, as there is no room; so
+        who asks of ever other intervals pays little more than a scan of a part of each."""
+        wanted = 2 + node.counts[at] // _PARTS_IN_RECORD
         if wanted > room:
             self._refused += 1
             if self._refused % _REFUSALS:
                 return None
             room += self.size
-            while insides and self.size + wanted > room:
-                self._forget_inside(next(iter(insides)))
-            if self.size + wanted > room or (again and bound not in insides):
+            while self._insides and self.size + wanted > room:
+                self._forget_inside(next(iter(self._insides)))
+            if self.size + wanted > room:
                 return None
-        self._forget_inside(bound)
-        inside = _Inside(list(self._elements(bound, node.stop_of(at)))) if again else None
-        insides[bound] = inside
-        self.size += 1 if inside is None else inside.size
+        bound = node.bounds[at]
+        inside = _Inside(list(self._elements(bound, node.stop_of(at))))
+        self._insides[bound] = inside
+        self.size += inside.size
         return inside
 
     def _forget_inside(self, bound: bytes) -> None:
         """The interval is another now, or makes room."""
-        if bound in self._insides:
-            inside = self._insides.pop(bound)
-            self.size -= 1 if inside is None else inside.size
+        inside = self._insides.pop(bound, None)
+        if inside is not None:
+            self.size -= inside.size
 
     def _before(self, key: bytes, node: _Node, at: int) -> int:
         """How many elements of interval `at` of a node of level 0 lie before `key`. Counts those on the side of it on
@@ -493,14 +564,14 @@ class RankIndex:
 
     # -- setting right ------------------------------------------------------------------------------------------
 
-    def _settle(self, node: _Node) -> list[_Node]:
-        """`node`, with no interval below it too large or too small; as several nodes if it is too large then."""
+    def _settle(self, node: _Node, most: int) -> list[_Node]:
+        """`node`, with no interval below it too large or too small; as several nodes if there are more than `most`."""
         changed = sorted(node.stored, reverse=True)
         node.stored.clear()
         bounds = [node.bounds[at] for at in changed]
         for at in changed:  # from behind: the others stay where they are
             if node.level:
-                parts = self._settle(self._kid(node, at))
+                parts = self._settle(self._kid(node, at), NODES.most)
                 if len(parts) > 1:
                     pieces = [(part.bounds[0], sum(part.counts)) for part in parts]
                     self._replace(node, at, at + 1, pieces, parts)
@@ -509,7 +580,7 @@ class RankIndex:
                 self._replace(node, at, at + 1, pieces, [None] * len(pieces))
         for bound in bounds:
             self._join(node, bound)
-        return self._divided(node)
+        return self._divided(node, most)
 
     def _replace(
         self,
@@ -532,7 +603,7 @@ class RankIndex:
         node.bounds[first:stop] = [bound for bound, _ in pieces]
         node.counts[first:stop] = [count for _, count in pieces]
         node.kids[first:stop] = kids
-        node.sums = []
+        node.replaced(first)
 
     def _cut(self, start: bytes, stop: bytes | None, count: int) -> list[tuple[bytes, int]]:
         """An interval of level 0 in several, as (bound, count)."""
@@ -563,7 +634,7 @@ class RankIndex:
                 left.counts += right.counts
                 left.kids += right.kids
                 left.stop = right.stop
-                left.sums = []
+                left.replaced(0)
             joined = node.bounds[at], node.counts[at] + node.counts[at + 1]
             self._replace(node, at, at + 2, [joined], [left])
 
@@ -587,9 +658,9 @@ class RankIndex:
         """What is directly below interval `at`: nodes or elements."""
         return len(self._kid(node, at).bounds) if node.level else node.counts[at]
 
-    def _divided(self, node: _Node) -> list[_Node]:
-        """`node`, or if it is too large its parts."""
-        if len(node.bounds) <= NODES.most:
+    def _divided(self, node: _Node, most: int) -> list[_Node]:
+        """`node`, or if there are more than `most` intervals in it its parts."""
+        if len(node.bounds) <= most:
             return [node]
         parts: list[_Node] = []
         first = 0
@@ -617,6 +688,11 @@ def _between(low: bytes, high: bytes) -> bytes:
     """The shortest key that lies behind `low` and not behind `high`."""
     same = _common(low, high)
     return high[: same + 1]
+
+
+def _mark(key: bytes) -> int:
+    """Bits of a checksum of `key`."""
+    return crc32(key) >> 32 - _MARK_BITS or _NOT_KNOWN + 1
 
 
 def _common(low: bytes, high: bytes) -> int:

@@ -23,6 +23,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nodes that few elements divide and join."""
     monkeypatch.setattr(rank_index, "NODES", NARROW)
     monkeypatch.setattr(rank_index, "ELEMENTS", NARROW)
+    monkeypatch.setattr(rank_index, "ROOT_MAX", NARROW.most)
 
 
 class Indexed:
@@ -91,7 +92,7 @@ class Indexed:
             assert level == 0 or set(bounds) <= set(below)
             below = bounds
         assert collection.range(INDEX + bytes((self.height,)), INDEX + b"\xff") == []
-        assert len(below) <= rank_index.NODES.most
+        assert len(below) <= rank_index.ROOT_MAX
 
 
 class Changes(RuleBasedStateMachine):
@@ -161,6 +162,25 @@ def test_one_change_writes_a_record_a_level() -> None:
     assert len(indexed.group.written) == indexed.height + 2  # and the element, and the head
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_root_is_wider_than_other_nodes(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """It gets a level below it when it is full, divided as other nodes are, and loses that when one node is left."""
+    monkeypatch.setattr(rank_index, "ROOT_MAX", 300)
+    random = Random(seed)
+    indexed = Indexed()
+    heights = []
+    for size in (2000, 5000, 20_000, 15_000, 8000, 500, 20):
+        added = {b"%06d" % number for number in random.sample(range(100_000), size)}
+        indexed.change(added, set(indexed.model) - set(random.sample(indexed.model, len(indexed.model) // 9)))
+        for _ in range(5):
+            key = random.choice(indexed.model)
+            indexed.change(set(), {key})
+            indexed.change({key + b"0"}, set())
+        indexed.check_records()
+        heights.append(indexed.height)
+    assert heights == [1, 1, 2, 2, 2, 2, 1]
+
+
 def test_bounds_are_short_and_nodes_wide(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each change writes bounds: they are no longer than it takes to lie between two elements."""
     monkeypatch.setattr(rank_index, "NODES", NODES)
@@ -218,6 +238,19 @@ class Kept(Indexed):
         if at < len(self.model):
             assert index.key_at(at) == self.model[at]
 
+    def read_nothing_again(self) -> None:
+        """Who has asked for every element knows them all."""
+        for key in self.model:
+            self.ask(key)
+        self.ask_nobody()
+
+    def ask_nobody(self) -> None:
+        """Every element is known."""
+        index = self.index
+        assert index is not None
+        index.attach(None)  # type: ignore[arg-type]
+        assert [index.rank(key, is_there=True) for key in self.model] == list(range(len(self.model)))
+
 
 @pytest.mark.parametrize("room", [0, 150, 10_000])
 @pytest.mark.parametrize("seed", range(4))
@@ -243,13 +276,19 @@ def test_what_is_known_of_intervals_follows_every_change(seed: int, room: int) -
 def test_who_asks_again_reads_nothing() -> None:
     kept = Kept(10_000)
     kept.change({b"%06d" % number for number in range(3000)}, set())
-    for _ in range(2):
-        for key in kept.model:
-            kept.ask(key)
-    index = kept.index
-    assert index is not None
-    index.attach(None)  # type: ignore[arg-type]
-    assert [index.rank(key, is_there=True) for key in kept.model] == list(range(3000))
+    kept.read_nothing_again()
+
+
+def test_who_asks_again_for_elements_that_are_much_alike_reads_nothing() -> None:
+    """As members with the same score are."""
+    kept = Kept(10_000)
+    kept.change({b"%06d%06d" % (number // 3, number) for number in range(3000)}, set())
+    kept.read_nothing_again()
+    removed = {kept.model[at] for at in range(0, 3000, 7)}
+    kept.change(set(), removed)
+    kept.ask_nobody()
+    kept.change(removed, set())
+    kept.read_nothing_again()
 
 
 def test_what_it_takes_does_not_grow_with_what_is_taken_off() -> None:
