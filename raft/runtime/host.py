@@ -60,9 +60,10 @@ _BUFFER_BYTES_MAX = 64 << 20
 """Waiting for one peer besides the largest frame."""
 _PULSES = (MessageKind.HEARTBEAT, MessageKind.HEARTBEAT_RESPONSE)
 APPLY_REST_S = 0.1
-"""Between two pieces of work for the apply thread, unless there are APPLY_BYTES_MIN to apply or somebody waits. A piece
-costs like a hundred entries, and until then reads find what is not applied in memory."""
-APPLY_BYTES_MIN = 256 << 10
+"""Between two pieces of work for the apply thread, unless there are APPLY_BYTES to apply or somebody waits. A piece
+costs like some ten entries, and until then reads find what is not applied in memory."""
+APPLY_BYTES = 64 << 10
+"""Of a piece, about, unless one entry is larger: what the loop has to do with it at once."""
 _KINDS = frozenset(MessageKind) - {MessageKind.SNAPSHOT}  # that one comes by the lane of its own
 
 
@@ -102,7 +103,8 @@ class Host:
         self._outboxes: dict[int, list[Envelope]] = {}
         self._to_save: list[tuple[Group, Ready, GroupWrite]] = []
         self._saving = False
-        self._to_apply: set[Group] = set()
+        self._to_apply: dict[Group, None] = {}
+        """Those with something to apply, who waits longest first."""
         self._to_apply_bytes = 0
         self._rest_until_s = 0.0
         self._applying = False
@@ -285,22 +287,36 @@ class Host:
         """The group has committed entries of `size_bytes` to apply. `awaited`: without a rest."""
         if awaited:
             self._rest_until_s = 0.0
-        self._to_apply.add(group)
+        self._to_apply[group] = None
         self._to_apply_bytes += size_bytes
 
     def _flush_apply(self) -> None:
         """Hand over what is committed: at once when the thread has rested, else in larger pieces, as waking it and
         fighting over the interpreter lock with it costs more than most entries. The next tick comes in any case."""
         now_s = time.monotonic()
-        if now_s < self._rest_until_s and self._to_apply_bytes < APPLY_BYTES_MIN:
+        if now_s < self._rest_until_s and self._to_apply_bytes < APPLY_BYTES:
             return
-        self._rest_until_s = now_s + APPLY_REST_S
-        self._to_apply_bytes = 0
-        groups, self._to_apply = self._to_apply, set()
-        work = [(group, entries) for group in groups if (entries := group.take_to_apply())]
+        room = APPLY_BYTES
+        work: list[tuple[Group, list[Entry]]] = []
+        while self._to_apply and room > 0:
+            group = next(iter(self._to_apply))
+            del self._to_apply[group]
+            if entries := group.take_to_apply(room):
+                work.append((group, entries))
+                size_bytes = sum(len(entry.data) for entry in entries)
+                self._to_apply_bytes -= size_bytes
+                room -= size_bytes
+                if group.to_apply:
+                    self._to_apply[group] = None
+        if self._to_apply:
+            self._rest_until_s = 0.0
+        else:
+            self._rest_until_s = now_s + APPLY_REST_S
+            self._to_apply_bytes = 0  # what is not there any more as a snapshot was installed counts no more
         if work:
             self._applying = True
-            self._apply.submit(partial(_apply_all, work), lambda _: self._applied(work))
+            jobs = [group.machine.begin_apply(entries) for group, entries in work]
+            self._apply.submit(partial(_run_all, jobs), lambda _: self._applied(work))
 
     def _applied(self, work: list[tuple[Group, list[Entry]]]) -> None:
         self._applying = False
@@ -391,7 +407,7 @@ class Host:
             self._completions.close()
 
 
-def _apply_all(work: list[tuple[Group, list[Entry]]]) -> None:
+def _run_all(jobs: list[Callable[[], None]]) -> None:
     """APPLY thread."""
-    for group, entries in work:
-        group.machine.apply(entries)
+    for job in jobs:
+        job()
