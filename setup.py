@@ -30,7 +30,8 @@ ROOMS = {
     "server/telemetry": "stats",
     "server/keyspace": "breath cache collection databases deletions derived events heads home hot layer layout ledger"
     " leveldb notes order slots store uses view",
-    "server/types": "crc_order expiry hashes keys lists numbers rank_index sets streams strings zset_ranges zsets",
+    "server/types": "crc_order expiry hashes keys lists numbers rank_index rank_inside sets"
+    " streams strings zset_ranges zsets",
     "server/dispatch": "asking blocking caching connection dispatcher gate hot observers order permissions places",
     "server/net": "budget connection output reactor",
     "server/shard": "call clock draft evaluator forward gather overlay periods proofs receipts replica route router"

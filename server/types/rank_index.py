@@ -19,7 +19,7 @@ own meta (1 for a new one).
 
 Nodes are read when they are walked through, one range of records each, and changed in memory: `add` only counts. Within
 an interval of level 0 a scan of the table counts; of what it reads some bytes of each element are kept, which mostly
-tell it from the others (`_Inside`), as far as the owner of the index gives room.
+tell it from the others (rank_inside.py), as far as the owner of the index gives room.
 
 `save` sets right what has grown or shrunk. An interval of level 0 with too many elements is read once and cut into as
 many parts as it takes (which is also how an index over a table that was there already is built: `add` all of it to
@@ -35,18 +35,16 @@ come next read already (`edge`), more of them each time.
 Usable for any ordered table of a Collection: the prefix of the elements and a prefix for the index are all it knows.
 """
 
-from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from operator import itemgetter
 from struct import Struct
-from sys import byteorder
 from typing import NamedTuple
-from zlib import crc32
 
 from server.keyspace.collection import Collection
 from server.keyspace.order import tails
+from server.types.rank_inside import PARTS_IN_RECORD, Inside, common
 
 
 class Fanout(NamedTuple):
@@ -79,14 +77,6 @@ _SUM_BITS = 5
 _SUM = 1 << _SUM_BITS
 """So many counts are added up together, and so many sums of counts."""
 _TOTAL_BITS = 2 * _SUM_BITS
-_PART_BYTES = 4
-"""Of an element that are kept: an array of unsigned integers holds them."""
-_MARK_BITS = 16
-"""Of a checksum of an element."""
-_NOT_KNOWN = 0
-"""No element's mark."""
-_PARTS_IN_RECORD = 16
-"""So many, with their marks, take as much memory as a record of the index; what holds them as much as two."""
 _REFUSALS = 8
 """For lack of room, until what was kept longest makes some."""
 _COUNT = Struct(">I")
@@ -172,83 +162,6 @@ class _Node:
             totals.append(sum(sums[first : first + _SUM]))
 
 
-class _Inside:
-    """What is known of the elements of an interval of level 0: how they all begin, and some bytes of each behind that,
-    its part. Where several have the same part a mark tells which of them an element is, if it is known to be one of
-    them; or else they are read. It is of no use any more when there is an element that begins otherwise."""
-
-    __slots__ = ("begin", "marks", "parts", "size")
-
-    def __init__(self, keys: list[bytes]) -> None:
-        """`keys`: the elements, in order."""
-        alike = _common(keys[0], keys[-1]) if keys else 0
-        self.begin = keys[0][:alike] if keys else b""
-        self.parts = self._parts(keys)
-        """In order. To elements that end before, zeros are added: equal parts tell nothing of the order."""
-        differ = len(set(self.parts)) == len(keys)
-        self.marks = array("H", bytes(2 * len(keys)) if differ else [_mark(key) for key in keys])
-        """Of the same elements, if they are known: they need not be where no other one has the part."""
-        self.size = 2 + len(keys) // _PARTS_IN_RECORD
-        """In records, about, when it was read."""
-
-    def _parts(self, keys: list[bytes]) -> "array[int]":
-        skip = len(self.begin)
-        pieces = [key[skip : skip + _PART_BYTES] for key in keys]
-        joined = b"".join(pieces)
-        if len(joined) < _PART_BYTES * len(pieces):
-            joined = b"".join([piece.ljust(_PART_BYTES, b"\0") for piece in pieces])
-        parts = array("I", joined)
-        if byteorder == "little":
-            parts.byteswap()
-        return parts
-
-    def part(self, key: bytes) -> int:
-        """Of a key that begins as they all do."""
-        skip = len(self.begin)
-        piece = key[skip : skip + _PART_BYTES]
-        part = int.from_bytes(piece, "big")
-        return part if len(piece) == _PART_BYTES else part << 8 * (_PART_BYTES - len(piece))
-
-    def first(self, part: int) -> bytes:
-        """The first key that `part` can be of."""
-        return self.begin + part.to_bytes(_PART_BYTES, "big").rstrip(b"\0")
-
-    def marked(self, key: bytes, low: int, stop: int) -> int | None:
-        """Which of [low, stop), all those with the part of `key`, is `key`; it is one of them. None: not known."""
-        marks = self.marks[low:stop]
-        if marks.count(_NOT_KNOWN):
-            return None
-        mark = _mark(key)
-        return low + marks.index(mark) if marks.count(mark) == 1 else None
-
-    def learn(self, keys: list[bytes], low: int) -> None:
-        """These are the elements from `low` on that have one part."""
-        for at, key in enumerate(keys, low):
-            self.marks[at] = _mark(key)
-
-    def change(self, key: bytes, count: int) -> bool:
-        """`key` has come or gone. Whether this is of use still."""
-        if not key.startswith(self.begin):
-            return False
-        parts, marks, part = self.parts, self.marks, self.part(key)
-        low = bisect_left(parts, part)
-        stop = bisect_right(parts, part, low)
-        if count > 0:
-            parts.insert(low, part)
-            marks.insert(low, _NOT_KNOWN)
-            for at in range(low, stop + 1):
-                marks[at] = _NOT_KNOWN
-            return True
-        assert low < stop, "an element is gone that was not there"
-        found = low if low + 1 == stop else self.marked(key, low, stop)
-        if found is None:
-            found = low
-            for at in range(low, stop):
-                marks[at] = _NOT_KNOWN
-        del parts[found], marks[found]
-        return True
-
-
 class _Edge:
     """The first elements of the table, or the last ones: all on one side of `bound`."""
 
@@ -292,7 +205,7 @@ class RankIndex:
         self._last: _Edge | None = None
         self._ahead = _EDGE_AT_FIRST
         """How many elements are read next at an edge."""
-        self._insides: dict[bytes, _Inside] = {}
+        self._insides: dict[bytes, Inside] = {}
         """By the bounds of the intervals, those that were read last at the end."""
         self._refused = 0
         """Intervals that there was no room for."""
@@ -499,10 +412,10 @@ class RankIndex:
             kid = node.kids[at] = self._read(node.level - 1, node.bounds[at], node.stop_of(at))
         return kid
 
-    def _look_inside(self, node: _Node, at: int, room: int) -> _Inside | None:
+    def _look_inside(self, node: _Node, at: int, room: int) -> Inside | None:
         """What is to be kept of interval `at` of a node of level 0 from now on. None: nothing, as there is no room; so
         who asks of ever other intervals pays little more than a scan of a part of each."""
-        wanted = 2 + node.counts[at] // _PARTS_IN_RECORD
+        wanted = 2 + node.counts[at] // PARTS_IN_RECORD
         if wanted > room:
             self._refused += 1
             if self._refused % _REFUSALS:
@@ -513,7 +426,7 @@ class RankIndex:
             if self.size + wanted > room:
                 return None
         bound = node.bounds[at]
-        inside = _Inside(list(self._elements(bound, node.stop_of(at))))
+        inside = Inside(list(self._elements(bound, node.stop_of(at))))
         self._insides[bound] = inside
         self.size += inside.size
         return inside
@@ -686,16 +599,5 @@ def _is_nearer_to_stop(key: bytes, low: bytes, stop: bytes) -> bool:
 
 def _between(low: bytes, high: bytes) -> bytes:
     """The shortest key that lies behind `low` and not behind `high`."""
-    same = _common(low, high)
+    same = common(low, high)
     return high[: same + 1]
-
-
-def _mark(key: bytes) -> int:
-    """Bits of a checksum of `key`."""
-    return crc32(key) >> 32 - _MARK_BITS or _NOT_KNOWN + 1
-
-
-def _common(low: bytes, high: bytes) -> int:
-    """How many bytes they have in common, from their beginning."""
-    pairs = enumerate(zip(low, high, strict=False))
-    return next((at for at, (one, other) in pairs if one != other), min(len(low), len(high)))
