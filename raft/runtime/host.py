@@ -111,7 +111,7 @@ class Host:
         self._completions = Completions()
         self.disk = Disk(store, self._completions, self.fail)
         self.bulk = Worker("raft-bulk", self._completions, self.fail)
-        self._apply = Worker("raft-apply", self._completions, self.fail, patient=True)
+        self._apply = Worker("raft-apply", self._completions, self.fail)
         self.snapshots = Snapshots(self, links)
         self.compaction = Compaction(self, sync_state)
         if links is not None:
@@ -316,7 +316,8 @@ class Host:
         if work:
             self._applying = True
             jobs = [group.machine.begin_apply(entries) for group, entries in work]
-            self._apply.submit(partial(_run_all, jobs), lambda _: self._applied(work))
+            rests = not self._to_apply
+            self._apply.submit(partial(_run_all, jobs), lambda _: self._applied(work), patient=rests)
 
     def _applied(self, work: list[tuple[Group, list[Entry]]]) -> None:
         self._applying = False
