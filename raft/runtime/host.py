@@ -291,8 +291,8 @@ class Host:
         self._to_apply_bytes += size_bytes
 
     def _flush_apply(self) -> None:
-        """Hand over what is committed: at once when the thread has rested, else in larger pieces, as waking it and
-        fighting over the interpreter lock with it costs more than most entries. The next tick comes in any case."""
+        """Hand over what is committed: at once when the thread has rested, else in larger pieces, as waking it costs
+        more than most entries. The next tick comes in any case."""
         now_s = time.monotonic()
         if now_s < self._rest_until_s and self._to_apply_bytes < APPLY_BYTES:
             return
