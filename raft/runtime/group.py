@@ -7,7 +7,6 @@ noted in the log, the machine installs, and only then the log begins anew; a cra
 `Host.add_group`.
 """
 
-from collections import deque
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -49,7 +48,7 @@ class Group:
         """Highest index that this host has applied since its start (or found synced)."""
         self.applying: list[Entry] = []
         """At the apply thread now."""
-        self.to_apply: deque[Entry] = deque()
+        self.to_apply: list[Entry] = []
         """Committed, waiting for the apply thread."""
         self.installing: Ready | None = None
         """The Ready whose snapshot is being installed."""
@@ -245,15 +244,11 @@ class Group:
             self.machine.applied(self.applied)
         self._host.mark(self)
 
-    def take_to_apply(self, bytes_max: int) -> list[Entry]:
-        """What may be applied now: entries until they have `bytes_max` (1 or more), the last of them whole. Followed by
-        applied_upto unless empty."""
+    def take_to_apply(self) -> list[Entry]:
+        """What the apply thread may have now. Followed by applied_upto unless empty."""
         if self.installing is not None:
             return []
-        while self.to_apply and bytes_max > 0:
-            entry = self.to_apply.popleft()
-            self.applying.append(entry)
-            bytes_max -= len(entry.data)
+        self.applying, self.to_apply = self.to_apply, []
         return self.applying
 
     def applied_upto(self) -> None:

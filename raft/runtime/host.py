@@ -60,10 +60,12 @@ _BUFFER_BYTES_MAX = 64 << 20
 """Waiting for one peer besides the largest frame."""
 _PULSES = (MessageKind.HEARTBEAT, MessageKind.HEARTBEAT_RESPONSE)
 APPLY_REST_S = 0.1
-"""Between two pieces of work for the apply thread, unless there are APPLY_BYTES to apply or somebody waits. A piece
+"""Between two pieces of work for the apply thread, unless there are APPLY_BYTES_MIN to apply or somebody waits. A piece
 costs like some ten entries, and until then reads find what is not applied in memory."""
-APPLY_BYTES = 64 << 10
-"""Of a piece, about, unless one entry is larger: what the loop has to do with it at once."""
+APPLY_BYTES_MIN = 64 << 10
+APPLY_BYTES_OF_LOOP = 256 << 10
+"""Of a piece that the loop begins to apply: some thousand records, a millisecond or two. Larger ones, after a start or
+while the thread was held up, are the thread's from the beginning."""
 _KINDS = frozenset(MessageKind) - {MessageKind.SNAPSHOT}  # that one comes by the lane of its own
 
 
@@ -103,15 +105,14 @@ class Host:
         self._outboxes: dict[int, list[Envelope]] = {}
         self._to_save: list[tuple[Group, Ready, GroupWrite]] = []
         self._saving = False
-        self._to_apply: dict[Group, None] = {}
-        """Those with something to apply, who waits longest first."""
+        self._to_apply: set[Group] = set()
         self._to_apply_bytes = 0
         self._rest_until_s = 0.0
         self._applying = False
         self._completions = Completions()
         self.disk = Disk(store, self._completions, self.fail)
         self.bulk = Worker("raft-bulk", self._completions, self.fail)
-        self._apply = Worker("raft-apply", self._completions, self.fail)
+        self._apply = Worker("raft-apply", self._completions, self.fail, patient=True)
         self.snapshots = Snapshots(self, links)
         self.compaction = Compaction(self, sync_state)
         if links is not None:
@@ -287,37 +288,27 @@ class Host:
         """The group has committed entries of `size_bytes` to apply. `awaited`: without a rest."""
         if awaited:
             self._rest_until_s = 0.0
-        self._to_apply[group] = None
+        self._to_apply.add(group)
         self._to_apply_bytes += size_bytes
 
     def _flush_apply(self) -> None:
         """Hand over what is committed: at once when the thread has rested, else in larger pieces, as waking it costs
         more than most entries. The next tick comes in any case."""
         now_s = time.monotonic()
-        if now_s < self._rest_until_s and self._to_apply_bytes < APPLY_BYTES:
+        if now_s < self._rest_until_s and self._to_apply_bytes < APPLY_BYTES_MIN:
             return
-        room = APPLY_BYTES
-        work: list[tuple[Group, list[Entry]]] = []
-        while self._to_apply and room > 0:
-            group = next(iter(self._to_apply))
-            del self._to_apply[group]
-            if entries := group.take_to_apply(room):
-                work.append((group, entries))
-                size_bytes = sum(len(entry.data) for entry in entries)
-                self._to_apply_bytes -= size_bytes
-                room -= size_bytes
-                if group.to_apply:
-                    self._to_apply[group] = None
-        if self._to_apply:
-            self._rest_until_s = 0.0
-        else:
-            self._rest_until_s = now_s + APPLY_REST_S
-            self._to_apply_bytes = 0  # what is not there any more as a snapshot was installed counts no more
+        self._rest_until_s = now_s + APPLY_REST_S
+        is_large = self._to_apply_bytes > APPLY_BYTES_OF_LOOP
+        self._to_apply_bytes = 0
+        groups, self._to_apply = self._to_apply, set()
+        work = [(group, entries) for group in groups if (entries := group.take_to_apply())]
         if work:
             self._applying = True
-            jobs = [group.machine.begin_apply(entries) for group, entries in work]
-            rests = not self._to_apply
-            self._apply.submit(partial(_run_all, jobs), lambda _: self._applied(work), patient=rests)
+            if is_large:
+                job = partial(_apply_all, work)
+            else:
+                job = partial(_run_all, [group.machine.begin_apply(entries) for group, entries in work])
+            self._apply.submit(job, lambda _: self._applied(work))
 
     def _applied(self, work: list[tuple[Group, list[Entry]]]) -> None:
         self._applying = False
@@ -406,6 +397,12 @@ class Host:
                 self._completions.drain()
                 await trio.to_thread.run_sync(self.compaction.checkpoint_at_close)
             self._completions.close()
+
+
+def _apply_all(work: list[tuple[Group, list[Entry]]]) -> None:
+    """APPLY thread."""
+    for group, entries in work:
+        group.machine.begin_apply(entries)()
 
 
 def _run_all(jobs: list[Callable[[], None]]) -> None:

@@ -1,9 +1,9 @@
 """What a group's state machine must offer to the host.
 
 Which thread calls what:
-- LOOP: begin_apply, applied, committed, role_changed, reads_confirmed, reads_lost. They must not block; they may
-  propose.
-- APPLY thread: what begin_apply has returned, one at a time for all groups of the host.
+- LOOP: applied, committed, role_changed, reads_confirmed, reads_lost. They must not block; they may propose.
+- LOOP, or the APPLY thread if there is much to apply: begin_apply. It must not block.
+- APPLY thread: what begin_apply has returned, one at a time for all groups of the host, in the order of the calls.
 - BULK thread: snapshot_*, one call at a time for all groups. snapshot_read, _begin and _write may run while entries of
   the same group are applied. snapshot_install never does: the host holds applying until it is done.
 
@@ -25,8 +25,8 @@ class StateMachine(Protocol):
         """The applied index that the data store holds. Read once, at start; 0 for an empty one."""
 
     def begin_apply(self, entries: list[Entry]) -> Callable[[], None]:
-        """LOOP. What the APPLY thread is to do now: to write the effects of these entries and the last one's index, in
-        one atomic batch, unsynced.
+        """LOOP or APPLY. What the APPLY thread is to do now: to write the effects of these entries and the last one's
+        index, in one atomic batch, unsynced.
 
         A NORMAL entry's data may be b"" (a leader's no-op); CONF_CHANGE entries are the host's business and are
         passed only so that the applied index is right.

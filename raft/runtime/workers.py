@@ -4,8 +4,8 @@ A Worker runs jobs one after another on its own thread; what a job returns is gi
 All workers of a host share one Completions: a deque and an eventfd that one Trio task waits on. So the loop never runs
 a synced write, and a burst of completions costs one wake-up.
 
-For a patient job the loop is not woken when it is done: the next turn takes it along, and only when there was none for
-PATIENCE_S is the loop woken. For applying, which nobody waits for, that saves a wake-up per round.
+A patient worker does not wake the loop for what it has done: the next turn takes it along, and only when there was none
+for PATIENCE_S is the loop woken. For applying, which nobody waits for, that saves a wake-up per round.
 
 A job that raises ends its worker: `on_error` is called on the loop with what it raised, and no later job is run. There
 is no sensible way to go on after a failed write, and every job here is one or depends on one.
@@ -74,20 +74,23 @@ class Worker:
         name: str,
         completions: Completions,
         on_error: Callable[[BaseException], None],
+        *,
+        patient: bool = False,
     ) -> None:
-        """`on_error` runs on the loop, at most once."""
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Callable[[Any], None], bool] | None] = (
+        """`on_error` runs on the loop, at most once. `patient`: see the head of the module."""
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Callable[[Any], None]] | None] = (
             queue.SimpleQueue()
         )
         self._completions = completions
         self._on_error = on_error
+        self._patient = patient
         # mypyc would make a word of C of the name _thread.
         self._runner = threading.Thread(target=self._run, name=name, daemon=True)
         self._runner.start()
 
-    def submit(self, job: Callable[[], T], done: Callable[[T], None], patient: bool = False) -> None:
-        """Run job() on the thread, then done(its result) on the loop. `patient`: see the head of the module."""
-        self._jobs.put((job, done, patient))
+    def submit(self, job: Callable[[], T], done: Callable[[T], None]) -> None:
+        """Run job() on the thread, then done(its result) on the loop."""
+        self._jobs.put((job, done))
 
     async def call(self, job: Callable[[], T]) -> T:
         """Run job() on the thread and wait for its result. Cancelled: the job still runs."""
@@ -99,19 +102,17 @@ class Worker:
         self._runner.join()
 
     def _run(self) -> None:
-        patient = False
-        while (work := self._next(patient)) is not None:
-            job, done, patient = work
+        while (work := self._next()) is not None:
+            job, done = work
             try:
                 result = job()
             except BaseException as error:  # also SystemExit: the loop must learn of anything
                 self._completions.put(partial(self._on_error, error))
                 return
-            self._completions.put(partial(done, result), wake=not patient)
+            self._completions.put(partial(done, result), wake=not self._patient)
 
-    def _next(self, patient: bool) -> tuple[Callable[[], Any], Callable[[Any], None], bool] | None:
-        """The next job; the one before was `patient`."""
-        if patient and self._completions.waiting:
+    def _next(self) -> tuple[Callable[[], Any], Callable[[Any], None]] | None:
+        if self._patient and self._completions.waiting:
             try:
                 return self._jobs.get(timeout=PATIENCE_S)
             except queue.Empty:

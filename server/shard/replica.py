@@ -2,7 +2,8 @@
 
 Entries are applied in two halves. The loop gathers what they say into a batch (`begin_apply`), a worker thread writes
 it: that takes LevelDB longer and does not need the interpreter's lock, while for each record of a batch plyvel lets go
-of that lock for a moment, which two threads that both want it would hand to and fro at ten times the cost.
+of that lock for a moment, which two threads that both want it would hand to and fro at ten times the cost. Only where
+there is much to apply at once the thread does both.
 
 Worker threads also call the `snapshot_` methods, one at a time for each group; the loop reads the plain attributes. The
 applied index is in the same batch as the effects.
@@ -30,8 +31,6 @@ from server.shard.effects import Operations, decode_effects
 from server.shard.receipts import Receipt
 from server.shard.staging import Staging
 
-gather_bytes_max = 256 << 10
-"""Of entries that the loop gathers at once: some thousand records, a millisecond or two."""
 _HEAD, _SPACE = b"hq"
 
 
@@ -110,14 +109,6 @@ class Replica:
     def begin_apply(self, entries: list[Entry]) -> Callable[[], None]:
         """What a worker thread has to do now to apply these committed entries, in one atomic batch that is not synced.
         What several have written is written once."""
-        if sum(len(entry.data) for entry in entries) > gather_bytes_max:
-            return partial(self._apply_large, entries)
-        return self._gathered(entries)
-
-    def _apply_large(self, entries: list[Entry]) -> None:
-        self._gathered(entries)()
-
-    def _gathered(self, entries: list[Entry]) -> Callable[[], None]:
         newest: Operations = {}
         written: list[tuple[int, Operations]] = []
         for entry in entries:

@@ -13,8 +13,8 @@ from server.keyspace.leveldb import DataStore
 from server.keyspace.view import View
 from server.shard import sweeper
 from server.shard.digest import digest
-from server.shard.effects import Effects, decode_effects, encode_effects
-from server.shard.replica import Replica, gather_bytes_max
+from server.shard.effects import encode_effects
+from server.shard.replica import Replica
 from server.shard.sweeper import sweep
 from server.types import keys, sets
 
@@ -60,28 +60,14 @@ def put(key: bytes, value: bytes, expire_ms: int = 0) -> Callable[[View], object
     return lambda view: view.put(key, STRING, value, expire_ms)
 
 
-def test_the_loop_gathers_what_is_small_and_waits_for_nothing_that_is_large(
-    make_copy: Callable[[], Copy], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever gathers, nothing is there before the thread has written it."""
-    decoded: list[bytes] = []
-
-    def noted(data: bytes) -> Effects:
-        decoded.append(data)
-        return decode_effects(data)
-
-    monkeypatch.setattr("server.shard.replica.decode_effects", noted)
+def test_what_is_begun_to_be_applied_is_not_there_before_it_is_written(make_copy: Callable[[], Copy]) -> None:
     copy = make_copy()
-    for index, size, by_loop in ((2, 100, True), (3, gather_bytes_max, False)):
-        key = b"k%d" % index
-        written = entry(index, copy, put(key, b"x" * size))
-        write = copy.replica.begin_apply([written])
-        assert decoded == ([written.data] if by_loop else [])
-        assert copy.replica.applied_index < index
-        write()
-        assert copy.replica.applied_index == index
-        assert any(where.endswith(key) for where in copy.everything())
-        decoded.clear()
+    write = copy.replica.begin_apply([entry(2, copy, put(b"k", b"v"))])
+    assert copy.everything() == {}
+    assert copy.replica.applied_index < 2
+    write()
+    assert any(where.endswith(b"k") for where in copy.everything())
+    assert copy.replica.applied_index == 2
 
 
 def test_replicas_that_applied_the_same_log_have_the_same_digest(make_copy: Callable[[], Copy]) -> None:

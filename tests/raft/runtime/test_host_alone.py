@@ -1,5 +1,6 @@
 """A host with a sole voter: the standalone node."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -73,31 +74,27 @@ async def test_unclean_restart_applies_again_and_is_consistent_only_when_that_is
         assert node.group.consistent
 
 
-async def test_much_is_applied_in_pieces_one_right_after_the_other(
+async def test_the_loop_begins_to_apply_what_is_small_and_the_thread_what_is_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The loop has to do something with each piece: none is larger than it should be, but for one large entry. Only
-    after the last one the thread rests."""
-    monkeypatch.setattr("raft.runtime.host.APPLY_REST_S", 3600.0)
-    monkeypatch.setattr("raft.runtime.host.APPLY_BYTES", 1000)
-    pieces: list[list[int]] = []
+    monkeypatch.setattr("raft.runtime.host.APPLY_BYTES_OF_LOOP", 1000)
+    begun: list[tuple[int, str]] = []
     begin_apply = KeyValueMachine.begin_apply
 
     def noted(machine: KeyValueMachine, entries: list[Entry]) -> Callable[[], None]:
-        pieces.append([len(entry.data) for entry in entries])
+        begun.append((sum(len(entry.data) for entry in entries), threading.current_thread().name))
         return begin_apply(machine, entries)
 
     monkeypatch.setattr(KeyValueMachine, "begin_apply", noted)
     cluster = Cluster(tmp_path, (1,))
     async with cluster.running(1):
         node = await cluster.leader()
-        for size in [300] * 20 + [5000] + [300] * 5:
-            index = node.group.propose(b"k=".ljust(size, b"v"))
-        node.host.pump()
-        await until(lambda: node.machine.applied_upto >= index)
-    assert sum(map(sum, pieces)) == 300 * 25 + 5000
-    assert all(sum(piece[:-1]) < 1000 for piece in pieces)
-    assert len(pieces) < 12
+        for size in (1000, 5000, 20):
+            begun.clear()
+            index = await node.put(b"k%d" % size, b"v".ljust(size - 6 if size > 99 else size))
+            await until(lambda index=index: node.machine.applied_upto >= index)
+            assert [thread == "raft-apply" for _, thread in begun] == [size > 1000]
+        assert set(cluster.disks[1].data) == {b"k1000", b"k5000", b"k20"}
 
 
 async def test_reads_are_confirmed_and_the_lease_holds_without_anybody_to_ask(tmp_path: Path) -> None:
