@@ -9,6 +9,12 @@ without it there is no promise and no lease.)
 Pre-vote. A campaign first asks "would you vote for me in the next term?", which changes nobody's term or
 vote.
 
+Patience. A follower waits election_ticks and up to half as long again, drawn anew each time. Who was not elected asks
+again much sooner, as nobody leads meanwhile. A pre-candidate may have asked a little too early, before the promise of
+the others ended: its question disturbed nobody and is cheap. A candidate that was refused had a majority of the
+pre-votes, so somebody asked at the same moment and both have one vote too few. But a candidate that hears nothing
+waits: disks that are slow to save a vote must not make all votes void.
+
 A node that has a committed but not yet applied membership change does not campaign: it might count the
 wrong quorum. Membership takes effect when applied, so a group can hang on one node's not knowing that a
 change is committed: it asks voters that were removed or demoted by that very change and have more log. So a
@@ -127,9 +133,18 @@ def campaign(state: State, *, transfer: bool = False) -> None:
     if state.config.pre_vote and not transfer:
         state.reset(state.term)
         state.role = Role.PRE_CANDIDATE
+        _ask_again_soon(state)
         _ask(state, _PRE_VOTE, state.term + 1, transfer=False)
     else:
         _stand(state, transfer=transfer)
+
+
+def _ask_again_soon(state: State) -> None:
+    """Campaign in a heartbeat's time, and up to half an election timeout later: two that asked at once should not do
+    so again."""
+    config = state.config
+    wait_ticks = config.heartbeat_ticks + state.random(config.election_ticks // 2)
+    state.timeout_ticks = min(state.timeout_ticks, state.election_elapsed + wait_ticks)
 
 
 def _stand(state: State, *, transfer: bool) -> None:
@@ -274,4 +289,8 @@ def on_vote_response(state: State, message: Message) -> None:
     elif state.role is not Role.CANDIDATE:
         return
     state.votes[message.sender] = not message.reject
+    # Without pre-votes it may be one that can never win, which must not be the first to ask each time.
+    is_split = state.role is Role.CANDIDATE and message.reject and state.config.pre_vote
     _settle(state)
+    if is_split:
+        _ask_again_soon(state)

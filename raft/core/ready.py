@@ -22,7 +22,7 @@ class RaftConfig:
     id: int
     """Positive; unique in the group for ever."""
     election_ticks: int = 12
-    """A follower that hears nothing for this many ticks, or up to twice as many, campaigns."""
+    """A follower that hears nothing for this many ticks, and up to half as many more, campaigns."""
     heartbeat_ticks: int = 2
     append_bytes_max: int = 1 << 20
     """Payload of one APPEND message, unless a single entry is larger."""

@@ -320,9 +320,8 @@ def maybe_commit(state: State) -> bool:
 def _follow(state: State, message: Message) -> None:
     if state.role is Role.LEADER:
         raise Corrupted(f"node {message.sender} leads in term {message.term}, and so do we: a vote was lost")
-    if state.role is not Role.FOLLOWER:
+    if state.leader != message.sender:
         state.become_follower(message.term, message.sender)
-    state.leader = message.sender
     state.election_elapsed = 0
     state.contact_elapsed = 0
 

@@ -93,7 +93,7 @@ class State:
         self.election_elapsed = 0
         """Ticks since a leader was heard, a vote given, a campaign begun; of a leader: since the quorum check."""
         self.timeout_ticks = 0
-        """A follower campaigns when election_elapsed reaches this: election_ticks and up to as much again."""
+        """We campaign when election_elapsed reaches this: see election.py."""
         self.heartbeat_elapsed = 0
         self.contact_elapsed = 0
         """Ticks since a leader was heard. Below election_ticks: we have promised it not to elect another."""
@@ -168,7 +168,7 @@ class State:
         self.votes.clear()
         self.election_elapsed = self.heartbeat_elapsed = 0
         ticks = self.config.election_ticks
-        self.timeout_ticks = ticks + self.random(ticks)
+        self.timeout_ticks = ticks + self.random(ticks // 2)
         if self.progress:
             self._reset_leader()
 

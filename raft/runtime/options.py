@@ -12,7 +12,7 @@ class HostOptions:
 
     tick_s: float = 0.05
     election_ticks: int = 14
-    """A follower that hears nothing for this many ticks, or up to twice as many, campaigns."""
+    """A follower that hears nothing for this many ticks, and up to half as many more, campaigns."""
     heartbeat_ticks: int = 2
     lease_fraction: float = 0.75
     """The leader's lease as a part of election_ticks; 0 turns leases off."""

@@ -132,7 +132,7 @@ class Raft:
     election_timeout_ms: int = setting(
         700,
         "milliseconds",
-        "A follower that hears from no leader for this time, and up to as long again, asks to be elected."
+        "A follower that hears from no leader for this time, and up to half as long again, asks to be elected."
         " At least three times heartbeat_ms.",
         low=50,
         high=60_000,

@@ -15,7 +15,7 @@ from tests.processes.harness import Cluster, Server, eventually
 from tests.processes.workload import CollectionWorkload, Workload
 
 longer_than_lease_s = 1.4
-"""Lease 0.5 s, election at 0.7 to 1.4 s: by then another node leads."""
+"""Lease 0.5 s, election at 0.7 to 1.05 s: by then another node leads."""
 
 
 def leader_of_any(cluster: Cluster, rng: random.Random) -> Server:

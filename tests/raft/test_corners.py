@@ -46,9 +46,12 @@ def test_who_is_refused_by_a_majority_follows_and_tries_again_after_its_timeout(
         assert node.role is Role.CANDIDATE
         node.step(Message(MessageKind.VOTE_RESPONSE, peer, 1, 1, reject=True), 1)
     assert (node.role, node.term, node.leader) == (Role.FOLLOWER, 1, 0)
-    for now_us in range(2, 40):
+    for now_us in range(2, 18):  # twelve ticks and up to half as many more, less one
         node.tick(now_us)
         settle(node, disk)
+    assert (node.role, node.term) == (Role.FOLLOWER, 1)
+    node.tick(18)
+    settle(node, disk)
     assert (node.role, node.term) == (Role.CANDIDATE, 2)
 
 

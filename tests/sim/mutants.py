@@ -492,7 +492,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "joint state asks only the new",
         "membership",
-        ("progress", *_LOST),
+        ("progress", "votes are durable", *_LOST),
         _joint_state_asks_only_the_new_voters,
     ),
 )
