@@ -61,8 +61,11 @@ _BUFFER_BYTES_MAX = 64 << 20
 _PULSES = (MessageKind.HEARTBEAT, MessageKind.HEARTBEAT_RESPONSE)
 APPLY_REST_S = 0.1
 """Between two pieces of work for the apply thread, unless there are APPLY_BYTES_MIN to apply or somebody waits. A piece
-costs like a hundred entries, and until then reads find what is not applied in memory."""
-APPLY_BYTES_MIN = 256 << 10
+costs like some ten entries, and until then reads find what is not applied in memory."""
+APPLY_BYTES_MIN = 64 << 10
+APPLY_BYTES_OF_LOOP = 256 << 10
+"""Of a piece that the loop begins to apply: some thousand records, a millisecond or two. Larger ones, after a start or
+while the thread was held up, are the thread's from the beginning."""
 _KINDS = frozenset(MessageKind) - {MessageKind.SNAPSHOT}  # that one comes by the lane of its own
 
 
@@ -289,18 +292,23 @@ class Host:
         self._to_apply_bytes += size_bytes
 
     def _flush_apply(self) -> None:
-        """Hand over what is committed: at once when the thread has rested, else in larger pieces, as waking it and
-        fighting over the interpreter lock with it costs more than most entries. The next tick comes in any case."""
+        """Hand over what is committed: at once when the thread has rested, else in larger pieces, as waking it costs
+        more than most entries. The next tick comes in any case."""
         now_s = time.monotonic()
         if now_s < self._rest_until_s and self._to_apply_bytes < APPLY_BYTES_MIN:
             return
         self._rest_until_s = now_s + APPLY_REST_S
+        is_large = self._to_apply_bytes > APPLY_BYTES_OF_LOOP
         self._to_apply_bytes = 0
         groups, self._to_apply = self._to_apply, set()
         work = [(group, entries) for group in groups if (entries := group.take_to_apply())]
         if work:
             self._applying = True
-            self._apply.submit(partial(_apply_all, work), lambda _: self._applied(work))
+            if is_large:
+                job = partial(_apply_all, work)
+            else:
+                job = partial(_run_all, [group.machine.begin_apply(entries) for group, entries in work])
+            self._apply.submit(job, lambda _: self._applied(work))
 
     def _applied(self, work: list[tuple[Group, list[Entry]]]) -> None:
         self._applying = False
@@ -394,4 +402,10 @@ class Host:
 def _apply_all(work: list[tuple[Group, list[Entry]]]) -> None:
     """APPLY thread."""
     for group, entries in work:
-        group.machine.apply(entries)
+        group.machine.begin_apply(entries)()
+
+
+def _run_all(jobs: list[Callable[[], None]]) -> None:
+    """APPLY thread."""
+    for job in jobs:
+        job()

@@ -2,14 +2,16 @@
 
 Which thread calls what:
 - LOOP: applied, committed, role_changed, reads_confirmed, reads_lost. They must not block; they may propose.
-- APPLY thread: apply, one call at a time for all groups of the host.
-- BULK thread: snapshot_*, one call at a time for all groups. snapshot_read, _begin and _write may run while the apply
-  thread is in `apply` of the same group. snapshot_install never does: the host holds applying until it is done.
+- LOOP, or the APPLY thread if there is much to apply: begin_apply. It must not block.
+- APPLY thread: what begin_apply has returned, one at a time for all groups of the host, in the order of the calls.
+- BULK thread: snapshot_*, one call at a time for all groups. snapshot_read, _begin and _write may run while entries of
+  the same group are applied. snapshot_install never does: the host holds applying until it is done.
 
 Entries below what the data store holds may be applied again after a restart (see host.py), so effects must be absolute
 (put this, delete that), and the stored applied index must never be lowered by such a repetition.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 from raft.core.messages import Entry, SnapshotMeta
@@ -22,8 +24,9 @@ class StateMachine(Protocol):
     def applied_index(self) -> int:
         """The applied index that the data store holds. Read once, at start; 0 for an empty one."""
 
-    def apply(self, entries: list[Entry]) -> None:
-        """APPLY. In one atomic batch, unsynced: the effects of these entries and the last one's index.
+    def begin_apply(self, entries: list[Entry]) -> Callable[[], None]:
+        """LOOP or APPLY. What the APPLY thread is to do now: to write the effects of these entries and the last one's
+        index, in one atomic batch, unsynced.
 
         A NORMAL entry's data may be b"" (a leader's no-op); CONF_CHANGE entries are the host's business and are
         passed only so that the applied index is right.

@@ -367,9 +367,9 @@ class Shard:
         if self.orphans:
             self.do_again(self.orphans.settle(self.group, final=False))
 
-    def apply(self, entries: list[Entry]) -> None:
-        """Worker thread: see Replica."""
-        self.replica.apply(entries)
+    def begin_apply(self, entries: list[Entry]) -> Callable[[], None]:
+        """See Replica."""
+        return self.replica.begin_apply(entries)
 
     def applied(self, index: int) -> None:
         """The data store holds everything up to `index`."""

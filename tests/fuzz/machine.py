@@ -228,7 +228,7 @@ class Fuzz(Bench):
         entries = self.group.log[self.followed_upto : self.group.commit]
         while entries:
             some, entries = entries[: (n := self.random.randrange(1, 50))], entries[n:]
-            self.follower.apply(some)
+            self.follower.begin_apply(some)()
             self.followed_upto = some[-1].index
         if digest(self.shard.replica) != digest(self.follower):
             raise Found(f"{self._where()}: the replicas differ")

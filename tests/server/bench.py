@@ -112,7 +112,7 @@ class Bench:
         """Apply what is committed."""
         entries = self.group.log[self.applied_upto : self.group.commit]
         if entries:
-            self.shard.apply(entries)
+            self.shard.begin_apply(entries)()
             self.applied_upto = entries[-1].index
             self.shard.applied(self.applied_upto)
 

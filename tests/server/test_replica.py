@@ -60,14 +60,24 @@ def put(key: bytes, value: bytes, expire_ms: int = 0) -> Callable[[View], object
     return lambda view: view.put(key, STRING, value, expire_ms)
 
 
+def test_what_is_begun_to_be_applied_is_not_there_before_it_is_written(make_copy: Callable[[], Copy]) -> None:
+    copy = make_copy()
+    write = copy.replica.begin_apply([entry(2, copy, put(b"k", b"v"))])
+    assert copy.everything() == {}
+    assert copy.replica.applied_index < 2
+    write()
+    assert any(where.endswith(b"k") for where in copy.everything())
+    assert copy.replica.applied_index == 2
+
+
 def test_replicas_that_applied_the_same_log_have_the_same_digest(make_copy: Callable[[], Copy]) -> None:
     one, other = make_copy(), make_copy()
     assert digest(one.replica) == digest(other.replica)
     for index in range(2, 30):
         written = entry(index, one, put(b"k%d" % (index % 7), b"v%d" % index))
-        one.replica.apply([written])
+        one.replica.begin_apply([written])()
         assert digest(one.replica) != digest(other.replica)
-        other.replica.apply([written])
+        other.replica.begin_apply([written])()
         assert digest(one.replica) == digest(other.replica)
 
 
@@ -77,12 +87,12 @@ def test_applying_again_from_an_earlier_index_changes_nothing(make_copy: Callabl
     entries = []
     for index in range(2, 20):
         entries.append(entry(index, copy, put(b"k%d" % (index % 5), b"v%d" % index, 5000 * (index % 2))))
-        copy.replica.apply([entries[-1]])
+        copy.replica.begin_apply([entries[-1]])()
     entries.append(entry(20, copy, lambda view: view.delete(b"k1")))
-    copy.replica.apply(entries[-1:])
+    copy.replica.begin_apply(entries[-1:])()
     before = copy.everything()
     for entry_again in entries[5:]:
-        copy.replica.apply([entry_again])
+        copy.replica.begin_apply([entry_again])()
         assert copy.replica.applied_index == 20
     assert copy.everything() == before
 
@@ -91,7 +101,7 @@ def test_a_snapshot_read_while_entries_are_applied_converges(make_copy: Callable
     """Chunks are read at different applied indexes; the log from the first of them on makes them one state."""
     random = Random(7)
     sender, receiver = make_copy(), make_copy()
-    receiver.replica.apply([entry(2, receiver, put(b"old", b"gone after the install"))])
+    receiver.replica.begin_apply([entry(2, receiver, put(b"old", b"gone after the install"))])()
     index = 1
     log: list[Entry] = []
 
@@ -104,7 +114,7 @@ def test_a_snapshot_read_while_entries_are_applied_converges(make_copy: Callable
                 written = entry(index, sender, lambda view, key=key: view.delete(key))  # type: ignore[misc]
             else:
                 written = entry(index, sender, put(key, b"v%d" % index, random.choice((0, 9000 + index))))
-            sender.replica.apply([written])
+            sender.replica.begin_apply([written])()
             log.append(written)
 
     write_some(400)
@@ -125,7 +135,7 @@ def test_a_snapshot_read_while_entries_are_applied_converges(make_copy: Callable
     assert receiver.replica.applied_index == start
     assert receiver.replica.consistent_index == consistent
     assert receiver.replica.get(META_KEY) is not None
-    receiver.replica.apply([written for written in log if written.index > start])
+    receiver.replica.begin_apply([written for written in log if written.index > start])()
     assert receiver.everything() == sender.everything()
     assert digest(receiver.replica) == digest(sender.replica)
 
@@ -133,7 +143,7 @@ def test_a_snapshot_read_while_entries_are_applied_converges(make_copy: Callable
 def test_another_snapshot_drops_what_was_staged(make_copy: Callable[[], Copy]) -> None:
     sender, receiver = make_copy(), make_copy()
     for index in range(2, 100):
-        sender.replica.apply([entry(index, sender, put(b"k%d" % index, b"x" * 100))])
+        sender.replica.begin_apply([entry(index, sender, put(b"k%d" % index, b"x" * 100))])()
     receiver.replica.snapshot_begin(b"first")
     chunk, cursor = sender.replica.snapshot_read(b"", 1000)
     receiver.replica.snapshot_write(b"first", chunk, cursor)
@@ -158,7 +168,7 @@ def test_all_of_what_was_staged_is_swept_where_something_was_before(
     monkeypatch.setattr(sweeper, "keys_per_round_max", 10)
     sender, receiver = make_copy(), make_copy()
     for index in range(2, 50):
-        sender.replica.apply([entry(index, sender, put(b"k%d" % index, b"v"))])
+        sender.replica.begin_apply([entry(index, sender, put(b"k%d" % index, b"v"))])()
     chunk, _ = sender.replica.snapshot_read(b"", 1 << 20)
 
     def stage(token: bytes) -> None:
@@ -183,9 +193,9 @@ def test_all_of_what_was_staged_is_swept_where_something_was_before(
 def test_a_flushed_database_is_swept_with_its_expiry_index(make_copy: Callable[[], Copy]) -> None:
     copy = make_copy()
     for index in range(2, 50):
-        copy.replica.apply([entry(index, copy, put(b"k%d" % index, b"v", 5000))])
-    copy.replica.apply([entry(50, copy, lambda view: view.flush())])
-    copy.replica.apply([entry(51, copy, put(b"new", b"v", 6000))])
+        copy.replica.begin_apply([entry(index, copy, put(b"k%d" % index, b"v", 5000))])()
+    copy.replica.begin_apply([entry(50, copy, lambda view: view.flush())])()
+    copy.replica.begin_apply([entry(51, copy, put(b"new", b"v", 6000))])()
     while sweep(copy.store, copy.replica):
         pass
     left = list(copy.replica.scan(b"", b"\xff"))
@@ -206,7 +216,7 @@ def test_what_is_left_behind_while_a_sweep_looks_is_swept_later(
 ) -> None:
     """The sweep has a thread of its own, and may look just before the note of it is written."""
     copy = make_copy()
-    copy.replica.apply([entry(2, copy, spread_set)])
+    copy.replica.begin_apply([entry(2, copy, spread_set)])()
     write = copy.store.write
 
     def write_late(batch: Any) -> None:
@@ -215,7 +225,7 @@ def test_what_is_left_behind_while_a_sweep_looks_is_swept_later(
         write(batch)
 
     monkeypatch.setattr(copy.store, "write", write_late)
-    copy.replica.apply([entry(3, copy, lambda view: view.delete(b"k"))])
+    copy.replica.begin_apply([entry(3, copy, lambda view: view.delete(b"k"))])()
     assert sweep(copy.store, copy.replica)
 
 
@@ -223,8 +233,8 @@ def test_while_a_sweep_looks_there_may_be_something_left(
     make_copy: Callable[[], Copy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = make_copy()
-    copy.replica.apply([entry(2, copy, spread_set)])
-    copy.replica.apply([entry(3, copy, lambda view: view.delete(b"k"))])
+    copy.replica.begin_apply([entry(2, copy, spread_set)])()
+    copy.replica.begin_apply([entry(3, copy, lambda view: view.delete(b"k"))])()
     scan = copy.store.scan
     seen = []
 
@@ -252,8 +262,8 @@ def test_a_sweep_does_not_walk_again_over_what_it_has_deleted(
             found.add_all([b"member%d" % number for number in range(200)])
             found.save()
 
-    copy.replica.apply([entry(2, copy, fill)])
-    copy.replica.apply([entry(3, copy, lambda view: view.delete(b"second"))])
+    copy.replica.begin_apply([entry(2, copy, fill)])()
+    copy.replica.begin_apply([entry(3, copy, lambda view: view.delete(b"second"))])()
     elements = copy.replica.prefix + b"e"
     deleted: set[bytes] = set()
     walked_over: list[int] = []
@@ -271,7 +281,7 @@ def test_a_sweep_does_not_walk_again_over_what_it_has_deleted(
         assert sweep(copy.store, copy.replica)
     assert len(deleted) == 100
     assert max(walked_over) < 10, "but those of the same round"
-    copy.replica.apply([entry(4, copy, lambda view: view.delete(b"first"))])
+    copy.replica.begin_apply([entry(4, copy, lambda view: view.delete(b"first"))])()
     while sweep(copy.store, copy.replica):
         pass
     assert list(copy.replica.scan(b"e", b"f")) == []
@@ -287,11 +297,11 @@ def test_what_a_replica_notes_is_not_swept_before_its_data_is_one_state(
     log = []
     for index, change in enumerate((put(b"other", b"v"), *changes), start=2):
         log.append(entry(index, copy, change))
-        copy.replica.apply(log[-1:])
+        copy.replica.begin_apply(log[-1:])()
     before = copy.everything()
-    copy.replica.apply(log[:2])
+    copy.replica.begin_apply(log[:2])()
     assert not sweep(copy.store, copy.replica, consistent=False)
-    copy.replica.apply(log[2:])
+    copy.replica.begin_apply(log[2:])()
     while sweep(copy.store, copy.replica):
         pass
     after = copy.everything()
@@ -304,7 +314,7 @@ def test_the_leaders_time_outlives_a_restart_and_goes_along_with_a_snapshot(
 ) -> None:
     """A leader whose clock is behind would bring back what has expired."""
     sender, receiver = make_copy(), make_copy()
-    sender.replica.apply([entry(2, sender, put(b"k", b"v"))])
+    sender.replica.begin_apply([entry(2, sender, put(b"k", b"v"))])()
     assert Replica(sender.store, GROUP).clock_ms == sender.replica.clock_ms == 1000
     receiver.replica.snapshot_begin(b"token")
     chunk, cursor = sender.replica.snapshot_read(b"", 1 << 20)

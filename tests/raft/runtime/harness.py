@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -64,7 +65,10 @@ class KeyValueMachine:
     def applied_index(self) -> int:
         return self.disk.applied
 
-    def apply(self, entries: list[Entry]) -> None:
+    def begin_apply(self, entries: list[Entry]) -> Callable[[], None]:
+        return partial(self._apply, entries)
+
+    def _apply(self, entries: list[Entry]) -> None:
         for entry in entries:
             if entry.kind == NORMAL and entry.data:
                 key, equals, value = entry.data.partition(b"=")

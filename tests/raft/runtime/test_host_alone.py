@@ -1,5 +1,7 @@
 """A host with a sole voter: the standalone node."""
 
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -70,6 +72,29 @@ async def test_unclean_restart_applies_again_and_is_consistent_only_when_that_is
         await cluster.leader()
         assert node.machine.applied_entries[0] == 2
         assert node.group.consistent
+
+
+async def test_the_loop_begins_to_apply_what_is_small_and_the_thread_what_is_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("raft.runtime.host.APPLY_BYTES_OF_LOOP", 1000)
+    begun: list[tuple[int, str]] = []
+    begin_apply = KeyValueMachine.begin_apply
+
+    def noted(machine: KeyValueMachine, entries: list[Entry]) -> Callable[[], None]:
+        begun.append((sum(len(entry.data) for entry in entries), threading.current_thread().name))
+        return begin_apply(machine, entries)
+
+    monkeypatch.setattr(KeyValueMachine, "begin_apply", noted)
+    cluster = Cluster(tmp_path, (1,))
+    async with cluster.running(1):
+        node = await cluster.leader()
+        for size in (1000, 5000, 20):
+            begun.clear()
+            index = await node.put(b"k%d" % size, b"v".ljust(size - 6 if size > 99 else size))
+            await until(lambda index=index: node.machine.applied_upto >= index)
+            assert [thread == "raft-apply" for _, thread in begun] == [size > 1000]
+        assert set(cluster.disks[1].data) == {b"k1000", b"k5000", b"k20"}
 
 
 async def test_reads_are_confirmed_and_the_lease_holds_without_anybody_to_ask(tmp_path: Path) -> None:
