@@ -6,7 +6,7 @@ two successful writes of a client, until the victim is back and leads again, or 
 that clients were told. A client that is told an error goes on at once.
 
 Disks pause by themselves, some for half a second, and then everybody's writes do. So each round begins with some
-seconds in which nothing happens, measured alike: what is not longer than that is not the cluster's. With --dir on
+seconds in which nothing happens, measured alike: what is not longer than that need not be the cluster's. With --dir on
 a file system in memory there are none of the disk's.
 """
 
