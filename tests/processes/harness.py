@@ -293,6 +293,16 @@ def leads(server: Server, group: int) -> bool:
     return server.groups()[group]["role"] == "leader"
 
 
+def first_index(server: Server) -> int:
+    """The first index that the log of group 1 still has."""
+    return int(server.groups()[1]["first"])
+
+
+def has_compacted(server: Server, before: int) -> bool:
+    """Its log begins later than it did."""
+    return first_index(server) > before
+
+
 class Standalone(Setup):
     """One node, alone, with `redraft serve --port N --data DIR`."""
 

@@ -2,7 +2,6 @@
 and snapshots."""
 
 import random
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,62 +11,22 @@ from pathlib import Path
 import hiredis
 import pytest
 
-from tests.processes.client import ConnectionLost
-from tests.processes.crew import Crew
-from tests.processes.harness import Cluster, Server, Standalone, eventually, key_of, patience_s
+from tests.processes.harness import (
+    Cluster,
+    Server,
+    Standalone,
+    eventually,
+    first_index,
+    has_compacted,
+    key_of,
+    patience_s,
+)
+from tests.processes.writer import Writer
 
 small_log = {"log_retain_mb": 1}
 value_bytes = 20_000
 part_bytes = 1 << 20
 """Of a snapshot of 6 MB and more."""
-
-
-class Writer(Crew):
-    """Writes numbered keys through the nodes one after another, and remembers which were acknowledged."""
-
-    def __init__(self, servers: list[Server], name: str, value_bytes: int = 20) -> None:
-        self.acknowledged: list[str] = []
-        self._servers = servers
-        self._name = name
-        self._filling = "x" * value_bytes
-        super().__init__(self._run)
-
-    def value(self, key: str) -> bytes:
-        return (key + self._filling).encode()
-
-    def _run(self, over: threading.Event) -> None:
-        number = 0
-        while not over.is_set():
-            server = self._servers[number % len(self._servers)]
-            try:
-                with server.client() as client:
-                    while not over.is_set():
-                        number += 1
-                        keys = [f"{self._name}:{number}:{part}" for part in range(4)]
-                        for key in keys:
-                            client.send(("set", key, self.value(key)))
-                        for key in keys:
-                            if client.receive() == b"OK":
-                                self.acknowledged.append(key)
-            except ConnectionLost:
-                number += 1
-                over.wait(0.02)
-
-    def wait_for(self, count: int) -> None:
-        """Wait until so many more are acknowledged."""
-        target = len(self.acknowledged) + count
-        eventually(lambda: len(self.acknowledged) >= target, "writes are acknowledged")
-
-    def assert_all_there(self, servers: list[Server]) -> None:
-        """Every acknowledged key has its value, asked at each of `servers`."""
-        assert self.acknowledged
-        for server in servers:
-            with server.client() as client:
-                for start in range(0, len(self.acknowledged), 100):
-                    keys = self.acknowledged[start : start + 100]
-                    replies = client.pipeline(*(("get", key) for key in keys))
-                    lost = [key for key, reply in zip(keys, replies, strict=True) if reply != self.value(key)]
-                    assert not lost, f"{server.name} has lost {len(lost)}, the first is {lost[0]}"
 
 
 @pytest.fixture(scope="module")
@@ -185,13 +144,3 @@ def test_a_node_killed_during_a_snapshot_comes_back_with_everything(victim: str,
             assert client.call("readonly") == b"OK"  # from here on it answers from its own data
             for key in writer.acknowledged[::10]:
                 assert client.call("get", key) == writer.value(key)
-
-
-def first_index(server: Server) -> int:
-    """The first index that the log of group 1 still has."""
-    return int(server.groups()[1]["first"])
-
-
-def has_compacted(server: Server, before: int) -> bool:
-    """Its log begins later than it did."""
-    return first_index(server) > before
