@@ -25,6 +25,9 @@ cuts = 3
 value_bytes = 20_000
 rest_s = 1.0
 """A cut comes at most so long after all logs were compacted."""
+part_bytes = 1 << 20
+"""Of a snapshot of 6 MB and more."""
+small_log = {"log_retain_mb": 1}
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0, reason="a file system of its own can be mounted by root only; CI is root"
@@ -66,8 +69,6 @@ class Disk:
         """Cut the power of `servers`, which have all their data here."""
         for server in servers:
             server.pause()
-        lost = self.root / f"lost{time.time_ns()}"
-        lost.write_bytes(b"not synced")
         taken = self._file.with_name("taken")
         eventually(lambda: self._take(taken), "the kernel writes nothing while the file is taken")
         for server in servers:
@@ -75,7 +76,6 @@ class Disk:
         self.unmount()
         taken.replace(self._file)
         self._mount()
-        assert not (lost.exists() and lost.read_bytes()), "the kernel had written what nobody synced"
 
     def _take(self, taken: Path) -> bool:
         """Copy the file as it is. Whether it stood still meanwhile."""
@@ -102,13 +102,24 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     disk.unmount()
 
 
+def test_a_cut_loses_what_was_not_synced_and_that_alone(disk: Disk) -> None:
+    kept, lost = disk.root / "kept", disk.root / "lost"
+    with kept.open("wb", buffering=0) as file:
+        file.write(b"synced")
+        os.fsync(file.fileno())
+    lost.write_bytes(b"not synced")
+    disk.cut([])
+    assert kept.read_bytes() == b"synced"
+    assert not lost.exists() or not lost.read_bytes()
+
+
 @pytest.mark.parametrize("nodes", [1, 3])
 def test_everything_is_there_after_power_cuts(nodes: int, disk: Disk, tmp_path: Path) -> None:
     """All nodes lose power at once. The log keeps 1 MiB: what it has dropped must be durable in the data."""
     rng = random.Random(nodes)
     data = {f"n{number}": disk.root / f"n{number}" for number in range(1, nodes + 1)}
     writers: list[Writer] = []
-    with Cluster(tmp_path, nodes=nodes, groups=2, raft={"log_retain_mb": 1}, data=data) as cluster:
+    with Cluster(tmp_path, nodes=nodes, groups=2, raft=small_log, data=data) as cluster:
         for number in range(cuts):
             long = Writer(cluster.servers, f"long{number}", value_bytes)
             short = Writer(cluster.servers, f"short{number}")
@@ -124,3 +135,42 @@ def test_everything_is_there_after_power_cuts(nodes: int, disk: Disk, tmp_path: 
             cluster.wait_ready()
             for writer in writers:
                 writer.assert_all_there(cluster.servers)
+
+
+def test_a_node_without_power_in_the_midst_of_a_snapshot_comes_back(disk: Disk, tmp_path: Path) -> None:
+    """It is cut off while a part of the snapshot is there, and again at any moment until it has the rest."""
+    rng = random.Random(4)
+    with Cluster(tmp_path, groups=1, raft=small_log, data={"n3": disk.root / "n3"}) as cluster:
+        cluster.wait_spread()
+        node = cluster.nodes["n3"]
+        others = cluster.others(node)
+        for number in range(cuts):
+            with Writer(others, f"missed{number}", value_bytes) as writer:
+                writer.wait_for(40)
+                missed = int(node.groups()[1]["last"])
+                node.kill()
+                writer.wait_for(300)
+                for server in others:
+                    eventually(partial(has_compacted, server, missed + 1), f"{server.name} compacts its log")
+                for server in others:
+                    cluster.network.let_through(server.name, node.name, part_bytes)
+                node.start()
+                eventually(
+                    lambda: any(cluster.network.is_used_up(server.name, node.name) for server in others),
+                    "a part of a snapshot has got through",
+                )
+                disk.cut([node])
+                cluster.network.heal()
+                node.start()
+                eventually(lambda: node.call("ping") == b"PONG", "the node is up")
+                time.sleep(rng.uniform(0, rest_s))
+                disk.cut([node])
+                node.start()
+                cluster.wait_ready()
+            cluster.wait_agreed()
+            assert first_index(node) > missed + 1, "it did not come by a snapshot"
+            writer.assert_all_there(cluster.servers)
+            with node.client() as client:
+                assert client.call("readonly") == b"OK"  # from here on it answers from its own data
+                for key in writer.acknowledged[::10]:
+                    assert client.call("get", key) == writer.value(key)
