@@ -11,6 +11,7 @@ from server.dispatch import transactions
 from server.keyspace.slots import SLOTS, key_slot
 from tests.conformance.harness.servers import HOST, Server, flush, valkey
 from tests.conformance.harness.wire import Connection, Reply, Request
+from tests.ports import free_port
 
 assert all_commands.loaded
 assert transactions.exec_
@@ -36,7 +37,9 @@ BAD: list[Request] = [
 
 @pytest.fixture(scope="module")
 def valkey_cluster() -> Iterator[Server]:
-    with valkey(**{"cluster-enabled": "yes"}) as server, Connection(HOST, server.port) as connection:
+    # By default its bus has the port 10,000 above, which may be that of some connection.
+    config = {"cluster-enabled": "yes", "cluster-port": free_port()}
+    with valkey(**config) as server, Connection(HOST, server.port) as connection:
         connection.ask("CLUSTER", "ADDSLOTSRANGE", "0", str(SLOTS - 1))
         while b"cluster_state:ok" not in connection.ask("CLUSTER", "INFO").value:
             time.sleep(0.05)
