@@ -140,7 +140,4 @@ def test_a_node_killed_during_a_snapshot_comes_back_with_everything(victim: str,
         cluster.wait_agreed()
         assert first_index(follower) > missed + 1, "it did not come by a snapshot"
         writer.assert_all_there(cluster.servers)
-        with follower.client() as client:
-            assert client.call("readonly") == b"OK"  # from here on it answers from its own data
-            for key in writer.acknowledged[::10]:
-                assert client.call("get", key) == writer.value(key)
+        writer.assert_some_in_data_of(follower)

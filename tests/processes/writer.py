@@ -53,3 +53,10 @@ class Writer(Crew):
                     replies = client.pipeline(*(("get", key) for key in keys))
                     lost = [key for key, reply in zip(keys, replies, strict=True) if reply != self.value(key)]
                     assert not lost, f"{server.name} has lost {len(lost)}, the first is {lost[0]}"
+
+    def assert_some_in_data_of(self, server: Server) -> None:
+        """`server` itself has every tenth acknowledged key: as a replica it answers without asking the leader."""
+        with server.client() as client:
+            assert client.call("readonly") == b"OK"
+            for key in self.acknowledged[::10]:
+                assert client.call("get", key) == self.value(key)
