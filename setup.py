@@ -21,7 +21,7 @@ ROOMS = {
     "resp": "inline replies requests values",
     "raft/core": "confchange election errors freshness log membership node quorum reads ready replication"
     " state storage tracker",
-    "raft/runtime": "disk frames group host link workers",
+    "raft/runtime": "applying disk frames group host link workers",
     "raft/storage": "group_log journal log_store table",
     "server": "errors session",
     "server/commands": "arguments context evals function_calls hashes keys lists script_calls sets stream_arguments"
@@ -29,13 +29,14 @@ ROOMS = {
     "server/scripting": "interpreter memory script values",
     "server/telemetry": "stats",
     "server/keyspace": "breath cache collection databases deletions derived events heads home hot layer layout ledger"
-    " leveldb notes order slots store uses view",
+    " leveldb limits notes order slots store uses view",
     "server/types": "crc_order expiry hashes keys lists numbers rank_index rank_inside sets"
     " streams strings zset_ranges zsets",
+    "server/types/rdb": "listpack",
     "server/dispatch": "asking blocking caching connection dispatcher gate hot observers order permissions places",
     "server/net": "budget connection output reactor",
-    "server/shard": "call clock draft evaluator forward gather overlay periods proofs receipts replica route router"
-    " shard views visits waiters work",
+    "server/shard": "call clock draft evaluator forward gather gathering overlay periods proofs receipts replica route"
+    " router shard views visits waiters work",
 }
 """Folder: the names of the files."""
 LIBRARIES = {
@@ -47,6 +48,7 @@ LIBRARIES = {
         "server/telemetry",
         "server/keyspace",
         "server/types",
+        "server/types/rdb",
     ),
     "redraft_path": ("server/dispatch", "server/net", "server/shard"),
 }

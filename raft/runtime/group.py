@@ -15,7 +15,8 @@ from raft.core import EntryTooLarge, NotLeader, RaftNode, Ready, Role, Status
 from raft.core.messages import CONF_CHANGE, ConfChange, ConfState, Entry, SnapshotMeta, decode_conf_change
 from raft.core.storage import Compacted, SnapshotUnavailable
 from raft.core.tracker import ProgressState
-from raft.runtime.machine import StateMachine
+from raft.runtime.applying import NO_LAG
+from raft.runtime.machine import Lag, StateMachine
 from raft.storage import GroupLog, GroupWrite
 
 if TYPE_CHECKING:
@@ -47,15 +48,15 @@ class Group:
         self.applied = node.applied
         """Highest index that this host has applied since its start (or found synced)."""
         self.applying: list[Entry] = []
-        """At the apply thread now."""
+        """In the present piece of work for the apply thread."""
         self.to_apply: list[Entry] = []
-        """Committed, waiting for the apply thread."""
+        """Committed, waiting to be applied."""
         self.installing: Ready | None = None
         """The Ready whose snapshot is being installed."""
         self.staged: tuple[SnapshotMeta, int] | None = None
         """A snapshot that arrived whole, and its consistent index."""
         self.eager = False
-        """Somebody waits for what is applied here: it is never put off (Host._flush_apply)."""
+        """Somebody waits for what is applied here: it is never put off."""
         self._host = host
         self._committed = self.applied
         self._shown: tuple[int, int, int] = (Role.FOLLOWER, 0, 0)
@@ -220,9 +221,7 @@ class Group:
                 machine.role_changed(*shown)
             if ready.committed:
                 self.to_apply += ready.committed
-                sizes = [len(entry.data) for entry in ready.committed]
-                # The no-op that begins a term has none: a leader takes calls once that is applied.
-                host.apply_soon(self, sum(sizes), awaited=self.eager or 0 in sizes)
+                host.applying.put_off(self, *self._size_and_lag(ready.committed))
             commit = min(node.commit, self.log.last_index)
             if commit > self._committed:
                 self._committed = commit
@@ -231,6 +230,16 @@ class Group:
                 machine.reads_confirmed(context)
             for context in ready.reads_lost:
                 machine.reads_lost(context)
+
+    def _size_and_lag(self, committed: list[Entry]) -> tuple[int, Lag]:
+        """Of entries that were just committed. The no-op that begins a term has no data: a leader takes calls once that
+        is applied. Nor does it have a lease before a change of members is."""
+        size_bytes, lag = 0, NO_LAG if self.eager else self.machine.lag
+        for entry in committed:
+            size_bytes += len(entry.data)
+            if not entry.data or entry.kind == CONF_CHANGE:
+                lag = NO_LAG
+        return size_bytes, lag
 
     def saved(self, ready: Ready) -> None:
         """The Ready is on disk and the log shows it."""
@@ -245,7 +254,7 @@ class Group:
         self._host.mark(self)
 
     def take_to_apply(self) -> list[Entry]:
-        """What the apply thread may have now. Followed by applied_upto unless empty."""
+        """What may be applied now. Followed by applied_upto unless empty."""
         if self.installing is not None:
             return []
         self.applying, self.to_apply = self.to_apply, []

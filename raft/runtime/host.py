@@ -4,8 +4,8 @@ One turn
 --------
 Something happens: proposals of a reactor turn, frames, a tick, a completion. It marks groups. `pump` then collects what
 is due of the marked groups only, sends one frame per peer with all groups' messages, begins one write of all groups'
-entries if none is under way (else they wait for it: that is the group commit), and hands committed entries to the apply
-thread likewise. It never waits. When the host itself made the turn it calls `on_turn_end` after it.
+entries if none is under way (else they wait for it: that is the group commit), and goes on with applying what is
+committed (applying.py). It never waits. When the host itself made the turn it calls `on_turn_end` after it.
 
 Order
 -----
@@ -31,12 +31,12 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from functools import partial
 
 import trio
 
 from raft.core import RaftConfig, RaftNode, Ready
-from raft.core.messages import ConfState, Entry, HardState, Message, MessageKind, SnapshotMeta
+from raft.core.messages import ConfState, HardState, Message, MessageKind, SnapshotMeta
+from raft.runtime.applying import Applying
 from raft.runtime.compaction import Compaction
 from raft.runtime.disk import Disk
 from raft.runtime.frames import FrameError, Payload
@@ -59,13 +59,6 @@ PULSE_LANE = "pulse"
 _BUFFER_BYTES_MAX = 64 << 20
 """Waiting for one peer besides the largest frame."""
 _PULSES = (MessageKind.HEARTBEAT, MessageKind.HEARTBEAT_RESPONSE)
-APPLY_REST_S = 0.1
-"""Between two pieces of work for the apply thread, unless there are APPLY_BYTES_MIN to apply or somebody waits. A piece
-costs like some ten entries, and until then reads find what is not applied in memory."""
-APPLY_BYTES_MIN = 64 << 10
-APPLY_BYTES_OF_LOOP = 256 << 10
-"""Of a piece that the loop begins to apply: some thousand records, a millisecond or two. Larger ones, after a start or
-while the thread was held up, are the thread's from the beginning."""
 _KINDS = frozenset(MessageKind) - {MessageKind.SNAPSHOT}  # that one comes by the lane of its own
 
 
@@ -105,14 +98,11 @@ class Host:
         self._outboxes: dict[int, list[Envelope]] = {}
         self._to_save: list[tuple[Group, Ready, GroupWrite]] = []
         self._saving = False
-        self._to_apply: set[Group] = set()
-        self._to_apply_bytes = 0
-        self._rest_until_s = 0.0
-        self._applying = False
         self._completions = Completions()
         self.disk = Disk(store, self._completions, self.fail)
         self.bulk = Worker("raft-bulk", self._completions, self.fail)
         self._apply = Worker("raft-apply", self._completions, self.fail, patient=True)
+        self.applying = Applying(self._apply, self._completions)
         self.snapshots = Snapshots(self, links)
         self.compaction = Compaction(self, sync_state)
         if links is not None:
@@ -214,8 +204,7 @@ class Host:
                     self._flush_messages()
                 if self._to_save and not self._saving:
                     self._flush_disk()
-                if self._to_apply and not self._applying:
-                    self._flush_apply()
+                self.applying.go_on()
         except Exception as error:
             self.fail(error)  # a contradiction in the core or a fault of a machine: nothing may follow it
         finally:
@@ -283,37 +272,6 @@ class Host:
         self.store.publish(writes)
         for group, ready, _write in batch:
             group.saved(ready)
-
-    def apply_soon(self, group: Group, size_bytes: int, *, awaited: bool) -> None:
-        """The group has committed entries of `size_bytes` to apply. `awaited`: without a rest."""
-        if awaited:
-            self._rest_until_s = 0.0
-        self._to_apply.add(group)
-        self._to_apply_bytes += size_bytes
-
-    def _flush_apply(self) -> None:
-        """Hand over what is committed: at once when the thread has rested, else in larger pieces, as waking it costs
-        more than most entries. The next tick comes in any case."""
-        now_s = time.monotonic()
-        if now_s < self._rest_until_s and self._to_apply_bytes < APPLY_BYTES_MIN:
-            return
-        self._rest_until_s = now_s + APPLY_REST_S
-        is_large = self._to_apply_bytes > APPLY_BYTES_OF_LOOP
-        self._to_apply_bytes = 0
-        groups, self._to_apply = self._to_apply, set()
-        work = [(group, entries) for group in groups if (entries := group.take_to_apply())]
-        if work:
-            self._applying = True
-            if is_large:
-                job = partial(_apply_all, work)
-            else:
-                job = partial(_run_all, [group.machine.begin_apply(entries) for group, entries in work])
-            self._apply.submit(job, lambda _: self._applied(work))
-
-    def _applied(self, work: list[tuple[Group, list[Entry]]]) -> None:
-        self._applying = False
-        for group, _entries in work:
-            group.applied_upto()
 
     # Peers
 
@@ -397,15 +355,3 @@ class Host:
                 self._completions.drain()
                 await trio.to_thread.run_sync(self.compaction.checkpoint_at_close)
             self._completions.close()
-
-
-def _apply_all(work: list[tuple[Group, list[Entry]]]) -> None:
-    """APPLY thread."""
-    for group, entries in work:
-        group.machine.begin_apply(entries)()
-
-
-def _run_all(jobs: list[Callable[[], None]]) -> None:
-    """APPLY thread."""
-    for job in jobs:
-        job()

@@ -2,8 +2,8 @@
 
 Which thread calls what:
 - LOOP: applied, committed, role_changed, reads_confirmed, reads_lost. They must not block; they may propose.
-- LOOP, or the APPLY thread if there is much to apply: begin_apply. It must not block.
-- APPLY thread: what begin_apply has returned, one at a time for all groups of the host, in the order of the calls.
+- LOOP: lag, begin_apply and the steps of what it returns. They must not block.
+- APPLY thread: Gathering.write, one at a time for all groups of the host.
 - BULK thread: snapshot_*, one call at a time for all groups. snapshot_read, _begin and _write may run while entries of
   the same group are applied. snapshot_install never does: the host holds applying until it is done.
 
@@ -11,10 +11,27 @@ Entries below what the data store holds may be applied again after a restart (se
 (put this, delete that), and the stored applied index must never be lowered by such a repetition.
 """
 
-from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from raft.core.messages import Entry, SnapshotMeta
+
+
+class Lag(NamedTuple):
+    """How far what is applied may stay behind what is committed."""
+
+    seconds: float
+    bytes: int
+    """Of entries, besides those of the piece that is being applied."""
+
+
+class Gathering(Protocol):
+    """What some entries say, on its way into the data store. An exception stops the host."""
+
+    def step(self, records_max: int) -> int:
+        """LOOP. Gather about so many more records (at least 1). Returns how many it were: fewer when that was all."""
+
+    def write(self) -> None:
+        """APPLY. Write all that was gathered in one atomic batch, unsynced."""
 
 
 class StateMachine(Protocol):
@@ -24,9 +41,13 @@ class StateMachine(Protocol):
     def applied_index(self) -> int:
         """The applied index that the data store holds. Read once, at start; 0 for an empty one."""
 
-    def begin_apply(self, entries: list[Entry]) -> Callable[[], None]:
-        """LOOP or APPLY. What the APPLY thread is to do now: to write the effects of these entries and the last one's
-        index, in one atomic batch, unsynced.
+    @property
+    def lag(self) -> Lag:
+        """LOOP. For how long entries that were just committed may wait."""
+
+    def begin_apply(self, entries: list[Entry]) -> Gathering:
+        """LOOP. The effects of these entries and the last one's index are to be written. There is one Gathering of a
+        group at a time, and nothing is installed meanwhile.
 
         A NORMAL entry's data may be b"" (a leader's no-op); CONF_CHANGE entries are the host's business and are
         passed only so that the applied index is right.

@@ -209,6 +209,11 @@ class Overlay:
         self._old_upto = 0
         self._young_order = self._old_order = None
 
+    @property
+    def is_scanned(self) -> bool:
+        """Since something was applied a range was read, which takes the longer the more is pending."""
+        return self._scans > 0
+
     def __len__(self) -> int:
         """How many effects are proposed and not applied."""
         return self._proposed_keys

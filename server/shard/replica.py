@@ -1,9 +1,6 @@
 """A group's data on this node: applying entries, sending and receiving snapshots. No word of leadership here.
 
-Entries are applied in two halves. The loop gathers what they say into a batch (`begin_apply`), a worker thread writes
-it: that takes LevelDB longer and does not need the interpreter's lock, while for each record of a batch plyvel lets go
-of that lock for a moment, which two threads that both want it would hand to and fro at ten times the cost. Only where
-there is much to apply at once the thread does both.
+Entries are applied in two halves: the loop gathers what they say (gathering.py), a worker thread writes it.
 
 Worker threads also call the `snapshot_` methods, one at a time for each group; the loop reads the plain attributes. The
 applied index is in the same batch as the effects.
@@ -15,23 +12,21 @@ the sender had applied when the last chunk was read: `consistent_index`.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from raft.core.messages import NORMAL, Entry, SnapshotMeta
+from raft.core.messages import Entry, SnapshotMeta
 from server.keyspace.deletions import Deletions
 from server.keyspace.layout import META_KEY, TIME, TIME_KEY
 from server.keyspace.leveldb import APPLIED, APPLIED_KEY, DATA_PREFIX, DataStore, data_prefix
 from server.keyspace.meta import Meta
 from server.keyspace.store import prefix_end
-from server.shard.effects import Operations, decode_effects
+from server.shard.effects import Operations
+from server.shard.gathering import Gathering
 from server.shard.receipts import Receipt
 from server.shard.staging import Staging
-
-_HEAD, _SPACE = b"hq"
 
 
 class Replica:
@@ -72,7 +67,7 @@ class Replica:
         It is here before `applied_index` says so."""
         self.deletions = Deletions(self.applied_index)
         """In log indexes, for the view of the leader that this replica may become."""
-        self._applied_key = APPLIED_KEY.pack(b"a", group)
+        self.applied_key = APPLIED_KEY.pack(b"a", group)
         self._staging_key = APPLIED_KEY.pack(b"s", group)
         self._drop_staging()
 
@@ -106,58 +101,9 @@ class Replica:
 
     # -- applying --------------------------------------------------------------------------------------------
 
-    def begin_apply(self, entries: list[Entry]) -> Callable[[], None]:
-        """What a worker thread has to do now to apply these committed entries, in one atomic batch that is not synced.
-        What several have written is written once."""
-        newest: Operations = {}
-        written: list[tuple[int, Operations]] = []
-        for entry in entries:
-            if entry.kind == NORMAL and entry.data:
-                effects = decode_effects(entry.data)
-                if effects.now_ms > self.clock_ms:
-                    self.clock_ms = effects.now_ms
-                for receipt in effects.receipts:
-                    if receipt[0] == self.asker:
-                        self.receipts.append(receipt)
-                for operations in effects.pieces():
-                    newest.update(operations)
-                    written.append((entry.index, operations))
-                    if None in operations.values():
-                        for key, value in operations.items():
-                            if value is None and key[0] == _HEAD:
-                                self.deletions.note(key, entry.index)
-        batch = self._store.batch()
-        put, delete, prefix = batch.put, batch.delete, self.prefix
-        leaves_some = False
-        for key, value in newest.items():
-            if value is None:
-                delete(prefix + key)
-            else:
-                put(prefix + key, value)
-                if not value and key[0] in b"iq":  # elements or a space were left behind
-                    leaves_some = True
-                    if key[0] == _SPACE:
-                        self._note_flush(key, written)
-        applied = max(self.applied_index, entries[-1].index)
-        put(prefix + TIME_KEY, TIME.pack(self.clock_ms))
-        put(self._applied_key, APPLIED.pack(applied, self.consistent_index, self.generation))
-        return partial(self._write, batch, newest, applied, leaves_some)
-
-    def _write(self, batch: Any, newest: Operations, applied: int, leaves_some: bool) -> None:
-        """Worker thread."""
-        self.writes += 1
-        self._store.write(batch)
-        self.writes += 1
-        if leaves_some:
-            self.sweep_due = True  # after the write: a sweep that looks before it does not find the note
-        if self.changes is not None:
-            self.changes.append(newest)
-        self.applied_index = applied
-
-    def _note_flush(self, note: bytes, written: list[tuple[int, Operations]]) -> None:
-        for index, operations in written:
-            if note in operations:
-                self.deletions.floor = index
+    def begin_apply(self, entries: list[Entry]) -> Gathering:
+        """See StateMachine."""
+        return Gathering(self, self._store, entries)
 
     # -- snapshots (worker thread) ---------------------------------------------------------------------------
 
@@ -204,7 +150,7 @@ class Replica:
         self._store.sync()
         batch = self._store.batch()
         batch.put(DATA_PREFIX.pack(b"g", self.group, self.generation), b"")
-        batch.put(self._applied_key, APPLIED.pack(meta.index, consistent_index, staging.generation))
+        batch.put(self.applied_key, APPLIED.pack(meta.index, consistent_index, staging.generation))
         batch.delete(self._staging_key)
         self._store.write(batch)
         self._store.sync()

@@ -25,6 +25,7 @@ from raft.core.errors import EntryTooLarge, NotLeader, ProposalDropped
 from raft.core.messages import ConfChange, Entry
 from raft.core.node import Role
 from raft.core.quorum import UNBOUNDED as NEVER_ENDS_US
+from raft.runtime.machine import Lag
 from server.commands.table import Args
 from server.keyspace.events import FLUSHED, Event
 from server.keyspace.home import EVERYWHERE, Home
@@ -36,6 +37,7 @@ from server.shard.clock import GroupClock, TurnClock, boot_time_us
 from server.shard.evaluator import Evaluator
 from server.shard.expirer import Expirer
 from server.shard.failure import refuse_the_last
+from server.shard.gathering import Gathering
 from server.shard.orphans import Orphans
 from server.shard.overlay import Overlay
 from server.shard.proofs import Proofs
@@ -57,6 +59,11 @@ entry_commands_max: Final = 0xF000
 overlay_keys_max: Final = 500_000
 """Effects that are committed but not applied; the leader takes no more commands above it until the store
 catches up."""
+lag_leading = Lag(1.0, 2 << 20)
+"""Nobody looks at what is applied, and ten thousand records or two are kept in memory without harm."""
+lag_looked_at = Lag(0.1, 256 << 10)
+"""Some thousand records: who reads a range goes through what is pending of it, replicas are read from, and a new leader
+begins with applying what is left, in some 10 ms."""
 
 
 class Shard:
@@ -367,8 +374,13 @@ class Shard:
         if self.orphans:
             self.do_again(self.orphans.settle(self.group, final=False))
 
-    def begin_apply(self, entries: list[Entry]) -> Callable[[], None]:
-        """See Replica."""
+    @property
+    def lag(self) -> Lag:
+        """See StateMachine."""
+        return lag_leading if self._leading_term and not self.evaluator.base.is_scanned else lag_looked_at
+
+    def begin_apply(self, entries: list[Entry]) -> Gathering:
+        """See StateMachine."""
         return self.replica.begin_apply(entries)
 
     def applied(self, index: int) -> None:

@@ -36,8 +36,9 @@ _META = Struct(">QQQ")
 _VALUE: Callable[[tuple[bytes, bytes]], bytes] = itemgetter(1)
 _FEW = 4
 """So many look-ups cost less than a scan."""
-_AHEAD_MAX = 64
-"""Elements that are read at once, and"""
+_AHEAD_MIN = 64
+_AHEAD_MAX = 512
+"""Elements that are read at once: twice as many as the last time, as all of those were taken; and"""
 _AHEAD_BYTES_MAX = 1 << 14
 """so many bytes of them, or one element."""
 _AHEAD_UNIT_BYTES = 100
@@ -60,9 +61,11 @@ class Ahead:
     """Elements of one spread list that will be taken next, by position. Whatever is written at one of these positions
     is to be taken out: pushing never does that, as the positions lie within the list."""
 
-    __slots__ = ("next", "size", "values")
+    __slots__ = ("count", "next", "size", "values")
 
     def __init__(self) -> None:
+        self.count = _AHEAD_MIN
+        """So many are read next."""
         self.values: dict[int, bytes] = {}
         self.next = -1
         """What is taken after the last one that was not here: if it is not here either, it is time to read."""
@@ -73,11 +76,12 @@ class Ahead:
         what was taken off may lie."""
         size_bytes = 0
         self.values = values = {}
-        for where, value in islice(rows, min(length, _AHEAD_MAX)):
+        for where, value in islice(rows, min(length, self.count)):
             values[int.from_bytes(where, "big")] = value
             size_bytes += len(value)
             if size_bytes > _AHEAD_BYTES_MAX:
                 break
+        self.count = min(2 * self.count, _AHEAD_MAX)
         self.size = 1 + len(values) + size_bytes // _AHEAD_UNIT_BYTES
 
 
@@ -190,12 +194,13 @@ class ListValue:
         value = ahead.values.get(at)
         if value is None:
             if ahead.next != at:
+                ahead.count = _AHEAD_MIN
                 value = collection.get(where)
             elif end is End.LEFT:
-                rows = collection.scan(where, _POSITION(at + _AHEAD_MAX))
+                rows = collection.scan(where, _POSITION(at + ahead.count))
                 ahead.read(rows, self.length)
             else:
-                rows = collection.scan(_POSITION(at + 1 - _AHEAD_MAX), where + b"\0", reverse=True)
+                rows = collection.scan(_POSITION(at + 1 - ahead.count), where + b"\0", reverse=True)
                 ahead.read(rows, self.length)
             step = max(len(ahead.values), 1) if value is None else 1
             ahead.next = at + step if end is End.LEFT else at - step

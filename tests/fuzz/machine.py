@@ -29,7 +29,7 @@ from server.shard.sweeper import sweep
 from tests.fuzz.integrity import problems
 from tests.fuzz.reply import read_reply
 from tests.fuzz.requests import Maker, Request
-from tests.server.bench import Bench
+from tests.server.bench import Bench, apply
 
 START_MS = 1_700_000_000_000
 
@@ -228,7 +228,7 @@ class Fuzz(Bench):
         entries = self.group.log[self.followed_upto : self.group.commit]
         while entries:
             some, entries = entries[: (n := self.random.randrange(1, 50))], entries[n:]
-            self.follower.begin_apply(some)()
+            apply(self.follower, some, 100)
             self.followed_upto = some[-1].index
         if digest(self.shard.replica) != digest(self.follower):
             raise Found(f"{self._where()}: the replicas differ")

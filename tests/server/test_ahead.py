@@ -2,6 +2,7 @@
 collection in between, and nothing of it outlives a command that failed."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
@@ -204,6 +205,32 @@ def test_a_row_of_pops_reads_the_list_once() -> None:
     ahead = group.view.derived.find(group.view.collection(b"l", 1).id)  # type: ignore[union-attr]
     assert isinstance(ahead, Ahead)
     assert len(ahead.values) > 50
+
+
+@pytest.mark.parametrize(("pop", "push"), [("LPOP", "RPUSH"), ("RPOP", "LPUSH")])
+def test_a_long_row_of_pops_reads_more_each_time(
+    monkeypatch: pytest.MonkeyPatch, pop: str, push: str
+) -> None:
+    """And a row that was broken off does not lose or repeat any."""
+    group = Group()
+    names = [f"{number:05}" for number in range(5000)]
+    group.run(push, "l", *names)
+    reads: list[int] = []
+    read = Ahead.read
+
+    def noted(ahead: Ahead, rows: Iterable[tuple[bytes, bytes]], length: int) -> None:
+        read(ahead, rows, length)
+        reads.append(len(ahead.values))
+
+    monkeypatch.setattr(Ahead, "read", noted)
+    popped = [group.run(pop, "l") for _ in range(2500)]
+    assert reads[:6] == [64, 128, 256, 512, 512, 512]
+    group.run(pop, "l", "100")
+    popped += [None] * 100 + [group.run(pop, "l") for _ in range(2399)]
+    assert group.run("LLEN", "l") == 1
+    assert [name.encode() for name in names[:4999]] == [
+        name if name is not None else names[at].encode() for at, name in enumerate(popped)
+    ]
 
 
 def test_large_elements_are_not_read_ahead() -> None:

@@ -18,7 +18,7 @@ import pytest
 from server.commands import all as all_commands
 from server.keyspace.store import MemoryStore
 from server.keyspace.view import View
-from server.types import zsets
+from server.types import lists, zsets
 from server.types.rank_index import ELEMENTS, NODES
 from tests.server.harness import Group
 
@@ -207,6 +207,7 @@ def test_what_was_taken_off_is_not_walked_over_again(monkeypatch: pytest.MonkeyP
         scans.append((start, stop))
         return elements_under(view, prefix, start, stop, reverse)
 
+    monkeypatch.setattr(lists, "_AHEAD_MAX", 64)
     group = Group()
     for number in range(400):
         group.run("ZADD", "window", str(number), f"event {number:03}")

@@ -17,6 +17,7 @@ from server.shard.effects import encode_effects
 from server.shard.replica import Replica
 from server.shard.sweeper import sweep
 from server.types import keys, sets
+from tests.server.bench import apply
 
 GROUP = 1
 
@@ -62,10 +63,11 @@ def put(key: bytes, value: bytes, expire_ms: int = 0) -> Callable[[View], object
 
 def test_what_is_begun_to_be_applied_is_not_there_before_it_is_written(make_copy: Callable[[], Copy]) -> None:
     copy = make_copy()
-    write = copy.replica.begin_apply([entry(2, copy, put(b"k", b"v"))])
+    gathering = copy.replica.begin_apply([entry(2, copy, put(b"k", b"v"))])
+    assert gathering.step(100) < 100
     assert copy.everything() == {}
     assert copy.replica.applied_index < 2
-    write()
+    gathering.write()
     assert any(where.endswith(b"k") for where in copy.everything())
     assert copy.replica.applied_index == 2
 
@@ -75,9 +77,9 @@ def test_replicas_that_applied_the_same_log_have_the_same_digest(make_copy: Call
     assert digest(one.replica) == digest(other.replica)
     for index in range(2, 30):
         written = entry(index, one, put(b"k%d" % (index % 7), b"v%d" % index))
-        one.replica.begin_apply([written])()
+        apply(one.replica, [written])
         assert digest(one.replica) != digest(other.replica)
-        other.replica.begin_apply([written])()
+        apply(other.replica, [written])
         assert digest(one.replica) == digest(other.replica)
 
 
@@ -87,12 +89,12 @@ def test_applying_again_from_an_earlier_index_changes_nothing(make_copy: Callabl
     entries = []
     for index in range(2, 20):
         entries.append(entry(index, copy, put(b"k%d" % (index % 5), b"v%d" % index, 5000 * (index % 2))))
-        copy.replica.begin_apply([entries[-1]])()
+        apply(copy.replica, [entries[-1]])
     entries.append(entry(20, copy, lambda view: view.delete(b"k1")))
-    copy.replica.begin_apply(entries[-1:])()
+    apply(copy.replica, entries[-1:])
     before = copy.everything()
     for entry_again in entries[5:]:
-        copy.replica.begin_apply([entry_again])()
+        apply(copy.replica, [entry_again])
         assert copy.replica.applied_index == 20
     assert copy.everything() == before
 
@@ -101,7 +103,7 @@ def test_a_snapshot_read_while_entries_are_applied_converges(make_copy: Callable
     """Chunks are read at different applied indexes; the log from the first of them on makes them one state."""
     random = Random(7)
     sender, receiver = make_copy(), make_copy()
-    receiver.replica.begin_apply([entry(2, receiver, put(b"old", b"gone after the install"))])()
+    apply(receiver.replica, [entry(2, receiver, put(b"old", b"gone after the install"))])
     index = 1
     log: list[Entry] = []
 
@@ -114,7 +116,7 @@ def test_a_snapshot_read_while_entries_are_applied_converges(make_copy: Callable
                 written = entry(index, sender, lambda view, key=key: view.delete(key))  # type: ignore[misc]
             else:
                 written = entry(index, sender, put(key, b"v%d" % index, random.choice((0, 9000 + index))))
-            sender.replica.begin_apply([written])()
+            apply(sender.replica, [written])
             log.append(written)
 
     write_some(400)
@@ -135,7 +137,7 @@ def test_a_snapshot_read_while_entries_are_applied_converges(make_copy: Callable
     assert receiver.replica.applied_index == start
     assert receiver.replica.consistent_index == consistent
     assert receiver.replica.get(META_KEY) is not None
-    receiver.replica.begin_apply([written for written in log if written.index > start])()
+    apply(receiver.replica, [written for written in log if written.index > start])
     assert receiver.everything() == sender.everything()
     assert digest(receiver.replica) == digest(sender.replica)
 
@@ -143,7 +145,7 @@ def test_a_snapshot_read_while_entries_are_applied_converges(make_copy: Callable
 def test_another_snapshot_drops_what_was_staged(make_copy: Callable[[], Copy]) -> None:
     sender, receiver = make_copy(), make_copy()
     for index in range(2, 100):
-        sender.replica.begin_apply([entry(index, sender, put(b"k%d" % index, b"x" * 100))])()
+        apply(sender.replica, [entry(index, sender, put(b"k%d" % index, b"x" * 100))])
     receiver.replica.snapshot_begin(b"first")
     chunk, cursor = sender.replica.snapshot_read(b"", 1000)
     receiver.replica.snapshot_write(b"first", chunk, cursor)
@@ -168,7 +170,7 @@ def test_all_of_what_was_staged_is_swept_where_something_was_before(
     monkeypatch.setattr(sweeper, "keys_per_round_max", 10)
     sender, receiver = make_copy(), make_copy()
     for index in range(2, 50):
-        sender.replica.begin_apply([entry(index, sender, put(b"k%d" % index, b"v"))])()
+        apply(sender.replica, [entry(index, sender, put(b"k%d" % index, b"v"))])
     chunk, _ = sender.replica.snapshot_read(b"", 1 << 20)
 
     def stage(token: bytes) -> None:
@@ -193,9 +195,9 @@ def test_all_of_what_was_staged_is_swept_where_something_was_before(
 def test_a_flushed_database_is_swept_with_its_expiry_index(make_copy: Callable[[], Copy]) -> None:
     copy = make_copy()
     for index in range(2, 50):
-        copy.replica.begin_apply([entry(index, copy, put(b"k%d" % index, b"v", 5000))])()
-    copy.replica.begin_apply([entry(50, copy, lambda view: view.flush())])()
-    copy.replica.begin_apply([entry(51, copy, put(b"new", b"v", 6000))])()
+        apply(copy.replica, [entry(index, copy, put(b"k%d" % index, b"v", 5000))])
+    apply(copy.replica, [entry(50, copy, lambda view: view.flush())])
+    apply(copy.replica, [entry(51, copy, put(b"new", b"v", 6000))])
     while sweep(copy.store, copy.replica):
         pass
     left = list(copy.replica.scan(b"", b"\xff"))
@@ -216,7 +218,7 @@ def test_what_is_left_behind_while_a_sweep_looks_is_swept_later(
 ) -> None:
     """The sweep has a thread of its own, and may look just before the note of it is written."""
     copy = make_copy()
-    copy.replica.begin_apply([entry(2, copy, spread_set)])()
+    apply(copy.replica, [entry(2, copy, spread_set)])
     write = copy.store.write
 
     def write_late(batch: Any) -> None:
@@ -225,7 +227,7 @@ def test_what_is_left_behind_while_a_sweep_looks_is_swept_later(
         write(batch)
 
     monkeypatch.setattr(copy.store, "write", write_late)
-    copy.replica.begin_apply([entry(3, copy, lambda view: view.delete(b"k"))])()
+    apply(copy.replica, [entry(3, copy, lambda view: view.delete(b"k"))])
     assert sweep(copy.store, copy.replica)
 
 
@@ -233,8 +235,8 @@ def test_while_a_sweep_looks_there_may_be_something_left(
     make_copy: Callable[[], Copy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = make_copy()
-    copy.replica.begin_apply([entry(2, copy, spread_set)])()
-    copy.replica.begin_apply([entry(3, copy, lambda view: view.delete(b"k"))])()
+    apply(copy.replica, [entry(2, copy, spread_set)])
+    apply(copy.replica, [entry(3, copy, lambda view: view.delete(b"k"))])
     scan = copy.store.scan
     seen = []
 
@@ -262,8 +264,8 @@ def test_a_sweep_does_not_walk_again_over_what_it_has_deleted(
             found.add_all([b"member%d" % number for number in range(200)])
             found.save()
 
-    copy.replica.begin_apply([entry(2, copy, fill)])()
-    copy.replica.begin_apply([entry(3, copy, lambda view: view.delete(b"second"))])()
+    apply(copy.replica, [entry(2, copy, fill)])
+    apply(copy.replica, [entry(3, copy, lambda view: view.delete(b"second"))])
     elements = copy.replica.prefix + b"e"
     deleted: set[bytes] = set()
     walked_over: list[int] = []
@@ -281,7 +283,7 @@ def test_a_sweep_does_not_walk_again_over_what_it_has_deleted(
         assert sweep(copy.store, copy.replica)
     assert len(deleted) == 100
     assert max(walked_over) < 10, "but those of the same round"
-    copy.replica.begin_apply([entry(4, copy, lambda view: view.delete(b"first"))])()
+    apply(copy.replica, [entry(4, copy, lambda view: view.delete(b"first"))])
     while sweep(copy.store, copy.replica):
         pass
     assert list(copy.replica.scan(b"e", b"f")) == []
@@ -297,11 +299,11 @@ def test_what_a_replica_notes_is_not_swept_before_its_data_is_one_state(
     log = []
     for index, change in enumerate((put(b"other", b"v"), *changes), start=2):
         log.append(entry(index, copy, change))
-        copy.replica.begin_apply(log[-1:])()
+        apply(copy.replica, log[-1:])
     before = copy.everything()
-    copy.replica.begin_apply(log[:2])()
+    apply(copy.replica, log[:2])
     assert not sweep(copy.store, copy.replica, consistent=False)
-    copy.replica.begin_apply(log[2:])()
+    apply(copy.replica, log[2:])
     while sweep(copy.store, copy.replica):
         pass
     after = copy.everything()
@@ -314,7 +316,7 @@ def test_the_leaders_time_outlives_a_restart_and_goes_along_with_a_snapshot(
 ) -> None:
     """A leader whose clock is behind would bring back what has expired."""
     sender, receiver = make_copy(), make_copy()
-    sender.replica.begin_apply([entry(2, sender, put(b"k", b"v"))])()
+    apply(sender.replica, [entry(2, sender, put(b"k", b"v"))])
     assert Replica(sender.store, GROUP).clock_ms == sender.replica.clock_ms == 1000
     receiver.replica.snapshot_begin(b"token")
     chunk, cursor = sender.replica.snapshot_read(b"", 1 << 20)

@@ -16,6 +16,7 @@ from server.shard.call import Call, Later, Transaction
 from server.shard.clock import boot_time_us
 from server.shard.overlay import Overlay
 from server.shard.route import Route
+from server.shard.shard import lag_leading, lag_looked_at
 from tests.server.bench import Bench
 
 assert all_commands.loaded
@@ -249,6 +250,23 @@ def test_what_raft_does_not_take_did_not_happen(make: Callable[..., Bench]) -> N
     again = bench.ask("DBSIZE")
     bench.commit(bench.group.last_index)
     assert again == [b":1\r\n"]
+
+
+def test_a_leader_applies_late_unless_ranges_are_read_and_others_do_not(make: Callable[..., Bench]) -> None:
+    bench = make()
+    assert bench.shard.lag is lag_leading
+    bench.ask("RPUSH", "l", *map(str, range(1000)))
+    assert bench.shard.lag is lag_leading
+    bench.turn()
+    bench.commit(bench.group.last_index)
+    bench.ask("LRANGE", "l", "10", "20")
+    assert bench.shard.lag is lag_looked_at, "it went through all that is pending"
+    bench.apply()
+    assert bench.shard.lag is lag_leading
+    bench.ask("LRANGE", "l", "10", "20")
+    assert bench.shard.lag is lag_leading, "nothing is pending"
+    bench.follow(term=2)
+    assert bench.shard.lag is lag_looked_at
 
 
 def test_nothing_is_evaluated_before_the_own_terms_noop_is_applied(make: Callable[..., Bench]) -> None:

@@ -8,7 +8,6 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import trio
@@ -16,6 +15,7 @@ import trio
 from raft.core.messages import NORMAL, ConfState, Entry, SnapshotMeta
 from raft.core.ready import Role
 from raft.runtime import Group, Host, HostOptions, Links
+from raft.runtime.machine import Lag
 from raft.storage import LogStore
 from tests.ports import free_port
 
@@ -48,8 +48,38 @@ class KeyValueDisk:
         self.data = dict(data)
 
 
+class KeyValueGathering:
+    """Of a KeyValueMachine. An entry counts as a record."""
+
+    def __init__(self, machine: "KeyValueMachine", entries: list[Entry]) -> None:
+        self._machine = machine
+        self._entries = entries
+        self.steps = 0
+        """Entries gathered."""
+
+    def step(self, records_max: int) -> int:
+        count = min(records_max, len(self._entries) - self.steps)
+        self.steps += count
+        return count
+
+    def write(self) -> None:
+        assert self.steps == len(self._entries)
+        disk = self._machine.disk
+        for entry in self._entries:
+            if entry.kind == NORMAL and entry.data:
+                key, equals, value = entry.data.partition(b"=")
+                if equals:
+                    disk.data[key] = value
+                else:
+                    disk.data.pop(key, None)
+            self._machine.applied_entries.append(entry.index)
+        disk.applied = max(disk.applied, self._entries[-1].index)
+
+
 class KeyValueMachine:
     """Entries are b"key=value"; b"key" deletes. Remembers what the host told it."""
+
+    lag = Lag(0.05, 64 << 10)
 
     def __init__(self, disk: KeyValueDisk) -> None:
         self.disk = disk
@@ -65,19 +95,8 @@ class KeyValueMachine:
     def applied_index(self) -> int:
         return self.disk.applied
 
-    def begin_apply(self, entries: list[Entry]) -> Callable[[], None]:
-        return partial(self._apply, entries)
-
-    def _apply(self, entries: list[Entry]) -> None:
-        for entry in entries:
-            if entry.kind == NORMAL and entry.data:
-                key, equals, value = entry.data.partition(b"=")
-                if equals:
-                    self.disk.data[key] = value
-                else:
-                    self.disk.data.pop(key, None)
-            self.applied_entries.append(entry.index)
-        self.disk.applied = max(self.disk.applied, entries[-1].index)
+    def begin_apply(self, entries: list[Entry]) -> "KeyValueGathering":
+        return KeyValueGathering(self, entries)
 
     def applied(self, index: int) -> None:
         self.applied_upto = index

@@ -1,7 +1,6 @@
 """A host with a sole voter: the standalone node."""
 
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +12,15 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from raft.core import ConfState, Entry, HardState, NotLeader, ProposalDropped, RaftNode, Role, SnapshotMeta
 from raft.runtime import Host
 from raft.storage import GroupWrite, LogDamaged, LogStore
-from tests.raft.runtime.harness import FAST, GROUP, Cluster, KeyValueDisk, KeyValueMachine, until
+from tests.raft.runtime.harness import (
+    FAST,
+    GROUP,
+    Cluster,
+    KeyValueDisk,
+    KeyValueGathering,
+    KeyValueMachine,
+    until,
+)
 from tests.raft.storage.faults import fill_disk
 
 
@@ -74,27 +81,37 @@ async def test_unclean_restart_applies_again_and_is_consistent_only_when_that_is
         assert node.group.consistent
 
 
-async def test_the_loop_begins_to_apply_what_is_small_and_the_thread_what_is_large(
+async def test_the_loop_gathers_what_is_applied_step_by_step_and_the_thread_writes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("raft.runtime.host.APPLY_BYTES_OF_LOOP", 1000)
-    begun: list[tuple[int, str]] = []
-    begin_apply = KeyValueMachine.begin_apply
+    monkeypatch.setattr("raft.runtime.applying.RECORDS_OF_TURN", 3)
+    threads: dict[str, set[str]] = {"step": set(), "write": set()}
+    step, write = KeyValueGathering.step, KeyValueGathering.write
+    steps: list[int] = []
 
-    def noted(machine: KeyValueMachine, entries: list[Entry]) -> Callable[[], None]:
-        begun.append((sum(len(entry.data) for entry in entries), threading.current_thread().name))
-        return begin_apply(machine, entries)
+    def noted_step(gathering: KeyValueGathering, records_max: int) -> int:
+        threads["step"].add(threading.current_thread().name)
+        steps.append(step(gathering, records_max))
+        return steps[-1]
 
-    monkeypatch.setattr(KeyValueMachine, "begin_apply", noted)
+    def noted_write(gathering: KeyValueGathering) -> None:
+        threads["write"].add(threading.current_thread().name)
+        write(gathering)
+
+    monkeypatch.setattr(KeyValueGathering, "step", noted_step)
+    monkeypatch.setattr(KeyValueGathering, "write", noted_write)
     cluster = Cluster(tmp_path, (1,))
     async with cluster.running(1):
         node = await cluster.leader()
-        for size in (1000, 5000, 20):
-            begun.clear()
-            index = await node.put(b"k%d" % size, b"v".ljust(size - 6 if size > 99 else size))
-            await until(lambda index=index: node.machine.applied_upto >= index)
-            assert [thread == "raft-apply" for _, thread in begun] == [size > 1000]
-        assert set(cluster.disks[1].data) == {b"k1000", b"k5000", b"k20"}
+        await until(lambda: node.machine.applied_upto > 1)
+        steps.clear()
+        for number in range(10):
+            index = node.group.propose(b"k%d=v" % number)
+        node.host.pump()
+        await until(lambda: node.machine.applied_upto >= index)
+        assert steps == [3, 3, 3, 1]
+        assert set(cluster.disks[1].data) == {b"k%d" % number for number in range(10)}
+    assert threads == {"step": {threading.current_thread().name}, "write": {"raft-apply"}}
 
 
 async def test_reads_are_confirmed_and_the_lease_holds_without_anybody_to_ask(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from raft.core.messages import (
     MessageKind,
     SnapshotMeta,
 )
+from raft.runtime.machine import Lag
 from raft.runtime.wire import (
     SnapshotAnswer,
     SnapshotChunk,
@@ -27,7 +28,7 @@ from raft.runtime.wire import (
 )
 from raft.storage import GroupWrite
 from raft.storage.records import Base
-from tests.raft.runtime.harness import FAST, GROUP, Cluster, Node, until
+from tests.raft.runtime.harness import FAST, GROUP, Cluster, KeyValueMachine, Node, until
 from tests.raft.storage.faults import fill_disk
 
 SMALL_LOG = replace(
@@ -76,11 +77,11 @@ async def test_when_the_leader_is_killed_another_takes_over_with_everything(tmp_
         assert cluster.disks[old.id].data == {b"a": b"1", b"b": b"2"}
 
 
-async def test_a_new_leader_does_not_wait_for_the_apply_thread_to_have_rested(
+async def test_a_new_leader_applies_at_once_what_was_put_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It takes calls once the no-op of its term is applied."""
-    monkeypatch.setattr("raft.runtime.host.APPLY_REST_S", 3600.0)
+    monkeypatch.setattr(KeyValueMachine, "lag", Lag(3600.0, 1 << 30))
     cluster = Cluster(tmp_path, (1, 2, 3))
     async with cluster.running(1, 2, 3):
         old = await cluster.leader()
@@ -121,13 +122,27 @@ async def test_a_new_leader_applies_the_first_entry_of_its_term_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may have applied something just before: until the next turn nothing else would wake it."""
-    monkeypatch.setattr("raft.runtime.host.APPLY_REST_S", 3600.0)
+    monkeypatch.setattr(KeyValueMachine, "lag", Lag(3600.0, 1 << 30))
     cluster = Cluster(tmp_path, (1, 2, 3))
     async with cluster.running(1, 2, 3):
         old = await cluster.leader()
         target = next(node_id for node_id in (1, 2, 3) if node_id != old.id)
         new = await cluster.hand_over(target)
         await until(lambda: new.group.term_at(new.machine.applied_upto) == new.group.term)
+
+
+async def test_a_change_of_members_is_applied_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then a leader has no lease, and takes no other change."""
+    monkeypatch.setattr(KeyValueMachine, "lag", Lag(3600.0, 1 << 30))
+    cluster = Cluster(tmp_path, (1, 2, 3))
+    async with cluster.running(1, 2, 3):
+        leader = await cluster.leader()
+        gone = next(node_id for node_id in (1, 2, 3) if node_id != leader.id)
+        leader.group.propose_conf_change(ConfChange((Change(ChangeKind.REMOVE, gone),)))
+        leader.host.pump()
+        await until(lambda: gone not in leader.group.conf.voters)
 
 
 async def test_reads_are_confirmed_by_a_round_to_the_others_and_by_the_lease(tmp_path: Path) -> None:
