@@ -30,9 +30,8 @@ ROOMS = {
     "server/telemetry": "stats",
     "server/keyspace": "breath cache collection databases deletions derived events heads home hot layer layout ledger"
     " leveldb limits notes order slots store uses view",
-    "server/types": "crc_order expiry hashes keys lists numbers rank_index rank_inside sets"
+    "server/types": "crc_order expiry hashes keys lists listpack_sizes numbers rank_index rank_inside sets"
     " streams strings zset_ranges zsets",
-    "server/types/rdb": "listpack",
     "server/dispatch": "asking blocking caching connection dispatcher gate hot observers order permissions places",
     "server/net": "budget connection output reactor",
     "server/shard": "call clock draft evaluator forward gather gathering overlay periods proofs receipts replica route"
@@ -48,7 +47,6 @@ LIBRARIES = {
         "server/telemetry",
         "server/keyspace",
         "server/types",
-        "server/types/rdb",
     ),
     "redraft_path": ("server/dispatch", "server/net", "server/shard"),
 }

@@ -33,6 +33,8 @@ _ROLES = {
     int(Role.CANDIDATE): "candidate",
     int(Role.LEADER): "leader",
 }
+applied_wait_s = 5.0
+"""For what is committed to be applied."""
 
 
 class Services:
@@ -214,6 +216,13 @@ class Services:
 
     async def digest(self) -> int:
         """See Protocol."""
+        applied = []
+        for shard in self.data_shards:
+            applied.append(trio.Event())
+            shard.group.apply_now(applied[-1].set)
+        with trio.move_on_after(applied_wait_s):
+            for event in applied:
+                await event.wait()
         digests = [
             await trio.to_thread.run_sync(digest, shard.replica, abandon_on_cancel=True)
             for shard in self.data_shards

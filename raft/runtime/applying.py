@@ -65,6 +65,13 @@ class Applying:
             if due_s < self._due_s:
                 self._due_s = due_s
 
+    def hurry(self, group: "Group") -> None:
+        """What waits of the group is due."""
+        backlog = self._backlogs.get(group)
+        if backlog is not None:
+            backlog.due_s = self._due_s = 0.0
+            self._completions.wake()
+
     def go_on(self) -> None:
         """Gather some of what is due. For each turn of the host; a tick comes in any case."""
         if self._writing:

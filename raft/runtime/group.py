@@ -7,6 +7,7 @@ noted in the log, the machine installs, and only then the log begins anew; a cra
 `Host.add_group`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -57,6 +58,8 @@ class Group:
         """A snapshot that arrived whole, and its consistent index."""
         self.eager = False
         """Somebody waits for what is applied here: it is never put off."""
+        self._when_applied: list[tuple[int, Callable[[], None]]] = []
+        """(index, whom to call when it is applied)."""
         self._host = host
         self._committed = self.applied
         self._shown: tuple[int, int, int] = (Role.FOLLOWER, 0, 0)
@@ -197,6 +200,12 @@ class Group:
         self.node.transfer_leadership(target, self._host.now_us())
         self._host.mark(self)
 
+    def apply_now(self, then: Callable[[], None]) -> None:
+        """Have what is committed applied without delay, and `then` called."""
+        self._when_applied.append((self.commit, then))
+        self._host.applying.hurry(self)
+        self._tell_applied()
+
     def _require_host(self) -> None:
         if self._host.failed:
             raise NotLeader(0)
@@ -251,6 +260,7 @@ class Group:
             self._host.route(self, ready.messages_after)
         if ready.snapshot is not None:
             self.machine.applied(self.applied)
+            self._tell_applied()
         self._host.mark(self)
 
     def take_to_apply(self) -> list[Entry]:
@@ -259,6 +269,12 @@ class Group:
             return []
         self.applying, self.to_apply = self.to_apply, []
         return self.applying
+
+    def _tell_applied(self) -> None:
+        told = [then for index, then in self._when_applied if index <= self.applied]
+        self._when_applied = [wait for wait in self._when_applied if wait[0] > self.applied]
+        for then in told:
+            then()
 
     def applied_upto(self) -> None:
         """The machine has applied what take_to_apply gave."""
@@ -269,6 +285,8 @@ class Group:
                 self.node.apply_conf_change(decode_conf_change(entry.data))
         self.node.applied_to(self.applied)
         self.machine.applied(self.applied)
+        if self._when_applied:
+            self._tell_applied()
         self._host.mark(self)
         if self.installing is not None:
             self._note_install(self.installing)

@@ -27,7 +27,7 @@ from server.keyspace.collection import Collection
 from server.keyspace.layout import LIST
 from server.keyspace.limits import fits_list_node
 from server.keyspace.view import View
-from server.types.rdb.listpack import EMPTY_BYTES, element_bytes
+from server.types.listpack_sizes import EMPTY_BYTES, element_bytes
 
 LISTPACK, QUICKLIST = range(2)
 ENCODING_NAMES = (b"listpack", b"quicklist")

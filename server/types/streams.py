@@ -28,7 +28,7 @@ from server.keyspace.collection import Collection
 from server.keyspace.layout import STREAM
 from server.keyspace.limits import HasLimits, fits_stream_node
 from server.keyspace.view import View
-from server.types.rdb.listpack import EMPTY_BYTES, element_bytes, integer_bytes
+from server.types.listpack_sizes import EMPTY_BYTES, element_bytes, integer_bytes
 
 Id = int
 """Milliseconds << 64 | sequence number."""

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from resp.values import NULL_ARRAY, Error
 from server.errors import WRONG_TYPE
 from server.types import lists
-from server.types.rdb.listpack import element_bytes
+from server.types.listpack_sizes import element_bytes
 from tests.server.harness import Group
 
 values = st.sampled_from([b"a", b"b", b"c", b"", b"x" * 300])

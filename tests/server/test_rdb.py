@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from resp.values import OK, Error
+from server.types import listpack_sizes
 from server.types.crc64 import crc64
 from server.types.dump import BadFormat, load
 from server.types.rdb import listpack, oldforms, wire
@@ -148,13 +149,13 @@ class TestListpack:
     def test_what_was_encoded_is_decoded_and_as_large_as_foretold(self, elements: list[bytes]) -> None:
         data = listpack.encode(elements)
         assert listpack.decode(data) == elements
-        assert len(data) == listpack.EMPTY_BYTES + sum(map(listpack.element_bytes, elements))
+        assert len(data) == listpack_sizes.EMPTY_BYTES + sum(map(listpack_sizes.element_bytes, elements))
 
     @pytest.mark.parametrize("size", [16380, 16379, 16378, 16377, 2097145, 2097146, 2097147])
     def test_lengths_of_every_width(self, size: int) -> None:
         data = listpack.encode([b"x" * size, b"end"])
         assert listpack.decode(data) == [b"x" * size, b"end"]
-        assert len(data) == listpack.EMPTY_BYTES + listpack.element_bytes(b"x" * size) + 5
+        assert len(data) == listpack_sizes.EMPTY_BYTES + listpack_sizes.element_bytes(b"x" * size) + 5
 
     def test_a_count_of_65535_means_that_one_has_to_count(self) -> None:
         assert len(listpack.decode(listpack.encode([b"1"] * 70000))) == 70000

@@ -1,4 +1,4 @@
-"""Listpacks, Redis's compact form of many short strings, and how large they would be.
+"""Listpacks, Redis's compact form of many short strings.
 
     bytes:u32le elements:u16le  element …  FF
 
@@ -16,54 +16,15 @@ https://github.com/antirez/listpack/blob/master/listpack.md
 from collections.abc import Iterable
 from struct import Struct
 
+from server.types.listpack_sizes import BACK_LENGTH_MAX, EMPTY_BYTES, with_length
 from server.types.numbers import parse_int64
 from server.types.rdb.wire import BadFormat
 
 _HEADER = Struct("<IH")
-HEADER_BYTES = _HEADER.size
-EMPTY_BYTES = HEADER_BYTES + 1
-"""A listpack without elements."""
 _END = 0xFF
 _COUNT_UNKNOWN = 0xFFFF
-_INTEGER_DIGITS_MAX = 20
-_BACK_LENGTH_MAX = (127, 16382, 2097150, 268435454)
-"""The largest data whose length takes 1, 2, 3 and 4 bytes."""
 _WIDE = {0xF1: 2, 0xF2: 3, 0xF3: 4, 0xF4: 8}
 _STRING_32 = 0xF0
-
-
-# -- sizes -----------------------------------------------------------------------------------------------------------
-
-
-def _with_length(size_bytes: int) -> int:
-    """Data and its length behind it."""
-    for length_bytes, most in enumerate(_BACK_LENGTH_MAX, 1):
-        if size_bytes <= most:
-            return size_bytes + length_bytes
-    return size_bytes + 5
-
-
-def integer_bytes(number: int) -> int:
-    """What an integer of 64 bits takes."""
-    if 0 <= number <= 127:
-        return 2
-    if -4096 <= number <= 4095:
-        return 3
-    if -(2**15) <= number < 2**15:
-        return 4
-    if -(2**23) <= number < 2**23:
-        return 5
-    return 6 if -(2**31) <= number < 2**31 else 10
-
-
-def element_bytes(text: bytes) -> int:
-    """What an element takes, a string or what reads as an integer."""
-    size_bytes = len(text)
-    if size_bytes <= _INTEGER_DIGITS_MAX:
-        number = parse_int64(text)
-        if number is not None:
-            return integer_bytes(number)
-    return _with_length(size_bytes + (1 if size_bytes < 64 else 2 if size_bytes < 4096 else 5))
 
 
 # -- writing ---------------------------------------------------------------------------------------------------------
@@ -103,9 +64,9 @@ def _integer(number: int) -> bytes:
 
 
 def _back_length(size: int) -> bytes:
-    if size <= _BACK_LENGTH_MAX[0]:
+    if size <= BACK_LENGTH_MAX[0]:
         return bytes((size,))
-    width = _with_length(size) - size
+    width = with_length(size) - size
     return bytes(
         (size >> 7 * (width - 1 - at) & 0x7F) | (0x80 if at else 0)  # the first byte, read last, has no mark
         for at in range(width)
@@ -124,7 +85,7 @@ def decode(data: bytes) -> list[bytes]:
     if size_bytes != len(data) or data[end] != _END:
         raise BadFormat
     elements: list[bytes] = []
-    at = HEADER_BYTES
+    at = _HEADER.size
     while at < end:
         start, first = at, data[at]
         if first < 0x80:

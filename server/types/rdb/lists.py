@@ -14,8 +14,8 @@ from typing import NamedTuple
 from server.keyspace.limits import fits_list_node, is_large_element
 from server.keyspace.view import View
 from server.types import lists
+from server.types.listpack_sizes import EMPTY_BYTES, element_bytes
 from server.types.rdb import listpack, oldforms, wire
-from server.types.rdb.listpack import EMPTY_BYTES, element_bytes
 from server.types.rdb.wire import BadFormat, Reader
 
 RDB_LIST, RDB_ZIPLIST, RDB_QUICKLIST, RDB_QUICKLIST_2 = 1, 10, 14, 18

@@ -142,6 +142,19 @@ def test_what_somebody_waits_for_is_applied_at_once(world: World) -> None:
     assert group.applied == 2
 
 
+def test_what_is_hurried_waits_no_longer_and_others_do(world: World) -> None:
+    group, other = Group(world), Group(world)
+    group.commit(10, LONG)
+    other.commit(10, LONG)
+    world.applying.hurry(group)  # type: ignore[arg-type]
+    assert world.woken
+    world.turn()
+    assert (group.applied, other.applied) == (1, 0)
+    world.applying.hurry(group)  # type: ignore[arg-type]
+    world.turn()
+    assert other.applied == 0
+
+
 def test_a_shorter_lag_holds_for_what_waited_with_a_longer_one(world: World) -> None:
     group = Group(world)
     group.commit(900, LONG)

@@ -11,6 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from raft.core import ConfState, Entry, HardState, NotLeader, ProposalDropped, RaftNode, Role, SnapshotMeta
 from raft.runtime import Host
+from raft.runtime.machine import Lag
 from raft.storage import GroupWrite, LogDamaged, LogStore
 from tests.raft.runtime.harness import (
     FAST,
@@ -112,6 +113,22 @@ async def test_the_loop_gathers_what_is_applied_step_by_step_and_the_thread_writ
         assert steps == [3, 3, 3, 1]
         assert set(cluster.disks[1].data) == {b"k%d" % number for number in range(10)}
     assert threads == {"step": {threading.current_thread().name}, "write": {"raft-apply"}}
+
+
+async def test_what_was_put_off_is_applied_when_somebody_asks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(KeyValueMachine, "lag", Lag(3600.0, 1 << 30))
+    cluster = Cluster(tmp_path, (1,))
+    async with cluster.running(1):
+        node = await cluster.leader()
+        await node.put(b"a", b"1")
+        assert cluster.disks[1].data == {}
+        for _ in range(2):  # the second time nothing waits
+            applied = trio.Event()
+            node.group.apply_now(applied.set)
+            await applied.wait()
+            assert cluster.disks[1].data == {b"a": b"1"}
 
 
 async def test_reads_are_confirmed_and_the_lease_holds_without_anybody_to_ask(tmp_path: Path) -> None:
