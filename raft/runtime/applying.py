@@ -4,9 +4,9 @@ Nobody waits for that. Replies leave when an entry is committed, and a leader se
 is put off: a record that is written over and over, such as the head of a list or a count, goes to the store once, and a
 piece of work for the apply thread costs something besides its entries. For how long the machine says (`Lag`).
 
-A piece is gathered on the loop, some records in each turn (`StateMachine.begin_apply`), and then written by the apply
-thread. Gathering is work for the interpreter's lock, of which a thread would take away as much from the loop, and more
-for handing the lock to and fro.
+A piece is gathered on the loop, some records in each turn (`StateMachine.begin_apply`), more if that is not enough, and
+then written by the apply thread. Gathering is work for the interpreter's lock, of which a thread would take away as
+much from the loop, and more for handing the lock to and fro.
 """
 
 import time
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 NO_LAG: Final = Lag(0.0, 0)
 RECORDS_OF_TURN: Final = 1000
 """Gathered in one turn of the loop: about a millisecond."""
+BEHIND_BYTES: Final = 4 << 20
+"""More than so much is not applied only when turns make more records than that, which are long turns. Then"""
+BYTES_OF_RECORD: Final = 250
+"""so many bytes beyond it are worth another record of each turn, so that it stops growing, up to"""
+RECORDS_OF_TURN_MAX: Final = 10_000
 _NEVER_S: Final = float("inf")
 
 
@@ -46,6 +51,9 @@ class Applying:
         self._worker = worker
         self._completions = completions
         self._backlogs: dict[Group, Backlog] = {}
+        self._size_bytes = 0
+        """Of all of them, and of the present piece."""
+        self._piece_bytes = 0
         self._due_s = _NEVER_S
         """When the first of them is due."""
         self._to_gather: list[tuple[Group, Gathering]] = []
@@ -59,6 +67,7 @@ class Applying:
         if backlog is None:
             backlog = self._backlogs[group] = Backlog(time.monotonic())
         backlog.bytes += size_bytes
+        self._size_bytes += size_bytes
         due_s = 0.0 if backlog.bytes >= lag.bytes else backlog.since_s + lag.seconds
         if due_s < backlog.due_s:
             backlog.due_s = due_s
@@ -81,6 +90,9 @@ class Applying:
                 return
             self._begin()
         left = RECORDS_OF_TURN
+        if self._size_bytes > BEHIND_BYTES:
+            behind_bytes = self._size_bytes - BEHIND_BYTES
+            left = min(left + behind_bytes // BYTES_OF_RECORD, RECORDS_OF_TURN_MAX)
         while self._to_gather:
             group, gathering = self._to_gather[-1]
             count = gathering.step(left)
@@ -93,17 +105,23 @@ class Applying:
         if self._gathered:
             self._writing = True
             self._worker.submit(self._write, self._written)
+        else:
+            self._end_piece()  # its groups had nothing to give: snapshots are installed
 
     def _begin(self) -> None:
         """Take the entries of the groups that are due."""
         now_s = time.monotonic()
         due = [group for group, backlog in self._backlogs.items() if backlog.due_s <= now_s]
         for group in due:
-            del self._backlogs[group]
+            self._piece_bytes += self._backlogs.pop(group).bytes
             entries: list[Entry] = group.take_to_apply()
             if entries:
                 self._to_gather.append((group, group.machine.begin_apply(entries)))
         self._due_s = min([backlog.due_s for backlog in self._backlogs.values()], default=_NEVER_S)
+
+    def _end_piece(self) -> None:
+        self._size_bytes -= self._piece_bytes
+        self._piece_bytes = 0
 
     def _write(self) -> None:
         """APPLY thread."""
@@ -113,5 +131,6 @@ class Applying:
     def _written(self, _result: None) -> None:
         gathered, self._gathered = self._gathered, []
         self._writing = False
+        self._end_piece()
         for group, _gathering in gathered:
             group.applied_upto()

@@ -7,7 +7,7 @@ import pytest
 
 from raft.core.messages import NORMAL, Entry
 from raft.runtime import applying as module
-from raft.runtime.applying import NO_LAG, RECORDS_OF_TURN, Applying
+from raft.runtime.applying import BEHIND_BYTES, NO_LAG, RECORDS_OF_TURN, RECORDS_OF_TURN_MAX, Applying
 from raft.runtime.machine import Lag
 
 SHORT = Lag(1.0, 1000)
@@ -200,6 +200,26 @@ def test_a_turn_gathers_no_more_than_so_many_records(world: World, records: int)
     assert turns - 1 == 5 * records // RECORDS_OF_TURN
     world.write()
     assert all(group.applied == 1 for group in groups)
+
+
+@pytest.mark.parametrize(
+    ("records", "size_bytes"), [(500, 64), (3000, 64), (9000, 64), (9000, 20), (3000, 1000)]
+)
+def test_what_waits_does_not_grow_for_ever_when_turns_make_many_records(
+    world: World, records: int, size_bytes: int
+) -> None:
+    group = Group(world)
+    waiting = []
+    made = 0
+    for _ in range(2000):
+        group.commit(records * size_bytes, LONG, records)
+        made += records
+        before = world.gathered
+        world.turn()
+        assert world.gathered - before <= RECORDS_OF_TURN_MAX
+        waiting.append(made - world.gathered)
+    assert max(waiting[1000:]) <= max(waiting[:1000])
+    assert max(waiting) * size_bytes < 4 * BEHIND_BYTES + 20 * records * size_bytes
 
 
 def test_what_is_committed_while_a_piece_is_gathered_or_written_is_for_the_next(world: World) -> None:
