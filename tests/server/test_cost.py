@@ -207,7 +207,7 @@ def test_what_was_taken_off_is_not_walked_over_again(monkeypatch: pytest.MonkeyP
         scans.append((start, stop))
         return elements_under(view, prefix, start, stop, reverse)
 
-    monkeypatch.setattr(lists, "_AHEAD_MAX", 64)
+    monkeypatch.setattr(lists, "_AHEAD_MAX", 64)  # so that the last pops still have to read
     group = Group()
     for number in range(400):
         group.run("ZADD", "window", str(number), f"event {number:03}")
